@@ -1,0 +1,76 @@
+/**
+ * A server under measurement.
+ *
+ * @module
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Client } from "../scripts/client.ts";
+import { makeClient } from "../scripts/client.ts";
+import { startDevServer } from "../scripts/dev-server.ts";
+import { freePort } from "../scripts/ports.ts";
+import { residentBytes } from "../scripts/processes.ts";
+import { PROJECT_ROOT } from "../scripts/project.ts";
+import { startServerProcess } from "../scripts/server-process.ts";
+import type { ServedBy } from "./figures.ts";
+
+const CONFIG = join(PROJECT_ROOT, "bench", "wrangler.toml");
+const BUNDLE = join(PROJECT_ROOT, "dist", "bench");
+
+/** A server with fresh state, and its client. */
+export interface Target {
+  servedBy: ServedBy;
+  client: Client;
+  /** Resident memory of the runtime's process in megabytes (10^6 bytes). */
+  runtimeMegabytes(): number;
+  stop(): Promise<void>;
+}
+
+/** Starts the benchmark's bundle with an empty state folder, which goes away with it. */
+export async function openTarget(servedBy: ServedBy): Promise<Target> {
+  const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-bench-"));
+  const server = servedBy === "wrangler dev" ? await openDev(stateFolder) : await openEmbedded(stateFolder);
+  const client = makeClient(server.url, server.apiKey);
+  return {
+    servedBy,
+    client,
+    runtimeMegabytes() {
+      const pid = server.runtimePid();
+      const bytes = pid === null ? null : residentBytes(pid);
+      if (bytes === null) {
+        throw new Error("expected the runtime to be up, its process is gone");
+      }
+      return bytes / 1e6;
+    },
+    async stop() {
+      client.close();
+      await server.stop();
+      rmSync(stateFolder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Server {
+  url: string;
+  apiKey: string;
+  runtimePid(): number | null;
+  stop(): Promise<unknown>;
+}
+
+async function openEmbedded(stateFolder: string): Promise<Server> {
+  return startServerProcess({ stateFolder, configPath: CONFIG, bundleFolder: BUNDLE });
+}
+
+async function openDev(stateFolder: string): Promise<Server> {
+  const server = startDevServer({
+    configPath: CONFIG,
+    stateFolder,
+    port: await freePort("127.0.0.1"),
+    apiKey: null,
+    output: "ignore",
+    more: [],
+  });
+  await server.ready();
+  return server;
+}

@@ -1,0 +1,124 @@
+/**
+ * The schema of a `Dag` object. Times are epoch milliseconds, JSON is TEXT. `task_instance` is one row per instance that
+ * has something to say: an instance in state null that was never touched has none.
+ *
+ * @module
+ */
+import type { Migration } from "../migrate.ts";
+
+export const DAG_MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    statements: [
+      `CREATE TABLE dag (
+        singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+        dag_id TEXT NOT NULL,
+        is_paused INTEGER NOT NULL CHECK (is_paused IN (0, 1))
+      ) STRICT`,
+      `CREATE TABLE dag_version (
+        version_number INTEGER PRIMARY KEY CHECK (version_number >= 1),
+        dag_hash TEXT NOT NULL,
+        spec TEXT NOT NULL CHECK (json_valid(spec)),
+        created_at INTEGER NOT NULL
+      ) STRICT`,
+      `CREATE TABLE dag_run (
+        id INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL UNIQUE,
+        run_type TEXT NOT NULL CHECK (run_type IN ('scheduled', 'manual', 'backfill', 'asset_triggered')),
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'success', 'failed')),
+        reason TEXT CHECK (reason IN ('success', 'task_failure', 'all_tasks_deadlocked', 'timed_out')),
+        logical_date INTEGER,
+        data_interval_start INTEGER,
+        data_interval_end INTEGER,
+        run_after INTEGER NOT NULL,
+        queued_at INTEGER,
+        start_date INTEGER,
+        end_date INTEGER,
+        triggered_by TEXT NOT NULL,
+        conf TEXT NOT NULL CHECK (json_valid(conf)),
+        params TEXT NOT NULL CHECK (json_valid(params)),
+        note TEXT,
+        version_number INTEGER NOT NULL REFERENCES dag_version (version_number),
+        CHECK ((data_interval_start IS NULL) = (data_interval_end IS NULL)),
+        CHECK ((state IN ('success', 'failed')) = (end_date IS NOT NULL)),
+        CHECK ((state IN ('success', 'failed')) = (reason IS NOT NULL))
+      ) STRICT`,
+      `CREATE UNIQUE INDEX dag_run_logical_date ON dag_run (logical_date) WHERE logical_date IS NOT NULL`,
+      `CREATE INDEX dag_run_unfinished ON dag_run (state) WHERE state IN ('queued', 'running')`,
+      `CREATE TABLE task_instance (
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        map_index INTEGER NOT NULL CHECK (map_index >= -1),
+        state TEXT CHECK (state IN ('scheduled', 'queued', 'running', 'success', 'failed', 'skipped', 'upstream_failed',
+          'removed', 'restarting', 'up_for_retry', 'up_for_reschedule', 'deferred')),
+        try_number INTEGER NOT NULL CHECK (try_number >= 0),
+        fence INTEGER NOT NULL CHECK (fence >= 0),
+        start_date INTEGER,
+        end_date INTEGER,
+        next_at INTEGER,
+        detail TEXT NOT NULL,
+        value TEXT,
+        value_r2 TEXT,
+        PRIMARY KEY (dag_run_id, task_id, map_index),
+        CHECK (state NOT IN ('success', 'failed', 'skipped', 'upstream_failed', 'removed') OR end_date IS NOT NULL),
+        CHECK (state <> 'running' OR (start_date IS NOT NULL AND end_date IS NULL)),
+        CHECK (value IS NULL OR value_r2 IS NULL)
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE task_map (
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        length INTEGER NOT NULL CHECK (length >= 0),
+        PRIMARY KEY (dag_run_id, task_id)
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE task_instance_history (
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        map_index INTEGER NOT NULL,
+        fence INTEGER NOT NULL,
+        try_number INTEGER NOT NULL,
+        row TEXT NOT NULL CHECK (json_valid(row)),
+        PRIMARY KEY (dag_run_id, task_id, map_index, fence)
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE xcom (
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        map_index INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT,
+        value_r2 TEXT,
+        PRIMARY KEY (dag_run_id, task_id, map_index, key),
+        CHECK ((value IS NULL) <> (value_r2 IS NULL))
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE run_input (
+        dag_run_id INTEGER NOT NULL,
+        first_index INTEGER NOT NULL,
+        payloads TEXT NOT NULL CHECK (json_valid(payloads)),
+        PRIMARY KEY (dag_run_id, first_index)
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE late_result (
+        id INTEGER PRIMARY KEY,
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        map_index INTEGER NOT NULL,
+        token INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        received_at INTEGER NOT NULL
+      ) STRICT`,
+      `CREATE TABLE task_log (
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        map_index INTEGER NOT NULL,
+        try_number INTEGER NOT NULL,
+        lines TEXT NOT NULL CHECK (json_valid(lines)),
+        PRIMARY KEY (dag_run_id, task_id, map_index, try_number)
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE stop_order (
+        id INTEGER PRIMARY KEY,
+        job_id TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due_at INTEGER NOT NULL
+      ) STRICT`,
+    ],
+  },
+];

@@ -1,0 +1,128 @@
+/**
+ * The embedded runtime: the built bundle on workerd, through Miniflare's API, configured by `wrangler.toml` alone.
+ * `npm start`, the demo, the benchmark and the tests all serve by this module, so they measure and try the same thing.
+ *
+ * @module
+ */
+import { readdirSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
+import { z } from "zod";
+import { findRuntime } from "./processes.ts";
+
+/** What to serve, and where. */
+export interface EmbeddedOptions {
+  /** Path of the wrangler.toml that names bindings, queues and classes. */
+  configPath: string;
+  /** Path of the bundle's entry. */
+  main: string;
+  /** Folder for the objects' databases. */
+  resources: string;
+  host: string;
+  /** 0 for any free port. */
+  port: number;
+  /** Variables and secrets; they win over those of the configuration. */
+  bindings: Record<string, string>;
+  /** Called with the id of the runtime's process when it starts, and again if it crashed and was restarted. */
+  onRuntime?: (pid: number | null) => void;
+}
+
+/** A running embedded server. */
+export interface EmbeddedServer {
+  url: string;
+  /** Id of the runtime's process now; null while it is down. */
+  runtimePid(): number | null;
+  /** Runs the Worker's `scheduled()` once, as a cron trigger would. */
+  tick(): Promise<void>;
+  /** Ends the runtime. Everything it answered for is on disk by then. */
+  stop(): Promise<void>;
+}
+
+const MODULE_TYPES: Record<string, "Text" | "Data" | "CompiledWasm"> = {
+  ".txt": "Text",
+  ".html": "Text",
+  ".sql": "Text",
+  ".csv": "Text",
+  ".bin": "Data",
+  ".wasm": "CompiledWasm",
+};
+
+/** The modules of a bundle folder: its entry first, then files that the bundler left beside it. */
+function listModules(main: string): { type: "ESModule" | "Text" | "Data" | "CompiledWasm"; path: string }[] {
+  const folder = dirname(main);
+  const beside = readdirSync(folder).flatMap((name) => {
+    const type = MODULE_TYPES[extname(name)];
+    return type === undefined ? [] : [{ type, path: join(folder, name) }];
+  });
+  return [{ type: "ESModule", path: main }, ...beside];
+}
+
+/** What wrangler.toml's variables come to. */
+const bindingsSchema = z.record(z.string(), z.json()).default({});
+
+interface Schedulable {
+  scheduled(event: { scheduledTime: Date; cron: string }): Promise<unknown>;
+}
+
+/** Miniflare's own type of a Worker is lost where the runtime's global types are loaded. */
+function isSchedulable(worker: unknown): worker is Schedulable {
+  return (
+    typeof worker === "object" && worker !== null && "scheduled" in worker && typeof worker.scheduled === "function"
+  );
+}
+
+/** Starts the bundle and returns when it accepts connections. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
+  // The rules say how files become modules; the bundler has applied them, so what is left is a list.
+  const { modulesRules: _applied, ...workerOptions } = readWorkerOptions(options.configPath).workerOptions;
+  const name = "jobbers";
+  const converted = convertV4MiniflareOptions({
+    workers: [
+      {
+        ...workerOptions,
+        name,
+        modules: listModules(options.main),
+        modulesRoot: dirname(options.main),
+        bindings: { ...bindingsSchema.parse(workerOptions.bindings), ...options.bindings },
+        // One socket straight to workerd: a third of the latency of the path through Miniflare's own proxy.
+        unsafeDirectSockets: [{ host: options.host, port: options.port }],
+      },
+    ],
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    log: new Log(LogLevel.WARN),
+    logRequests: false,
+    telemetry: { enabled: false },
+    unsafeObservability: false,
+    resourcePersistencePath: options.resources,
+  });
+  const miniflare = new Miniflare({
+    ...converted,
+    unsafeHandleRuntimeRestart: () => options.onRuntime?.(findRuntime(process.pid)),
+  });
+  try {
+    await miniflare.ready;
+    const url = await miniflare.unsafeGetDirectURL(name);
+    options.onRuntime?.(findRuntime(process.pid));
+    const worker: unknown = await miniflare.getWorker(name);
+    if (!isSchedulable(worker)) {
+      throw new Error("expected Miniflare to offer scheduled() on the Worker, it does not");
+    }
+    return {
+      url: url.origin,
+      runtimePid: () => findRuntime(process.pid),
+      async tick() {
+        await worker.scheduled({ scheduledTime: new Date(), cron: "* * * * *" });
+      },
+      async stop() {
+        await miniflare.dispose();
+        options.onRuntime?.(null);
+      },
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}

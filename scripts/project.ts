@@ -1,0 +1,25 @@
+/**
+ * Where things stand in the project folder.
+ *
+ * @module
+ */
+import { join, resolve } from "node:path";
+
+export const PROJECT_ROOT = resolve(import.meta.dirname, "..");
+
+/** The configuration of the product. */
+export const WRANGLER_CONFIG = join(PROJECT_ROOT, "wrangler.toml");
+
+/** The folder `npm run build` writes the bundle to. */
+export const BUNDLE_FOLDER = join(PROJECT_ROOT, "dist");
+
+/** Environment for wrangler: nothing sent or fetched over the network, no traces kept of every call. */
+export const WRANGLER_ENVIRONMENT = {
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_HIDE_BANNER: "true",
+  X_LOCAL_OBSERVABILITY: "false",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+} as const;
+
+/** Path of wrangler's command, run with this same Node. */
+export const WRANGLER_COMMAND = join(PROJECT_ROOT, "node_modules", "wrangler", "bin", "wrangler.js");

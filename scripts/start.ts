@@ -1,0 +1,128 @@
+/**
+ * `npm start`: serves the built bundle on this machine, with its state in a folder.
+ *
+ * @module
+ */
+import { relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { startLines } from "./greeting.ts";
+import { BUNDLE_FOLDER, WRANGLER_CONFIG } from "./project.ts";
+import { serve } from "./serve.ts";
+import type { Serving } from "./serve.ts";
+
+const HELP = `npm start -- [options]
+
+  --port N        port to listen on (8787); 0 for any free one
+  --host ADDRESS  address to listen on (127.0.0.1)
+  --state DIR     folder of the state (.jobbers/state)
+  --secret NAME   hand the environment variable NAME to the Worker as a secret; repeatable
+  --config FILE   wrangler configuration to serve (wrangler.toml)
+  --outdir DIR    folder of its bundle (dist)
+
+The API key is the environment variable JOBBERS_API_KEY, or a development key kept in the state folder.
+Secrets in .dev.vars are handed on too.`;
+
+/** What a parent process learns over its channel, if there is one. */
+export interface ReadyMessage {
+  ready: true;
+  url: string;
+  apiKey: string;
+  runtimePid: number | null;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: "8787" },
+      host: { type: "string", default: "127.0.0.1" },
+      state: { type: "string", default: ".jobbers/state" },
+      secret: { type: "string", multiple: true, default: [] },
+      config: { type: "string", default: WRANGLER_CONFIG },
+      outdir: { type: "string", default: BUNDLE_FOLDER },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
+  const stateFolder = resolve(values.state);
+  const serving = await serve({
+    configPath: resolve(values.config),
+    bundleFolder: resolve(values.outdir),
+    stateFolder,
+    host: values.host,
+    port: parsePort(values.port),
+    apiKey: process.env["JOBBERS_API_KEY"] ?? null,
+    secrets: readSecrets(values.secret),
+  });
+  stopOnSignals(serving);
+  if (process.send === undefined) {
+    console.log(startLines(serving, shortPath(stateFolder)).join("\n"));
+  } else {
+    const message: ReadyMessage = {
+      ready: true,
+      url: serving.url,
+      apiKey: serving.apiKey,
+      runtimePid: serving.runtimePid(),
+    };
+    process.send(message);
+  }
+}
+
+/** Relative to where the command was given, if it lies below. */
+function shortPath(path: string): string {
+  const fromHere = relative(process.cwd(), path);
+  return fromHere.startsWith("..") ? path : fromHere;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error(`--port: expected a number from 0 to 65535, got ${JSON.stringify(text)}`);
+  }
+  return port;
+}
+
+function readSecrets(names: string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.map((name) => {
+      const value = process.env[name];
+      if (value === undefined || value === "") {
+        throw new Error(`--secret ${name}: expected an environment variable of that name, found none`);
+      }
+      return [name, value];
+    }),
+  );
+}
+
+/** The first signal stops in order, a second one at once. A parent that is gone counts as a signal. */
+function stopOnSignals(serving: Serving): void {
+  let stopping = false;
+  function stop(): void {
+    if (stopping) {
+      process.exit(1);
+    }
+    stopping = true;
+    serving.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  }
+  // Miniflare exits on these by itself, before the stop is done; from here on the stop is ours.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.removeAllListeners(signal);
+    process.on(signal, stop);
+  }
+  process.on("disconnect", stop);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

@@ -1,0 +1,80 @@
+/**
+ * The folder in which an embedded server keeps everything: the objects' databases, the development key, and who uses it.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { isRuntime, killAndWait } from "./processes.ts";
+
+/** A state folder that this process alone uses until `release`. */
+export interface StateFolder {
+  path: string;
+  /** Folder of the objects' databases. */
+  resources: string;
+  /** Notes which runtime writes here, so that one that outlives its parent is found by the next start. */
+  noteRuntime(pid: number | null): void;
+  release(): void;
+}
+
+/**
+ * Opens a state folder, making it if it is not there. Throws if another server uses it. A runtime left behind by a
+ * server that was killed still holds the databases: it is ended first, which is safe because every answer it gave was
+ * on disk before.
+ */
+export async function openStateFolder(path: string): Promise<StateFolder> {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const lock = takeLock(path);
+  const runtimeFile = join(path, "runtime.pid");
+  if (existsSync(runtimeFile)) {
+    const pid = Number(readFileSync(runtimeFile, "utf8"));
+    if (Number.isInteger(pid) && pid > 0 && isRuntime(pid)) {
+      await killAndWait(pid);
+    }
+  }
+  return {
+    path,
+    resources: join(path, "resources"),
+    noteRuntime(pid) {
+      if (pid === null) {
+        rmSync(runtimeFile, { force: true });
+      } else {
+        writeFileSync(runtimeFile, String(pid));
+      }
+    },
+    release() {
+      lock.close();
+    },
+  };
+}
+
+/** A SQLite lock and not a file with a process id: the operating system frees it however the process ends. */
+function takeLock(path: string): DatabaseSync {
+  const database = new DatabaseSync(join(path, "lock.sqlite"));
+  try {
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    throw new Error(
+      `the state folder ${path} is used by another server: stop that one, or choose another with --state`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return database;
+}
+
+/** The development key of a state folder, made on first use and readable by its owner alone. */
+export function developmentKey(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const file = join(path, "api-key");
+  if (existsSync(file)) {
+    return readFileSync(file, "utf8").trim();
+  }
+  const key = `jobbers_dev_${randomBytes(24).toString("base64url")}`;
+  writeFileSync(file, `${key}\n`, { mode: 0o600, flag: "wx" });
+  return key;
+}

@@ -1,0 +1,54 @@
+/**
+ * What the API needs from outside: bindings of the Worker, and what the code registered.
+ *
+ * @module
+ */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { AnyTaskDefinition, DagDefinition } from "../sdk/index.ts";
+
+/** Opens the Durable Objects of one class by name. */
+export interface ObjectNamespace {
+  getByName(name: string): unknown;
+}
+
+/** The bindings the API reads. Webhook secrets are further bindings, under the names that the DAGs' specs give. */
+export interface ApiEnv {
+  DAG: ObjectNamespace;
+  JOB: ObjectNamespace;
+  JOBBERS_API_KEY?: string | undefined;
+  /** Where values lie that are too large for an object's rows. */
+  PAYLOADS?: { get(key: string): Promise<{ json(): Promise<unknown> } | null> } | undefined;
+}
+
+/** Types of a request's context. */
+export interface AppEnv {
+  Bindings: ApiEnv;
+  Variables: { requestId: string };
+}
+
+/** What the code registered, as far as the API looks at it. */
+export interface ApiRegistry {
+  dags: ReadonlyMap<string, Pick<DagDefinition, "spec" | "toConf">>;
+  tasks: ReadonlyMap<string, Pick<AnyTaskDefinition, "operator">>;
+}
+
+/** What `createApi` is made from. */
+export interface ApiDeps {
+  registry: ApiRegistry;
+  /** Version that `GET /api/v2/version` answers. */
+  version: string;
+  /** Epoch milliseconds. */
+  now: () => number;
+}
+
+/** A group of routes. */
+export type Api = OpenAPIHono<AppEnv>;
+
+/**
+ * The text of a binding that holds a secret, or null if there is none by that name, or an empty one.
+ * Reads strings only, so that no other binding can be mistaken for a secret.
+ */
+export function readSecret(env: object, name: string): string | null {
+  const value: unknown = Object.hasOwn(env, name) ? Reflect.get(env, name) : undefined;
+  return typeof value === "string" && value !== "" ? value : null;
+}

@@ -1,0 +1,126 @@
+/**
+ * Query parameters as Airflow's API has them: pages, sort orders, repeated values, booleans, waiting.
+ *
+ * @module
+ */
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { AppEnv } from "./env.ts";
+import { ApiError } from "./errors.ts";
+
+/** Entries on a page unless the caller says otherwise, and at most; a larger `limit` counts as this one. */
+const DEFAULT_LIMIT = 50;
+export const MAX_LIMIT = 100;
+/** Keys one `order_by` may have. */
+const MAX_SORT_KEYS = 10;
+/** Seconds a call may wait for the end of what it asks for. */
+export const MAX_WAIT_SECONDS = 60;
+
+const WHOLE = "expected a whole number, 0 or more";
+
+/** `limit` and `offset` of a list. */
+export const pageQuery = {
+  limit: z
+    .string()
+    .regex(/^\d{1,9}$/, WHOLE)
+    .transform((text) => Math.min(Number(text), MAX_LIMIT))
+    .default(DEFAULT_LIMIT)
+    .openapi({
+      type: "integer",
+      minimum: 0,
+      default: DEFAULT_LIMIT,
+      description: `Entries on the page; more than ${MAX_LIMIT} counts as ${MAX_LIMIT}`,
+    }),
+  offset: z
+    .string()
+    .regex(/^\d{1,9}$/, WHOLE)
+    .transform(Number)
+    .default(0)
+    .openapi({ type: "integer", minimum: 0, default: 0 }),
+};
+
+/** A parameter that may be repeated. */
+export const repeated = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (typeof value === "string" ? [value] : value))
+  .default([])
+  .openapi({ type: "array", items: { type: "string" } });
+
+/** A parameter that may be repeated, each time one of `options`. */
+export function repeatedOf<const T extends string>(options: readonly T[]) {
+  const option = z.enum(options);
+  return z
+    .union([option.transform((value) => [value]), z.array(option)], {
+      error: `expected one of ${options.map((name) => JSON.stringify(name)).join(", ")}`,
+    })
+    .default([])
+    .openapi({ type: "array", items: { type: "string", enum: [...options] } });
+}
+
+const BOOLEANS: Record<string, boolean> = { true: true, false: false, "1": true, "0": false };
+
+/** A boolean parameter, or undefined if it is not given. */
+export const booleanQuery = z
+  .enum(["true", "false", "True", "False", "1", "0"], { error: 'expected "true" or "false"' })
+  .transform((text) => BOOLEANS[text.toLowerCase()] ?? false)
+  .optional()
+  .openapi({ type: "boolean" });
+
+/** Seconds to wait, read as milliseconds. */
+export const waitQuery = z
+  .string()
+  .regex(/^(?:[0-5]?\d(?:\.\d{1,3})?|60(?:\.0{1,3})?)$/, `expected seconds from 0 to ${MAX_WAIT_SECONDS}`)
+  .transform((text) => Math.round(Number(text) * 1000))
+  .default(0)
+  .openapi({
+    type: "number",
+    minimum: 0,
+    maximum: MAX_WAIT_SECONDS,
+    default: 0,
+    description: "Seconds to wait for the end; answers as soon as it is there, or with the state when the time is up",
+  });
+
+/**
+ * The sort keys of a request, aliases resolved. Empty if none was given.
+ *
+ * @throws ApiError 400, as Airflow answers it, for a field that cannot be sorted by.
+ */
+export function sortKeys(
+  orderBy: string[],
+  allowed: readonly string[],
+  aliases: Record<string, string> = {},
+): string[] {
+  if (orderBy.length > MAX_SORT_KEYS) {
+    throw new ApiError(
+      400,
+      `Ordering with more than ${MAX_SORT_KEYS} parameters is not allowed. Provided: ${orderBy.length}`,
+    );
+  }
+  return orderBy.map((key) => {
+    const name = key.startsWith("-") ? key.slice(1) : key;
+    const field = Object.hasOwn(aliases, name) ? (aliases[name] ?? name) : name;
+    if (!allowed.includes(field)) {
+      const options = [...allowed, ...Object.keys(aliases)].join(", ");
+      throw new ApiError(
+        400,
+        `Ordering with '${name.slice(0, 100)}' is disallowed or the attribute does not exist on the model; expected one of ${options}`,
+      );
+    }
+    return key.startsWith("-") ? `-${field}` : field;
+  });
+}
+
+const RANGE =
+  /^(?:run_after|logical_date|start_date|end_date|duration|updated_at|dag_run_(?:start|end)_date)_(?:gte|gt|lte|lt)$/;
+
+/**
+ * Refuses filters that Airflow has and this route does not serve: to ignore one would answer more than was asked for.
+ * Parameters that Airflow does not know either are ignored, as Airflow does.
+ */
+export function refuseUnservedFilters(c: Context<AppEnv>, unserved: ReadonlySet<string>): void {
+  for (const name of Object.keys(c.req.query())) {
+    if (unserved.has(name) || RANGE.test(name)) {
+      throw new ApiError(400, `expected a filter that this list serves, got ${name}`);
+    }
+  }
+}

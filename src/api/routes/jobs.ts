@@ -1,0 +1,117 @@
+/**
+ * Jobs: those of tasks submitted alone or in bulk, and those that watch a long task instance of a DAG run.
+ *
+ * @module
+ */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { parseMemberId } from "../../engine/batch-ids.ts";
+import type { DagObject, JobObject, Result } from "../../engine/objects.ts";
+import type { Json } from "../../engine/spec.ts";
+import type { JobView, Progress } from "../../engine/work.ts";
+import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
+import { ApiError, unwrap } from "../errors.ts";
+import { ulidInput } from "../ids.ts";
+import { exceedsBytes, PROGRESS_BYTES } from "../limits.ts";
+import { batchObject, jobObject } from "../objects.ts";
+import { waitQuery } from "../query.ts";
+import { body, json, refusals } from "../responses.ts";
+import { jobJson, jobSchema } from "../schemas/job.ts";
+
+const params = z.object({ job_id: ulidInput });
+
+const getRoute = createRoute({
+  method: "get",
+  path: "/jobs/{job_id}",
+  tags: ["Job"],
+  summary: "Get a job, or wait for its end",
+  request: { params, query: z.object({ wait: waitQuery }) },
+  responses: { 200: json(jobSchema, "The job"), ...refusals(401, 404, 422) },
+});
+
+const killBody = z.strictObject({ reason: z.string().min(1).max(1000).optional() }).openapi("KillJob");
+
+const killRoute = createRoute({
+  method: "post",
+  path: "/jobs/{job_id}/kill",
+  tags: ["Job"],
+  summary: "Kill a job",
+  description: "A job that waits ends at once; a running one is told to stop at its next heartbeat.",
+  request: { params, body: body(killBody, "Why; the body may be left out") },
+  responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 415, 422) },
+});
+
+const heartbeatBody = z
+  .strictObject({
+    step: z.string().max(1000).optional().openapi({ description: "Where the work is" }),
+    fraction: z.number().min(0).max(1).optional().openapi({ description: "How far it is" }),
+    data: z.unknown().optional().openapi({ description: "Any JSON value of at most 16 KiB" }),
+  })
+  .openapi("Heartbeat");
+
+const heartbeatRoute = createRoute({
+  method: "post",
+  path: "/jobs/{job_id}/heartbeat",
+  tags: ["Job"],
+  summary: "Prove that a job is alive, with its progress",
+  description: "For work that is done elsewhere. A body without fields leaves the progress as it is.",
+  request: { params, body: body(heartbeatBody, "The progress; the body may be left out") },
+  responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 413, 415, 422) },
+});
+
+/** Routes of jobs. */
+export function jobRoutes({ now }: ApiDeps) {
+  return new OpenAPIHono<AppEnv>()
+    .openapi(getRoute, async (c) => {
+      const { wait } = c.req.valid("query");
+      const job = await askJob(c.env, c.req.valid("param").job_id, {
+        member: (batch, index) => batch.getMember(index, wait),
+        alone: (object) => object.get(wait),
+      });
+      return c.json(jobJson(job, now()), 200);
+    })
+    .openapi(killRoute, async (c) => {
+      const { reason = "killed over the API" } = c.req.valid("json");
+      const job = await askJob(c.env, c.req.valid("param").job_id, {
+        member: (batch, index) => batch.killMember(index),
+        alone: (object) => object.kill(reason),
+      });
+      return c.json(jobJson(job, now()), 200);
+    })
+    .openapi(heartbeatRoute, async (c) => {
+      const progress = readProgress(c.req.valid("json"));
+      const job = unwrap(await jobObject(c.env, c.req.valid("param").job_id).heartbeat(progress));
+      return c.json(jobJson(job, now()), 200);
+    });
+}
+
+interface Question {
+  member(batch: DagObject, index: number): Promise<Result<JobView>>;
+  alone(job: JobObject): Promise<Result<JobView>>;
+}
+
+/** Asks the batch that the id names, if it names one, and the job's own object if there is no such member. */
+async function askJob(env: ApiEnv, jobId: string, question: Question): Promise<JobView> {
+  const member = parseMemberId(jobId);
+  if (member !== null) {
+    const answer = await question.member(batchObject(env, member.batchKey), member.index);
+    if (answer.ok || answer.refusal.code !== "not_found") {
+      return unwrap(answer);
+    }
+  }
+  return unwrap(await question.alone(jobObject(env, jobId)));
+}
+
+function readProgress({ step, fraction, data }: z.output<typeof heartbeatBody>): Progress | null {
+  if (step === undefined && fraction === undefined && data === undefined) {
+    return null;
+  }
+  if (data !== undefined && exceedsBytes(JSON.stringify(data), PROGRESS_BYTES)) {
+    throw new ApiError(413, `expected data of at most ${PROGRESS_BYTES} bytes of JSON, got more`);
+  }
+  return {
+    ...(step === undefined ? {} : { step }),
+    ...(fraction === undefined ? {} : { fraction }),
+    // What came as JSON is JSON.
+    ...(data === undefined ? {} : { data: data as Json }),
+  };
+}

@@ -1,0 +1,39 @@
+/**
+ * Versions of DAGs as JSON, in Airflow's fields.
+ *
+ * @module
+ */
+import { z } from "@hono/zod-openapi";
+import { stableUuid } from "../stable-uuid.ts";
+import { dateTime, iso } from "../time.ts";
+
+export const dagVersionSchema = z
+  .object({
+    id: z.string(),
+    version_number: z.number().int(),
+    dag_id: z.string(),
+    bundle_name: z.string().nullable(),
+    bundle_version: z.string().nullable(),
+    created_at: dateTime,
+    dag_display_name: z.string(),
+    bundle_url: z.string().nullable(),
+  })
+  .openapi("DagVersion");
+export type DagVersionJson = z.infer<typeof dagVersionSchema>;
+
+/** A version of a DAG as the API answers it; null while the time it was made is not known. */
+export function dagVersionJson(dagId: string, version: number, createdAt: number | undefined): DagVersionJson | null {
+  if (createdAt === undefined) {
+    return null;
+  }
+  return {
+    id: stableUuid("dag_version", dagId, version),
+    version_number: version,
+    dag_id: dagId,
+    bundle_name: null,
+    bundle_version: null,
+    created_at: iso(createdAt),
+    dag_display_name: dagId,
+    bundle_url: null,
+  };
+}

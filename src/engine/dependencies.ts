@@ -1,0 +1,74 @@
+/**
+ * May a task instance be scheduled? The same dependencies as Airflow's `SCHEDULER_QUEUED_DEPS` that look at one run:
+ * previously skipped, mapped upstream, indirect setups, trigger rule. Timers are judged by the machine.
+ *
+ * @module
+ */
+import type { GraphTask } from "./graph.ts";
+import { isSkippedByRecord } from "./skips.ts";
+import { isFinished } from "./states.ts";
+import type { NodeInstance, TaskNode } from "./task-node.ts";
+import { evaluateSetups, evaluateTriggerRule, type ForcedState } from "./trigger-rules.ts";
+
+/** `wait`: not yet. `pass`: all met. Otherwise the state that the dependencies force. */
+export type DependencyVerdict = "wait" | "pass" | ForcedState;
+
+/** Judges one instance that is in a schedulable state. */
+export function checkDependencies(nodes: readonly TaskNode[], instance: NodeInstance): DependencyVerdict {
+  const node = instance.node;
+  const task = node.task;
+  if (task.skipParents.length > 0 && wasSkipped(nodes, instance)) {
+    return "skipped";
+  }
+  const mapped = task.feeders.length === 0 ? "pass" : checkMappedUpstream(nodes, task);
+  if (mapped !== "pass" && mapped !== "wait") {
+    return mapped;
+  }
+  const setupCounts = node.setupCountsOf(instance.mapIndex);
+  const setups = setupCounts === null ? null : evaluateSetups(setupCounts, instance.mapIndex);
+  if (setups !== null && setups.forced !== null) {
+    return setups.forced;
+  }
+  const rule = evaluateTriggerRule(task.spec.trigger_rule, node.countsOf(instance.mapIndex), instance.mapIndex);
+  if (rule.forced !== null) {
+    return rule.forced;
+  }
+  return rule.passes && mapped === "pass" && (setups === null || setups.passes) ? "pass" : "wait";
+}
+
+/** A skip outlives a clear of what it skipped, as long as the branch's answer stands (Airflow: NotPreviouslySkippedDep). */
+function wasSkipped(nodes: readonly TaskNode[], instance: NodeInstance): boolean {
+  const task = instance.node.task;
+  return task.skipParents.some((index) => {
+    const parent = nodes[index];
+    const sameElement = parent !== undefined && parent.expanded && parent.task.mappedGroup === task.mappedGroup;
+    const answer = parent?.at(sameElement ? instance.mapIndex : -1);
+    return (
+      answer !== undefined &&
+      isFinished(answer.state) &&
+      answer.skipRecord !== null &&
+      isSkippedByRecord(answer.skipRecord, task.id)
+    );
+  });
+}
+
+/**
+ * What feeds an expansion must have succeeded. A feeding task that is itself mapped and expanded is judged by the trigger
+ * rule: only one that ended before it expanded fails or skips what it feeds (Airflow: MappedTaskUpstreamDep).
+ */
+function checkMappedUpstream(nodes: readonly TaskNode[], task: GraphTask): DependencyVerdict {
+  let verdict: DependencyVerdict = "pass";
+  for (const index of task.feeders) {
+    const feeder = nodes[index];
+    const state = feeder === undefined || feeder.expanded ? "success" : (feeder.instances[0]?.state ?? null);
+    if (state === "failed" || state === "upstream_failed") {
+      return "upstream_failed";
+    }
+    if (state === "skipped") {
+      verdict = "skipped";
+    } else if (state !== "success" && verdict === "pass") {
+      verdict = "wait";
+    }
+  }
+  return verdict;
+}

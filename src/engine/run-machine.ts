@@ -1,0 +1,691 @@
+/**
+ * The machine of one run: events in, changes out. It decides what Airflow's scheduler decides for a run (dependencies,
+ * expansion, retries, skips, timeouts, outcome), one event at a time, with `now` (epoch ms) as an argument and without
+ * any I/O. The caller stores what `drain()` gives in one transaction and only then acts on it.
+ *
+ * States and edges are drawn in `docs/state-machines.md`.
+ *
+ * @module
+ */
+import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
+import { checkDependencies } from "./dependencies.ts";
+import { reachable, tasksOfGroup, type Graph } from "./graph.ts";
+import { latestOnlyProceeds } from "./latest-only.ts";
+import { livenessDeadline } from "./liveness.ts";
+import { expandKnown, expandNode, grow, reviseNode } from "./run-expansion.ts";
+import { RunState, type RunChanges, type RunEndReason, type RunInfo } from "./run-state.ts";
+import { branchSkips, shortCircuitSkips, type SkipRecord } from "./skips.ts";
+import { isFinished, isScheduleable } from "./states.ts";
+import type { TaskInstanceRow } from "./task-instance.ts";
+import type { NodeInstance, TaskNode } from "./task-node.ts";
+import type { Outcome, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+
+/** How long the machine waits for the queue, in milliseconds. */
+export interface QueueTiming {
+  /** A message not claimed in this time is sent again, then after twice that, and so on up to two minutes. */
+  resendAfterMs: number;
+  /** Airflow's `task_queued_timeout`: after three of them without a claim the task instance fails. */
+  queuedTimeoutMs: number;
+}
+
+/** Airflow's default for `task_queued_timeout`, and a first re-send that a lost message does not make anybody wait for. */
+export const DEFAULT_QUEUE_TIMING: QueueTiming = { resendAfterMs: 10_000, queuedTimeoutMs: 600_000 };
+
+const MAX_RESEND_MS = 120_000;
+/** Airflow's `num_stuck_in_queued_retries`, and the first time. */
+const QUEUED_TIMEOUTS = 3;
+
+/** A run's decisions. Construct with `RunMachine.create` or `RunMachine.load`. */
+export class RunMachine {
+  readonly state: RunState;
+  readonly #timing: QueueTiming;
+  /** While held (its DAG is paused), ready task instances stay scheduled and nothing new is queued. */
+  #held = false;
+
+  private constructor(state: RunState, timing: QueueTiming) {
+    this.state = state;
+    this.#timing = timing;
+  }
+
+  /** Makes a new run; call `begin` to start it. */
+  static create(graph: Graph, info: RunInfo, timing: QueueTiming = DEFAULT_QUEUE_TIMING): RunMachine {
+    const state = new RunState(graph, info);
+    expandKnown(state);
+    return new RunMachine(state, timing);
+  }
+
+  /** Rebuilds a run from its rows, exactly as it was stored. */
+  static load(
+    graph: Graph,
+    info: RunInfo,
+    mapLengths: readonly { task_id: string; length: number }[],
+    rows: readonly TaskInstanceRow[],
+    timing: QueueTiming = DEFAULT_QUEUE_TIMING,
+  ): RunMachine {
+    const state = new RunState(graph, info);
+    const nodeOf = (taskId: string): TaskNode | undefined => state.nodes[graph.byId.get(taskId)?.index ?? -1];
+    for (const { task_id, length } of mapLengths) {
+      const node = nodeOf(task_id);
+      if (node !== undefined) {
+        grow(state, node, length);
+      }
+    }
+    for (const row of rows) {
+      const node = nodeOf(row.task_id);
+      if (node !== undefined && row.map_index >= node.instances.length) {
+        grow(state, node, row.map_index + 1);
+      }
+      node?.at(row.map_index)?.load(row);
+    }
+    state.recountAll();
+    state.dirtyNodes.clear();
+    state.drain();
+    return new RunMachine(state, timing);
+  }
+
+  get info(): RunInfo {
+    return this.state.info;
+  }
+
+  /** Instance by task and map index, or undefined. */
+  find(taskId: string, mapIndex: number): NodeInstance | undefined {
+    const index = this.state.graph.byId.get(taskId)?.index;
+    return index === undefined ? undefined : this.state.nodes[index]?.at(mapIndex);
+  }
+
+  /** Earliest time at which `tick` has something to do, or null. */
+  nextDue(): number | null {
+    if (this.info.state !== "running") {
+      return null;
+    }
+    const timer = this.state.timers.next();
+    const timeout = this.#timesOutAt();
+    return timer === null ? timeout : timeout === null ? timer : Math.min(timer, timeout);
+  }
+
+  /** Takes everything that changed; see `RunState.drain`. */
+  drain(): RunChanges {
+    return this.state.drain();
+  }
+
+  /** Holds or releases the queueing of ready task instances; work that is queued or running goes on. */
+  hold(held: boolean, now: number): void {
+    this.#held = held;
+    this.#advance(now);
+  }
+
+  /** Starts a queued run. Does nothing for one that runs or is over. */
+  begin(now: number): void {
+    if (this.info.state !== "queued") {
+      return;
+    }
+    this.info.state = "running";
+    this.info.start_date = now;
+    this.info.end_date = null;
+    this.state.changes.run = true;
+    for (const node of this.state.nodes) {
+      this.state.dirtyNodes.add(node);
+    }
+    this.#advance(now);
+  }
+
+  /** Keeps an instance from being scheduled before a time; only before the run begins. */
+  delay(taskId: string, mapIndex: number, until: number): void {
+    const instance = this.find(taskId, mapIndex);
+    if (instance !== undefined && instance.state === null) {
+      this.state.setTimer(instance, until);
+    }
+  }
+
+  /**
+   * A worker asks to run one queued try. Null if it may not: the message was a duplicate, or the try was cleared, killed,
+   * replaced or claimed by somebody else.
+   */
+  claim(taskId: string, mapIndex: number, tryNumber: number, worker: WorkerIdentity, now: number): NodeInstance | null {
+    const instance = this.find(taskId, mapIndex);
+    if (instance === undefined || instance.state !== "queued" || instance.tryNumber !== tryNumber) {
+      return null;
+    }
+    this.#start(instance, worker, now);
+    return instance;
+  }
+
+  /**
+   * A worker reports how a try ended. `late`: the token is not the newest; nothing but the count of late results
+   * changes. `duplicate`: this very report was taken already. With `followUps` above zero, that many task instances
+   * that became ready are claimed for the same worker at once and left in `takeFollowUps`.
+   */
+  report(instance: NodeInstance, token: number, outcome: Outcome, worker: WorkerIdentity, now: number): Verdict {
+    if (instance.fence !== token) {
+      return this.#late(instance);
+    }
+    if (instance.state !== "running") {
+      return "duplicate";
+    }
+    instance.hostname = worker.hostname;
+    instance.unixname = worker.unixname;
+    this.#end(instance, outcome, now);
+    return "accepted";
+  }
+
+  /** Settles what a batch of reports caused; claims up to `followUps` ready instances for `worker`. */
+  advance(now: number, followUps = 0, worker: WorkerIdentity | null = null): NodeInstance[] {
+    return this.#advance(now, followUps, worker);
+  }
+
+  /** A running try outlived its first heartbeat: from now on the job watches it. False if the try is not current. */
+  adopt(instance: NodeInstance, token: number, jobId: string): boolean {
+    if (instance.state !== "running" || instance.fence !== token) {
+      return false;
+    }
+    if (instance.jobId !== jobId) {
+      instance.jobId = jobId;
+      this.state.setTimer(instance, null);
+    }
+    return true;
+  }
+
+  /** The worker of a try is gone (`zombie`), or it obeyed a stop (`stopped`): a cleared instance may run again now. */
+  attemptEnded(instance: NodeInstance, token: number, outcome: Outcome, now: number): Verdict {
+    if (instance.state === "restarting" && token === instance.fence - 1) {
+      this.#release(instance, now);
+      return "accepted";
+    }
+    if (instance.fence !== token || instance.state !== "running") {
+      return "duplicate";
+    }
+    this.#end(instance, outcome, now);
+    return "accepted";
+  }
+
+  /** Does everything whose time has come: retries, reschedules, lapsed leases, re-sends, the run's timeout. */
+  tick(now: number): void {
+    if (this.info.state !== "running") {
+      return;
+    }
+    const timeout = this.#timesOutAt();
+    if (timeout !== null && now >= timeout) {
+      this.#timeOut(now);
+      return;
+    }
+    for (let due = this.state.timers.takeDue(now); due !== undefined; due = this.state.timers.takeDue(now)) {
+      this.#onDue(due, now);
+    }
+    this.#advance(now);
+  }
+
+  /** Sends the message of every queued instance again: whoever held them may be gone. Harmless if not. */
+  resendQueued(now: number): void {
+    for (const node of this.state.nodes) {
+      for (const instance of node.instances) {
+        if (instance.state === "queued") {
+          this.#send(instance, now);
+        }
+      }
+    }
+  }
+
+  /**
+   * Clears instances so that they run again, as Airflow's `clear_task_instances`: the present try goes to the history, a
+   * running one is stopped first (`restarting`), `max_tries` becomes the tries so far plus the task's retries. A finished run is queued
+   * again; call `begin` to start it.
+   */
+  clear(instances: readonly NodeInstance[], now: number): void {
+    for (const instance of instances) {
+      const running = instance.state === "running";
+      if (instance.state === null || instance.state === "restarting") {
+        continue;
+      }
+      if (instance.tryNumber > 0 && instance.state !== "up_for_retry") {
+        this.#remember(instance, now);
+      }
+      instance.maxTries = instance.tryNumber + instance.node.task.spec.retries;
+      instance.fence += 1;
+      instance.error = null;
+      if (running) {
+        this.#stop(instance, "the task instance was cleared");
+        this.state.set(instance, "restarting", now);
+        this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
+      } else {
+        this.#reset(instance, now);
+      }
+    }
+    if (isEnd(this.info.state)) {
+      this.info.state = "queued";
+      this.info.queued_at = now;
+      this.info.start_date = null;
+      this.info.end_date = null;
+      this.info.reason = null;
+      this.state.changes.run = true;
+    } else {
+      this.#advance(now);
+    }
+  }
+
+  /** Ends one instance by a user's word (kill or mark): whatever runs is stopped, its late answer changes nothing. */
+  mark(instance: NodeInstance, to: "success" | "failed" | "skipped", error: TaskError | null, now: number): void {
+    if (instance.state === to || this.info.state !== "running") {
+      return;
+    }
+    if (instance.state === "running") {
+      this.#stop(instance, error?.message ?? `the task instance was marked ${to}`);
+    }
+    instance.fence += 1;
+    instance.error = error;
+    this.state.set(instance, to, now);
+    if (to === "failed") {
+      this.#failFast(instance, now);
+    }
+    this.#advance(now);
+  }
+
+  // ── what follows from an event ──────────────────────────────────────────────────────────────────────────────────
+
+  #advance(now: number, followUps = 0, worker: WorkerIdentity | null = null): NodeInstance[] {
+    if (this.info.state !== "running") {
+      return [];
+    }
+    this.#settle(now);
+    const claimed: NodeInstance[] = [];
+    const ready = this.#held ? [] : this.state.ready;
+    if (ready.length > 0) {
+      this.state.ready = [];
+    }
+    for (const instance of ready) {
+      if (instance.state !== "scheduled") {
+        continue;
+      }
+      this.state.set(instance, "queued", now);
+      instance.queuedWhen = now;
+      instance.sends = 0;
+      if (worker !== null && claimed.length < followUps) {
+        this.#start(instance, worker, now);
+        claimed.push(instance);
+      } else {
+        this.#send(instance, now);
+      }
+    }
+    this.#decideEnd(now);
+    return claimed;
+  }
+
+  #settle(now: number): void {
+    const { dirtyNodes, dirtyInstances } = this.state;
+    while (dirtyNodes.size > 0 || dirtyInstances.size > 0) {
+      for (const node of dirtyNodes) {
+        dirtyNodes.delete(node);
+        this.#evaluateNode(node, now);
+      }
+      for (const instance of dirtyInstances) {
+        dirtyInstances.delete(instance);
+        this.#evaluate(instance, now);
+      }
+    }
+  }
+
+  #evaluateNode(node: TaskNode, now: number): void {
+    if (node.waiting === 0) {
+      return;
+    }
+    const alike = node.perElement === null && node.perElementSetups === null && node.shared.removed === 0;
+    const first = node.instances.find((instance) => isScheduleable(instance.state));
+    if (alike && first !== undefined && checkDependencies(this.state.nodes, first) === "wait") {
+      return;
+    }
+    for (const instance of [...node.instances]) {
+      this.#evaluate(instance, now);
+    }
+  }
+
+  #evaluate(instance: NodeInstance, now: number): void {
+    if (!isScheduleable(instance.state)) {
+      return;
+    }
+    const verdict = checkDependencies(this.state.nodes, instance);
+    if (verdict === "wait") {
+      return;
+    }
+    if (verdict !== "pass") {
+      this.state.set(instance, verdict, now);
+      return;
+    }
+    const due = instance.dueAt;
+    if (due !== null && due > now) {
+      return;
+    }
+    const node = instance.node;
+    if (node.task.expand !== null && !node.expanded) {
+      expandNode(this.state, node, now);
+      return;
+    }
+    if (node.lengthStale) {
+      reviseNode(this.state, node, now);
+      if (!isScheduleable(instance.state)) {
+        return;
+      }
+    }
+    this.#schedule(instance, now);
+  }
+
+  #schedule(instance: NodeInstance, now: number): void {
+    const spec = instance.node.task.spec;
+    if (instance.state !== "up_for_reschedule") {
+      instance.tryNumber += 1;
+    }
+    if (spec.operator === "empty") {
+      this.state.set(instance, "success", now);
+      return;
+    }
+    if (spec.operator === "latest_only") {
+      this.#skipDownstream(instance, this.#latestOnly(instance, now), now);
+      this.state.set(instance, "success", now);
+      return;
+    }
+    this.state.set(instance, "scheduled", now);
+    instance.scheduledWhen = now;
+    instance.startDate = null;
+    instance.endDate = null;
+    this.state.ready.push(instance);
+  }
+
+  #send(instance: NodeInstance, now: number): void {
+    const waitMs = Math.min(this.#timing.resendAfterMs * 2 ** instance.sends, MAX_RESEND_MS);
+    instance.sends += 1;
+    this.state.setTimer(instance, now + waitMs);
+    this.state.changes.send.push(instance);
+  }
+
+  #start(instance: NodeInstance, worker: WorkerIdentity, now: number): void {
+    this.state.set(instance, "running", now);
+    instance.fence += 1;
+    instance.startDate = now;
+    instance.endDate = null;
+    instance.hostname = worker.hostname;
+    instance.unixname = worker.unixname;
+    instance.jobId = null;
+    if (instance.hasValue || instance.skipRecord !== null) {
+      instance.hasValue = false;
+      instance.mapLength = null;
+      instance.skipRecord = null;
+      this.state.changes.values.set(instance, null);
+    }
+    this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
+  }
+
+  #onDue(instance: NodeInstance, now: number): void {
+    switch (instance.state) {
+      case "queued": {
+        const queuedWhen = instance.queuedWhen ?? now;
+        if (now - queuedWhen >= QUEUED_TIMEOUTS * this.#timing.queuedTimeoutMs) {
+          const message = `no worker claimed it in ${QUEUED_TIMEOUTS} x ${this.#timing.queuedTimeoutMs / 1000} s; sent ${instance.sends} times`;
+          instance.fence += 1;
+          instance.error = { type: "StuckInQueued", message };
+          this.state.set(instance, "failed", now);
+          this.#failFast(instance, now);
+        } else {
+          this.#send(instance, now);
+        }
+        break;
+      }
+      case "running":
+        this.#end(instance, zombie(instance), now);
+        break;
+      case "restarting":
+        this.#release(instance, now);
+        break;
+      default:
+        this.state.dirtyInstances.add(instance);
+    }
+  }
+
+  #end(instance: NodeInstance, reported: Outcome, now: number): void {
+    const outcome = this.#checked(instance, reported);
+    const result = this.#decide(instance, outcome, now);
+    instance.error = "error" in result ? result.error : null;
+    if (result.state === "up_for_retry") {
+      this.#remember(instance, now);
+      this.state.set(instance, "up_for_retry", now);
+      instance.jobId = null;
+      this.state.setTimer(instance, result.nextAt);
+      return;
+    }
+    if (result.state === "up_for_reschedule") {
+      this.state.set(instance, "up_for_reschedule", now);
+      this.state.setTimer(instance, result.nextAt);
+      return;
+    }
+    if (result.state === "success" && outcome.state === "success") {
+      instance.hasValue = outcome.value !== undefined;
+      instance.mapLength = outcome.mapLength ?? null;
+      if (outcome.value !== undefined) {
+        this.state.changes.values.set(instance, outcome.value);
+      }
+      this.#skipDownstream(instance, this.#skipsOf(instance, outcome), now);
+    }
+    this.state.set(instance, result.state, now);
+    if (result.state === "failed") {
+      this.#failFast(instance, now);
+    }
+  }
+
+  #decide(instance: NodeInstance, outcome: Outcome, now: number): AttemptResult {
+    const spec = instance.node.task.spec;
+    const facts = {
+      dagId: this.state.graph.spec.dag_id,
+      taskId: spec.task_id,
+      logicalDate: this.info.logical_date,
+      tryNumber: instance.tryNumber,
+      maxTries: instance.maxTries,
+      policy: retryPolicy(spec),
+    };
+    return decideAttempt(facts, outcome, now);
+  }
+
+  /** Turns a success that breaks a promise (nothing to map over, too long, unknown branch) into a failure of the try. */
+  #checked(instance: NodeInstance, outcome: Outcome): Outcome {
+    if (outcome.state !== "success") {
+      return outcome;
+    }
+    const task = instance.node.task;
+    const max = this.state.graph.spec.max_map_length;
+    if (task.feeds.length > 0 && task.expand === null) {
+      const consumer = this.state.nodes[task.feeds[0] ?? -1]?.task.id ?? "";
+      if (outcome.mapLength === undefined) {
+        return failure("UnmappableValue", `expected "${task.id}" to return a list or an object, because "${consumer}" is mapped over it`);
+      }
+      if (outcome.mapLength > max) {
+        return failure("MapTooLong", `expected at most ${max} elements from "${task.id}" (max_map_length), got ${outcome.mapLength}`);
+      }
+    }
+    try {
+      this.#skipsOf(instance, outcome);
+    } catch (error) {
+      return failure("BranchError", error instanceof Error ? error.message : String(error));
+    }
+    return outcome;
+  }
+
+  #skipsOf(instance: NodeInstance, outcome: Outcome & { state: "success" }): Skips | null {
+    const { graph } = this.state;
+    const task = instance.node.task;
+    const idOf = (index: number): string => graph.tasks[index]?.id ?? "";
+    if (task.spec.operator === "branch") {
+      const follow = outcome.follow ?? [];
+      const ids = branchSkips({
+        direct: task.downstream.map(idOf),
+        follow,
+        rootsOf: (groupId) => groupRoots(graph, groupId),
+        reachable: (id) => new Set([...reachable(graph.tasks, graph.byId.get(id)?.index ?? -1, "downstream")].map(idOf)),
+      });
+      return { ids: ids.skip, record: { followed: ids.followed } };
+    }
+    if (task.spec.operator === "short_circuit" && outcome.proceed === false) {
+      const ids = shortCircuitSkips({
+        direct: task.downstream.map(idOf),
+        transitive: [...reachable(graph.tasks, task.index, "downstream")].map((index) => ({
+          id: idOf(index),
+          isTeardown: graph.tasks[index]?.spec.is_teardown === true,
+        })),
+        ignoreDownstreamTriggerRules: task.spec.ignore_downstream_trigger_rules,
+      });
+      return { ids, record: { skipped: ids } };
+    }
+    return null;
+  }
+
+  #latestOnly(instance: NodeInstance, now: number): Skips {
+    const direct = instance.node.task.downstream.map((index) => this.state.graph.tasks[index]?.id ?? "");
+    const proceeds = latestOnlyProceeds({ runType: this.info.run_type, now, nextInterval: null });
+    return { ids: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
+  }
+
+  /** Skips at once what has not started; the record makes the skip outlive a clear. */
+  #skipDownstream(instance: NodeInstance, skips: Skips | null, now: number): void {
+    if (skips === null) {
+      return;
+    }
+    instance.skipRecord = skips.record;
+    const own = instance.node;
+    for (const id of skips.ids) {
+      const target = this.state.nodes[this.state.graph.byId.get(id)?.index ?? -1];
+      const sameGroup = target !== undefined && own.task.mappedGroup >= 0 && target.task.mappedGroup === own.task.mappedGroup;
+      const byElement = own.expanded && sameGroup && target.expanded;
+      const targets = byElement ? [target.at(instance.mapIndex)] : own.expanded ? [] : (target?.instances ?? []);
+      for (const skipped of targets) {
+        if (skipped !== undefined && (isScheduleable(skipped.state) || skipped.state === "scheduled")) {
+          this.state.set(skipped, "skipped", now);
+        }
+      }
+    }
+  }
+
+  /** With `fail_fast`, a failure ends everything but teardowns: what runs fails, the rest is skipped. */
+  #failFast(failed: NodeInstance, now: number): void {
+    if (!this.state.graph.spec.fail_fast || failed.node.task.spec.is_teardown) {
+      return;
+    }
+    for (const node of this.state.nodes) {
+      if (node.task.spec.is_teardown) {
+        continue;
+      }
+      for (const instance of node.instances) {
+        if (instance !== failed && !isFinished(instance.state)) {
+          this.#abandon(instance, `"${failed.node.task.id}" failed and the DAG is fail_fast`, now);
+        }
+      }
+    }
+  }
+
+  /** Ends an unfinished instance from outside: running → failed (and stopped), anything else → skipped. */
+  #abandon(instance: NodeInstance, reason: string, now: number): void {
+    if (instance.state === "running" || instance.state === "restarting") {
+      this.#stop(instance, reason);
+      instance.error = { type: "Stopped", message: reason };
+      this.state.set(instance, "failed", now);
+    } else {
+      this.state.set(instance, "skipped", now);
+    }
+    instance.fence += 1;
+  }
+
+  #timesOutAt(): number | null {
+    const seconds = this.state.graph.spec.dagrun_timeout;
+    return seconds === null || this.info.start_date === null ? null : this.info.start_date + seconds * 1000;
+  }
+
+  #timeOut(now: number): void {
+    const reason = `the run exceeded its dagrun_timeout of ${this.state.graph.spec.dagrun_timeout} s`;
+    for (const node of this.state.nodes) {
+      for (const instance of node.instances) {
+        if (!isFinished(instance.state)) {
+          this.#abandon(instance, reason, now);
+        }
+      }
+    }
+    this.#endRun("failed", "timed_out", now);
+  }
+
+  /** Airflow's `DagRun.update_state`: over when nothing is unfinished; deadlocked when nothing can ever move again. */
+  #decideEnd(now: number): void {
+    const { state } = this;
+    if (state.unfinished === 0) {
+      const failed = state.failedLeaves > 0;
+      this.#endRun(failed ? "failed" : "success", failed ? "task_failure" : "success", now);
+    } else if (state.active === 0 && state.timers.next() === null) {
+      this.#endRun("failed", "all_tasks_deadlocked", now);
+    }
+  }
+
+  #endRun(to: "success" | "failed", reason: RunEndReason, now: number): void {
+    this.info.state = to;
+    this.info.reason = reason;
+    this.info.end_date = now;
+    this.state.changes.run = true;
+  }
+
+  #release(instance: NodeInstance, now: number): void {
+    this.#reset(instance, now);
+    this.#advance(now);
+  }
+
+  #reset(instance: NodeInstance, now: number): void {
+    this.state.set(instance, null, now);
+    instance.scheduledWhen = null;
+    instance.queuedWhen = null;
+    instance.startDate = null;
+    instance.endDate = null;
+    instance.jobId = null;
+    this.state.dirtyInstances.add(instance);
+  }
+
+  #remember(instance: NodeInstance, now: number): void {
+    const row = instance.toRow();
+    const over = isFinished(row.state);
+    this.state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
+  }
+
+  #stop(instance: NodeInstance, reason: string): void {
+    if (instance.jobId !== null) {
+      this.state.changes.stops.push({
+        job_id: instance.jobId,
+        task_id: instance.node.task.id,
+        map_index: instance.mapIndex,
+        reason,
+      });
+    }
+  }
+
+  #late(instance: NodeInstance): Verdict {
+    instance.lateResults += 1;
+    this.state.touch(instance);
+    return "late";
+  }
+}
+
+interface Skips {
+  ids: string[];
+  record: SkipRecord;
+}
+
+/** The outcome of a try whose worker was never heard again before its first heartbeat. */
+function zombie(instance: NodeInstance): Outcome {
+  const message = `no result and no heartbeat from ${instance.hostname ?? "its worker"} within the grace period of its first heartbeat`;
+  return failure("Zombie", message);
+}
+
+function failure(type: string, message: string): Outcome {
+  return { state: "failed", error: { type, message }, retryable: true };
+}
+
+function isEnd(state: RunInfo["state"]): boolean {
+  return state === "success" || state === "failed";
+}
+
+/** Tasks of a group that no other task of it precedes: what following the group means. Null if there is no such group. */
+function groupRoots(graph: Graph, groupId: string): string[] | null {
+  if (!graph.spec.task_groups.some((group) => group.group_id === groupId)) {
+    return null;
+  }
+  const members = new Set(tasksOfGroup(graph.spec, groupId));
+  return [...members].filter((id) => !(graph.byId.get(id)?.spec.upstream_task_ids ?? []).some((up) => members.has(up)));
+}

@@ -1,0 +1,233 @@
+/**
+ * The state of one run in memory: its nodes, the counters that decide its end, what changed since the last drain and
+ * what must be looked at again. Every change of a task instance's state goes through `set`.
+ *
+ * @module
+ */
+import type { Graph } from "./graph.ts";
+import type { Json } from "./spec.ts";
+import { isFinished, isScheduleable, type DagRunState, type TaskInstanceState } from "./states.ts";
+import type { TaskInstanceRow } from "./task-instance.ts";
+import { countOne, TaskNode, type NodeInstance } from "./task-node.ts";
+import { TimerHeap } from "./timers.ts";
+import type { StoredValue } from "./work.ts";
+
+/** Why a run ended. Names are Airflow's. */
+export type RunEndReason = "success" | "task_failure" | "all_tasks_deadlocked" | "timed_out";
+
+/** What the machine knows of its run; times in epoch milliseconds. */
+export interface RunInfo {
+  run_id: string;
+  run_type: string;
+  state: DagRunState;
+  reason: RunEndReason | null;
+  logical_date: number | null;
+  run_after: number;
+  queued_at: number | null;
+  start_date: number | null;
+  end_date: number | null;
+  params: Record<string, Json>;
+}
+
+/** A try that is over, for the history: the row as it was. */
+export interface HistoryEntry {
+  row: TaskInstanceRow;
+}
+
+/** A worker that must stop: the attempt it runs is no longer the current one. */
+export interface StopOrder {
+  job_id: string;
+  task_id: string;
+  map_index: number;
+  reason: string;
+}
+
+/** What changed since the last drain. */
+export interface RunChanges {
+  /** Instances whose rows must be written. */
+  instances: NodeInstance[];
+  /** Values to store with them; null clears the stored one. */
+  values: Map<NodeInstance, StoredValue | null>;
+  /** Rows of unexpanded instances that became expanded ones. */
+  removedRows: { task_id: string; map_index: number }[];
+  /** Lengths of tasks that expanded. */
+  mapLengths: { task_id: string; length: number }[];
+  history: HistoryEntry[];
+  /** Queued instances whose message must be sent (again). */
+  send: NodeInstance[];
+  stops: StopOrder[];
+  /** The run's own row changed. */
+  run: boolean;
+}
+
+/** The mutable heart of a run; the machine and its helpers share it. */
+export class RunState {
+  readonly graph: Graph;
+  readonly info: RunInfo;
+  readonly nodes: TaskNode[];
+  /** Instances of states that are not finished. */
+  unfinished: number;
+  /** Instances that are scheduled, queued, running, restarting, deferred or wait for a retry or reschedule. */
+  active = 0;
+  /** Instances of effective leaves that are failed or upstream_failed. */
+  failedLeaves = 0;
+  total: number;
+  readonly dirtyNodes = new Set<TaskNode>();
+  readonly dirtyInstances = new Set<NodeInstance>();
+  readonly timers = new TimerHeap<NodeInstance>((instance) => instance.dueAt);
+  /** Scheduled instances in the order they became ready. */
+  ready: NodeInstance[] = [];
+  #changed = new Set<NodeInstance>();
+  #changes = noChanges();
+
+  constructor(graph: Graph, info: RunInfo) {
+    this.graph = graph;
+    this.info = info;
+    this.nodes = graph.tasks.map((task) => new TaskNode(task));
+    this.unfinished = this.nodes.length;
+    this.total = this.nodes.length;
+  }
+
+  /** Everything that changed since the last drain; the caller must store all of it in one transaction. */
+  drain(): RunChanges {
+    const changes = this.#changes;
+    changes.instances = [...this.#changed];
+    this.#changed = new Set();
+    this.#changes = noChanges();
+    for (const instance of changes.instances) {
+      instance.stored = true;
+    }
+    return changes;
+  }
+
+  get changes(): RunChanges {
+    return this.#changes;
+  }
+
+  /** Marks an instance's row as changed. */
+  touch(instance: NodeInstance): void {
+    this.#changed.add(instance);
+  }
+
+  /** Forgets an instance's pending row, because it lives on under another map index. */
+  untouch(instance: NodeInstance): void {
+    this.#changed.delete(instance);
+  }
+
+  /** Sets the timer of an instance; null clears it. */
+  setTimer(instance: NodeInstance, at: number | null): void {
+    instance.nextAt = at;
+    const due = instance.dueAt;
+    if (due !== null) {
+      this.timers.add(due, instance);
+    }
+    this.touch(instance);
+  }
+
+  /**
+   * Moves an instance to a state: dates as Airflow's `TI.set_state`, counters downstream, what must be evaluated again.
+   * Clears its timer; set the new one after it.
+   */
+  set(instance: NodeInstance, to: TaskInstanceState, now: number): void {
+    const from = instance.state;
+    if (from === to) {
+      return;
+    }
+    const node = instance.node;
+    instance.state = to;
+    instance.nextAt = null;
+    this.touch(instance);
+    const over = isFinished(to);
+    if (over || to === "up_for_retry") {
+      instance.startDate ??= now;
+      instance.endDate = now;
+    }
+    node.waiting += Number(isScheduleable(to)) - Number(isScheduleable(from));
+    this.unfinished += Number(!over) - Number(!isFinished(from));
+    this.active += Number(isActive(to)) - Number(isActive(from));
+    if (node.task.leaf) {
+      this.failedLeaves += Number(isFailure(to)) - Number(isFailure(from));
+    }
+    if (over || isFinished(from)) {
+      this.#tellDownstream(instance, from, to);
+    }
+  }
+
+  #tellDownstream(instance: NodeInstance, from: TaskInstanceState, to: TaskInstanceState): void {
+    const node = instance.node;
+    const isSetup = node.task.spec.is_setup;
+    for (const edge of node.task.out) {
+      const target = this.nodes[edge.to];
+      if (target === undefined) {
+        continue;
+      }
+      const byElement = edge.element && target.expanded && node.expanded;
+      const bank = target.bankFor(edge.kind, byElement, instance.mapIndex);
+      if (bank === undefined) {
+        continue;
+      }
+      countOne(bank, isSetup, from, to, 0);
+      if (target.waiting === 0) {
+        continue;
+      }
+      const element = byElement ? target.instances[instance.mapIndex] : undefined;
+      if (element === undefined) {
+        this.dirtyNodes.add(target);
+      } else {
+        this.dirtyInstances.add(element);
+      }
+    }
+    for (const index of node.task.feeds) {
+      const fed = this.nodes[index];
+      if (fed !== undefined) {
+        fed.lengthStale = fed.expanded;
+        this.dirtyNodes.add(fed);
+      }
+    }
+  }
+
+  /** Counts everything anew from the instances' states: after loading. */
+  recountAll(): void {
+    this.unfinished = 0;
+    this.active = 0;
+    this.failedLeaves = 0;
+    this.total = 0;
+    for (const node of this.nodes) {
+      node.recount(this.nodes);
+      node.recountWaiting();
+      for (const instance of node.instances) {
+        this.total += 1;
+        this.unfinished += Number(!isFinished(instance.state));
+        this.active += Number(isActive(instance.state));
+        this.failedLeaves += Number(node.task.leaf && isFailure(instance.state));
+        if (instance.dueAt !== null) {
+          this.timers.add(instance.dueAt, instance);
+        }
+        if (instance.state === "scheduled") {
+          this.ready.push(instance);
+        }
+      }
+    }
+  }
+}
+
+function isActive(state: TaskInstanceState): boolean {
+  return state !== null && !isFinished(state);
+}
+
+function isFailure(state: TaskInstanceState): boolean {
+  return state === "failed" || state === "upstream_failed";
+}
+
+function noChanges(): RunChanges {
+  return {
+    instances: [],
+    values: new Map(),
+    removedRows: [],
+    mapLengths: [],
+    history: [],
+    send: [],
+    stops: [],
+    run: false,
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * The JSON spec of a DAG: what `dag()` compiles to, what a `Dag` object stores as a version, and what a run stays on
+ * for its whole life. Field names are Airflow's. Durations are seconds. See `docs/dag-spec.md`.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+/** Limits of one DAG; each is refused with an error that names the limit and what came. */
+export const LIMITS = {
+  /** Tasks in one DAG. */
+  tasksPerDag: 5000,
+  /** Task instances in one run, expanded ones included. */
+  taskInstancesPerRun: 20_000,
+  /** Elements one expansion may have, unless the DAG sets its own `max_map_length`. */
+  mapLength: 1024,
+  /** Bytes of an XCom value kept beside its task instance; larger ones go to R2. */
+  inlineValueBytes: 128 * 1024,
+  /** Bytes of an XCom value that are accepted at all. */
+  valueBytes: 10 * 1024 * 1024,
+  /** Bytes of the resolved input of one task instance. */
+  inputBytes: 10 * 1024 * 1024,
+} as const;
+
+/** The thirteen trigger rules, in the order of Airflow's documentation. */
+export const TRIGGER_RULES = [
+  "all_success",
+  "all_failed",
+  "all_done",
+  "all_done_min_one_success",
+  "all_done_setup_success",
+  "one_success",
+  "one_failed",
+  "one_done",
+  "none_failed",
+  "none_failed_min_one_success",
+  "none_skipped",
+  "all_skipped",
+  "always",
+] as const;
+export type TriggerRule = (typeof TRIGGER_RULES)[number];
+
+const identifier = z
+  .string()
+  .min(1)
+  .max(250)
+  .regex(/^[\p{L}\p{N}_.-]+$/u, "expected letters, digits, '_', '-' or '.'");
+
+/** A value of any JSON type. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/**
+ * A reference inside an input template. `xcom`: a value an upstream task gave (of a mapped upstream: the list of all
+ * its values, or, inside one mapped group, the value of the same element). `params`: the run's params. `map`: this
+ * element of the task's or its group's expansion. `run`: a field of the run.
+ */
+export const inputRefSchema = z.discriminatedUnion("$ref", [
+  z.strictObject({
+    $ref: z.literal("xcom"),
+    task_id: identifier,
+    key: z.string().min(1).max(512).optional(),
+    path: z.array(z.union([z.string(), z.number().int()])).optional(),
+  }),
+  z.strictObject({ $ref: z.literal("params"), path: z.array(z.union([z.string(), z.number().int()])).optional() }),
+  z.strictObject({ $ref: z.literal("map"), path: z.array(z.union([z.string(), z.number().int()])).optional() }),
+  z.strictObject({
+    $ref: z.literal("run"),
+    field: z.enum(["run_id", "dag_id", "logical_date", "data_interval_start", "data_interval_end", "conf"]),
+  }),
+]);
+export type InputRef = z.infer<typeof inputRefSchema>;
+
+/** Where the elements of an expansion come from. */
+export type ExpandSource =
+  | { literal: Json[] | Record<string, Json> }
+  | { $ref: "xcom"; task_id: string }
+  | { $ref: "params"; path?: (string | number)[] | undefined }
+  | { zip: ExpandSource[]; fillvalue?: Json | undefined }
+  | { concat: ExpandSource[] };
+
+export const expandSourceSchema: z.ZodType<ExpandSource> = z.lazy(() =>
+  z.union([
+    z.strictObject({ literal: z.union([z.array(z.json()), z.record(z.string(), z.json())]) }),
+    z.strictObject({ $ref: z.literal("xcom"), task_id: identifier }),
+    z.strictObject({ $ref: z.literal("params"), path: z.array(z.union([z.string(), z.number().int()])).optional() }),
+    z.strictObject({ zip: z.array(expandSourceSchema).min(1), fillvalue: z.json().optional() }),
+    z.strictObject({ concat: z.array(expandSourceSchema).min(1) }),
+  ]),
+) as z.ZodType<ExpandSource>;
+
+/**
+ * How a task or a group is mapped. `expand`: the cross product of its keyword lists, the last keyword varying fastest.
+ * `expand_kwargs`: one element per object of one list.
+ */
+export const expandSchema = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("expand"),
+    kwargs: z.record(z.string().min(1), expandSourceSchema).refine((k) => Object.keys(k).length > 0, {
+      message: "expected at least one keyword to expand over",
+    }),
+  }),
+  z.strictObject({ type: z.literal("expand_kwargs"), source: expandSourceSchema }),
+]);
+export type ExpandSpec = z.infer<typeof expandSchema>;
+
+const seconds = z.number().min(0).max(31_536_000);
+
+export const taskSpecSchema = z.strictObject({
+  task_id: identifier,
+  /** Name of the registered handler; ignored for `empty` and `latest_only`. */
+  handler: z.string().min(1).max(250),
+  /** What the task's answer means: a value, ids to follow, a boolean; `empty` is never executed. */
+  operator: z.enum(["task", "branch", "short_circuit", "latest_only", "empty"]).default("task"),
+  /** Input template: JSON in which an object with `$ref` stands for a value known at run time. */
+  input: z.json().optional(),
+  expand: expandSchema.optional(),
+  upstream_task_ids: z.array(identifier).default([]),
+  task_group_id: identifier.optional(),
+  trigger_rule: z.enum(TRIGGER_RULES).default("all_success"),
+  retries: z.number().int().min(0).max(1000).default(0),
+  /** Seconds between tries. */
+  retry_delay: seconds.default(300),
+  /** Multiplier per try; 0 or 1 means none, 2 is Airflow's `true`. */
+  retry_exponential_backoff: z.number().min(0).max(100).default(0),
+  max_retry_delay: seconds.nullable().default(null),
+  /** Seconds one execution may take; null for no limit. */
+  execution_timeout: z.number().positive().max(31_536_000).nullable().default(null),
+  /** Seconds between heartbeats; also the time after which a task instance gets a job of its own. */
+  heartrate: z.number().min(0.05).max(3600).default(5),
+  is_setup: z.boolean().default(false),
+  is_teardown: z.boolean().default(false),
+  on_failure_fail_dagrun: z.boolean().default(false),
+  /** For `short_circuit`: skip everything downstream (true) or only what is directly downstream (false). */
+  ignore_downstream_trigger_rules: z.boolean().default(true),
+  doc_md: z.string().max(100_000).optional(),
+});
+export type TaskSpec = z.infer<typeof taskSpecSchema>;
+
+export const taskGroupSpecSchema = z.strictObject({
+  group_id: identifier,
+  parent_group_id: identifier.optional(),
+  tooltip: z.string().max(1000).optional(),
+  expand: expandSchema.optional(),
+});
+export type TaskGroupSpec = z.infer<typeof taskGroupSpecSchema>;
+
+/** One param: a JSON Schema (draft 2020-12) and, unless runs must supply it, a default. */
+export const paramSpecSchema = z.strictObject({
+  default: z.json().optional(),
+  description: z.string().max(10_000).optional(),
+  schema: z.record(z.string(), z.json()).default({}),
+});
+export type ParamSpec = z.infer<typeof paramSpecSchema>;
+
+/** How deliveries to `POST /webhooks/{dag_id}` are verified. The secret itself never stands in a spec. */
+export const webhookSpecSchema = z.strictObject({
+  provider: z.enum(["github", "stripe", "standard", "hmac"]),
+  /** Name of the environment variable (a Worker secret) that holds the signing secret. */
+  secret: z.string().min(1).max(250),
+  /** For `hmac`: the headers that carry signature, time of sending and delivery id. */
+  signature_header: z.string().min(1).max(100).optional(),
+  timestamp_header: z.string().min(1).max(100).optional(),
+  delivery_header: z.string().min(1).max(100).optional(),
+  /** Seconds a signed time may differ from now. */
+  tolerance: z.number().int().min(1).max(86_400).default(300),
+});
+export type WebhookSpec = z.infer<typeof webhookSpecSchema>;
+
+export const dagSpecSchema = z.strictObject({
+  dag_id: identifier,
+  description: z.string().max(10_000).nullable().default(null),
+  doc_md: z.string().max(100_000).nullable().default(null),
+  tags: z.array(z.string().min(1).max(100)).max(100).default([]),
+  owner: z.string().min(1).max(500).default("jobbers"),
+  is_paused_upon_creation: z.boolean().default(false),
+  fail_fast: z.boolean().default(false),
+  /** Seconds a run may take from its start; null for no limit. */
+  dagrun_timeout: z.number().positive().max(31_536_000).nullable().default(null),
+  max_map_length: z.number().int().min(1).max(LIMITS.taskInstancesPerRun).default(LIMITS.mapLength),
+  params: z.record(z.string().min(1).max(250), paramSpecSchema).default({}),
+  webhook: webhookSpecSchema.optional(),
+  task_groups: z.array(taskGroupSpecSchema).default([]),
+  tasks: z.array(taskSpecSchema).max(LIMITS.tasksPerDag),
+});
+/** A spec with every default filled in. */
+export type DagSpec = z.infer<typeof dagSpecSchema>;
+/** A spec as a person may write it. */
+export type DagSpecInput = z.input<typeof dagSpecSchema>;

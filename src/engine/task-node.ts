@@ -1,0 +1,172 @@
+/**
+ * The task instances of one task in one run, with the counters of what lies upstream of them. Counters are kept by
+ * deltas, so that an event costs the edges it touches; they are recounted only when a task expands or shrinks.
+ *
+ * @module
+ */
+import type { GraphTask } from "./graph.ts";
+import { isScheduleable, type TaskInstanceState } from "./states.ts";
+import { TaskInstance } from "./task-instance.ts";
+import type { UpstreamCounts } from "./trigger-rules.ts";
+
+/** A task instance as the run machine knows it. */
+export type NodeInstance = TaskInstance<TaskNode>;
+
+/** One task in one run. */
+export class TaskNode {
+  readonly task: GraphTask;
+  /** By map index once expanded; before that the one unexpanded instance, whose map index is -1. */
+  instances: NodeInstance[];
+  /** False for an unmapped task and for a mapped one whose length is not known yet. */
+  expanded = false;
+  /** Counters over direct upstream instances that count for every instance of this task. */
+  shared: UpstreamCounts = noCounts();
+  /** Counters over direct upstream instances of the same element, by map index; null when there is no such edge. */
+  perElement: UpstreamCounts[] | null = null;
+  /** The same two over indirect setups; null when the task has none. */
+  sharedSetups: UpstreamCounts | null = null;
+  perElementSetups: UpstreamCounts[] | null = null;
+  /** Instances that wait for their dependencies or a timer. */
+  waiting = 1;
+  /** A task that feeds the expansion ended again, so that its length may have changed. */
+  lengthStale = false;
+
+  constructor(task: GraphTask) {
+    this.task = task;
+    this.instances = [new TaskInstance<TaskNode>(this, -1, task.spec.retries)];
+  }
+
+  /** The instance at a map index (-1 for an unmapped or unexpanded task), or undefined. */
+  at(mapIndex: number): NodeInstance | undefined {
+    return this.expanded ? this.instances[mapIndex] : mapIndex === -1 ? this.instances[0] : undefined;
+  }
+
+  /** Counters of one instance's direct upstream. */
+  countsOf(mapIndex: number): UpstreamCounts {
+    const own = this.perElement?.[mapIndex];
+    return own === undefined ? this.shared : sum(this.shared, own);
+  }
+
+  /** Counters of one instance's indirect setups, or null if it has none. */
+  setupCountsOf(mapIndex: number): UpstreamCounts | null {
+    if (this.sharedSetups === null) {
+      return null;
+    }
+    const own = this.perElementSetups?.[mapIndex];
+    return own === undefined ? this.sharedSetups : sum(this.sharedSetups, own);
+  }
+
+  /** Counts all upstream instances anew: after this task or one of its upstream tasks expanded, shrank or was loaded. */
+  recount(nodes: readonly TaskNode[]): void {
+    const size = this.instances.length;
+    this.shared = noCounts();
+    this.perElement = null;
+    this.sharedSetups = null;
+    this.perElementSetups = null;
+    for (const edge of this.task.in) {
+      const from = nodes[edge.from];
+      if (from === undefined) {
+        continue;
+      }
+      const byElement = edge.element && this.expanded && from.expanded;
+      if (edge.kind === "setup") {
+        this.sharedSetups ??= noCounts();
+      }
+      if (byElement && edge.kind === "direct") {
+        this.perElement ??= Array.from({ length: size }, noCounts);
+      } else if (byElement) {
+        this.perElementSetups ??= Array.from({ length: size }, noCounts);
+      }
+      for (const instance of from.instances) {
+        const bank = this.bankFor(edge.kind, byElement, instance.mapIndex);
+        if (bank !== undefined) {
+          countOne(bank, from.task.spec.is_setup, null, instance.state, 1);
+        }
+      }
+    }
+  }
+
+  /** The counters an upstream instance counts in, or undefined if no instance here waits for that element. */
+  bankFor(kind: "direct" | "setup", byElement: boolean, mapIndex: number): UpstreamCounts | undefined {
+    if (kind === "direct") {
+      return byElement ? this.perElement?.[mapIndex] : this.shared;
+    }
+    return byElement ? this.perElementSetups?.[mapIndex] : (this.sharedSetups ?? undefined);
+  }
+
+  /** Counts again how many instances wait; after loading, expanding or shrinking. */
+  recountWaiting(): void {
+    this.waiting = this.instances.reduce((n, instance) => n + (isScheduleable(instance.state) ? 1 : 0), 0);
+  }
+}
+
+/** Moves one upstream instance from a state to another in a counter; `added` is 1 when it is counted for the first time. */
+export function countOne(
+  bank: UpstreamCounts,
+  isSetup: boolean,
+  from: TaskInstanceState,
+  to: TaskInstanceState,
+  added: 0 | 1,
+): void {
+  bank.total += added;
+  if (isSetup) {
+    bank.setupTotal += added;
+  }
+  bump(bank, isSetup, from, -1);
+  bump(bank, isSetup, to, 1);
+}
+
+function bump(bank: UpstreamCounts, isSetup: boolean, state: TaskInstanceState, by: 1 | -1): void {
+  switch (state) {
+    case "success":
+      bank.success += by;
+      if (isSetup) {
+        bank.setupSuccess += by;
+      }
+      break;
+    case "skipped":
+      bank.skipped += by;
+      if (isSetup) {
+        bank.setupSkipped += by;
+      }
+      break;
+    case "failed":
+      bank.failed += by;
+      break;
+    case "upstream_failed":
+      bank.upstreamFailed += by;
+      break;
+    case "removed":
+      bank.removed += by;
+      break;
+    default:
+  }
+}
+
+function noCounts(): UpstreamCounts {
+  return {
+    total: 0,
+    success: 0,
+    skipped: 0,
+    failed: 0,
+    upstreamFailed: 0,
+    removed: 0,
+    setupTotal: 0,
+    setupSuccess: 0,
+    setupSkipped: 0,
+  };
+}
+
+function sum(a: UpstreamCounts, b: UpstreamCounts): UpstreamCounts {
+  return {
+    total: a.total + b.total,
+    success: a.success + b.success,
+    skipped: a.skipped + b.skipped,
+    failed: a.failed + b.failed,
+    upstreamFailed: a.upstreamFailed + b.upstreamFailed,
+    removed: a.removed + b.removed,
+    setupTotal: a.setupTotal + b.setupTotal,
+    setupSuccess: a.setupSuccess + b.setupSuccess,
+    setupSkipped: a.setupSkipped + b.setupSkipped,
+  };
+}

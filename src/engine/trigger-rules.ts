@@ -1,0 +1,264 @@
+/**
+ * The thirteen trigger rules, as Airflow's `TriggerRuleDep` decides them: which state the upstream task instances force
+ * on a task instance, and whether it may run. Pure arithmetic over counters; who counts is decided elsewhere, but for
+ * `relevantMapIndexes`, which says what an element of a mapped group looks at.
+ *
+ * @module
+ */
+import type { TriggerRule } from "./spec.ts";
+
+/**
+ * Counters over the finished and relevant direct upstream task instances. `setup…` count those among them that are
+ * setups.
+ */
+export interface UpstreamCounts {
+  /** How many there are, finished or not. */
+  total: number;
+  success: number;
+  skipped: number;
+  failed: number;
+  upstreamFailed: number;
+  removed: number;
+  setupTotal: number;
+  setupSuccess: number;
+  setupSkipped: number;
+  /** How many are finished. The sum of the five states unless it is given. */
+  done?: number;
+}
+
+/** State that upstream task instances force on one that has not started. */
+export type ForcedState = "skipped" | "upstream_failed" | "removed";
+
+/** What a rule says. Both parts are independent: a forced state does not make the rule pass, nor the reverse. */
+export interface RuleVerdict {
+  forced: ForcedState | null;
+  passes: boolean;
+}
+
+const PASSES: RuleVerdict = { forced: null, passes: true };
+
+/**
+ * Decides `rule` for a task instance. `mapIndex` is its own, -1 if it is unmapped. Without any upstream every rule
+ * passes. Costs the same however many upstream task instances there are.
+ *
+ * @example
+ * evaluateTriggerRule("all_success", { ...none, total: 2, failed: 1 }, -1); // { forced: "upstream_failed", passes: false }
+ */
+export function evaluateTriggerRule(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number): RuleVerdict {
+  if (counts.total === 0 || rule === "always") {
+    return PASSES;
+  }
+  return { forced: forcedState(rule, counts, mapIndex), passes: rulePasses(rule, counts, mapIndex) };
+}
+
+/**
+ * Decides the indirect setups of a task instance that is no teardown: all must have succeeded, whatever its own rule.
+ * `counts` are over those setups alone. If this forces a state, the task's own rule is not looked at.
+ */
+export function evaluateSetups(counts: UpstreamCounts, mapIndex: number): RuleVerdict {
+  return evaluateTriggerRule("all_success", counts, mapIndex);
+}
+
+function doneCount(counts: UpstreamCounts): number {
+  return counts.done ?? counts.success + counts.skipped + counts.failed + counts.upstreamFailed + counts.removed;
+}
+
+/** Removed elements count as met, but only for an element of a mapping. */
+function removedCredit(counts: UpstreamCounts, mapIndex: number): number {
+  return mapIndex > -1 ? counts.removed : 0;
+}
+
+function forcedState(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number): ForcedState | null {
+  const { total, success, skipped, failed, upstreamFailed, removed } = counts;
+  const anyFailed = failed > 0 || upstreamFailed > 0;
+  switch (rule) {
+    case "all_success":
+      if (anyFailed) {
+        return "upstream_failed";
+      }
+      if (skipped > 0) {
+        return "skipped";
+      }
+      return removed > 0 && success > 0 && mapIndex > -1 && mapIndex >= success ? "removed" : null;
+    case "all_failed":
+      return success > 0 || skipped > 0 ? "skipped" : null;
+    case "all_done_min_one_success":
+      if (skipped > 0) {
+        return "skipped";
+      }
+      return success + failed + upstreamFailed + removed >= total - skipped && success === 0 ? "upstream_failed" : null;
+    case "all_done_setup_success":
+      return forcedBySetups(counts);
+    case "one_success": {
+      const done = doneCount(counts);
+      if (done < total) {
+        return null;
+      }
+      if (done === skipped) {
+        return "skipped";
+      }
+      return success === 0 ? "upstream_failed" : null;
+    }
+    case "one_failed":
+      return doneCount(counts) >= total && !anyFailed ? "skipped" : null;
+    case "one_done":
+      return doneCount(counts) >= total && failed + success === 0 ? "skipped" : null;
+    case "none_failed":
+      return anyFailed ? "upstream_failed" : null;
+    case "none_failed_min_one_success":
+      if (anyFailed) {
+        return "upstream_failed";
+      }
+      return skipped === total ? "skipped" : null;
+    case "none_skipped":
+      return skipped > 0 ? "skipped" : null;
+    case "all_skipped":
+      return success > 0 || anyFailed ? "skipped" : null;
+    case "all_done":
+    case "always":
+      return null;
+  }
+}
+
+function forcedBySetups(counts: UpstreamCounts): ForcedState | null {
+  if (doneCount(counts) < counts.total || counts.setupTotal === 0) {
+    return null;
+  }
+  if (counts.setupSkipped >= counts.setupTotal) {
+    return "skipped";
+  }
+  return counts.setupSuccess === 0 ? "upstream_failed" : null;
+}
+
+function rulePasses(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number): boolean {
+  const { total, success, skipped, failed, upstreamFailed, removed } = counts;
+  const credit = removedCredit(counts, mapIndex);
+  switch (rule) {
+    case "all_success":
+      return total - success - credit <= 0;
+    case "all_failed":
+      return total - failed - upstreamFailed - credit <= 0;
+    case "all_done":
+      return doneCount(counts) >= total;
+    case "all_done_min_one_success":
+      return (
+        skipped === 0 && success + failed + upstreamFailed + removed - credit >= total - skipped - credit && success > 0
+      );
+    case "all_done_setup_success":
+      return doneCount(counts) >= total && !(counts.setupTotal > 0 && counts.setupSuccess === 0);
+    case "one_success":
+      return success > 0;
+    case "one_failed":
+      return failed + upstreamFailed > 0;
+    case "one_done":
+      return success + failed > 0;
+    case "none_failed":
+    case "none_failed_min_one_success":
+      return total - success - skipped - credit <= 0;
+    case "none_skipped":
+      return doneCount(counts) >= total && skipped === 0;
+    case "all_skipped":
+      return total - skipped <= 0;
+    case "always":
+      return true;
+  }
+}
+
+const REQUIREMENTS: Record<TriggerRule, string> = {
+  all_success: "all upstream tasks to have succeeded",
+  all_failed: "all upstream tasks to have failed",
+  all_done: "all upstream tasks to have completed",
+  all_done_min_one_success: "all upstream tasks to have completed, none skipped and at least one succeeded",
+  all_done_setup_success: "all upstream tasks to have completed and, if there are setups, one of them succeeded",
+  one_success: "at least one upstream task to have succeeded",
+  one_failed: "at least one upstream task to have failed",
+  one_done: "at least one upstream task to have succeeded or failed",
+  none_failed: "all upstream tasks to have succeeded or been skipped",
+  none_failed_min_one_success: "all upstream tasks to have succeeded or been skipped",
+  none_skipped: "all upstream tasks to have completed and none skipped",
+  all_skipped: "all upstream tasks to have been skipped",
+  always: "nothing",
+};
+
+/**
+ * Says why `rule` does not pass, with the counters, for people who wonder what a task waits for. Empty if it passes.
+ * Not for the path of every event: it builds a sentence.
+ */
+export function explainTriggerRule(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number): string {
+  if (evaluateTriggerRule(rule, counts, mapIndex).passes) {
+    return "";
+  }
+  return `Task's trigger rule '${rule}' requires ${REQUIREMENTS[rule]}, but found ${describeCounts(rule, counts)}.`;
+}
+
+/** Says why the indirect setups do not let a task run, with the counters. Empty if they do. */
+export function explainSetups(counts: UpstreamCounts, mapIndex: number): string {
+  if (evaluateSetups(counts, mapIndex).passes) {
+    return "";
+  }
+  return `All setup tasks must complete successfully, but found ${describeCounts("all_success", counts)}.`;
+}
+
+function describeCounts(rule: TriggerRule, counts: UpstreamCounts): string {
+  const parts = [
+    `success=${counts.success}`,
+    `skipped=${counts.skipped}`,
+    `failed=${counts.failed}`,
+    `upstream_failed=${counts.upstreamFailed}`,
+    `removed=${counts.removed}`,
+    `done=${doneCount(counts)}`,
+  ];
+  if (rule === "all_done_setup_success") {
+    parts.push(
+      `success_setup=${counts.setupSuccess}`,
+      `skipped_setup=${counts.setupSkipped}`,
+      `setup=${counts.setupTotal}`,
+    );
+  }
+  return `${parts.join(", ")} of ${counts.total} upstream task instance${counts.total === 1 ? "" : "s"}`;
+}
+
+/** Map indexes that count: every one, or those from `start` up to but not including `end`. */
+export type RelevantIndexes = "all" | { start: number; end: number };
+
+/** What `relevantMapIndexes` needs to know of a task instance and one of its upstream tasks. */
+export interface MappingPosition {
+  rule: TriggerRule;
+  /** Of the task instance itself. */
+  mapIndex: number;
+  /** The upstream task gives the elements that the task's own group (or an enclosing one) is expanded over. */
+  upstreamFeedsExpansion: boolean;
+  /** How many instances the task itself expands to; null while that is not known. */
+  expansionSize: number | null;
+  /** Size of the innermost mapped group that holds both tasks; null if there is none, or it is not known. */
+  commonGroupSize: number | null;
+  /** How often the upstream is mapped again inside that group; null if it is not. */
+  upstreamInnerSize: number | null;
+}
+
+const LAZY_RULES: ReadonlySet<TriggerRule> = new Set(["one_success", "one_failed", "one_done"] as const);
+
+/**
+ * Says which instances of one upstream task matter to a task instance, so that element i of a mapped group depends on
+ * element i only. An upstream instance with map index -1 always matters (see `isRelevant`). For the unexpanded instance
+ * (-1) of a group whose size is known, the range is `{-1, 0}` or below: no expanded upstream instance holds it back.
+ */
+export function relevantMapIndexes(position: MappingPosition): RelevantIndexes {
+  const { rule, mapIndex, upstreamFeedsExpansion, expansionSize, commonGroupSize, upstreamInnerSize } = position;
+  if (commonGroupSize === null || expansionSize === null || expansionSize === 0) {
+    return "all";
+  }
+  if (LAZY_RULES.has(rule) && !upstreamFeedsExpansion) {
+    return "all";
+  }
+  const ancestorIndex = Math.floor((mapIndex * commonGroupSize) / expansionSize);
+  const width = upstreamInnerSize ?? 1;
+  return { start: ancestorIndex * width, end: ancestorIndex * width + width };
+}
+
+/** Says whether the upstream instance with `upstreamMapIndex` is among `indexes`. */
+export function isRelevant(indexes: RelevantIndexes, upstreamMapIndex: number): boolean {
+  return (
+    indexes === "all" || upstreamMapIndex < 0 || (upstreamMapIndex >= indexes.start && upstreamMapIndex < indexes.end)
+  );
+}

@@ -1,0 +1,240 @@
+/**
+ * What travels between an owner of work (a `Dag` or a `Job` object), the queue and a runner. Everything here is plain
+ * data: it survives structured clone, and ids alone go through the queue.
+ *
+ * @module
+ */
+import type { JobState, TaskInstanceState } from "./states.ts";
+import type { Json, TaskSpec } from "./spec.ts";
+
+/** Names one task instance; `map_index` is -1 for an unmapped one. */
+export interface TaskInstanceKey {
+  run_id: string;
+  task_id: string;
+  map_index: number;
+}
+
+/** Message of one queued try of one task instance. It may be duplicated, reordered or lost. */
+export interface TaskInstanceMessage extends TaskInstanceKey {
+  dag_id: string;
+  try_number: number;
+}
+
+/** Message of one standalone job. */
+export interface JobMessage {
+  job_id: string;
+}
+
+/** What the work queue carries. */
+export type WorkMessage = TaskInstanceMessage | JobMessage;
+
+/** Who runs the work, as Airflow's Job names it. */
+export interface WorkerIdentity {
+  hostname: string;
+  unixname: string;
+}
+
+/** A value as it is stored: JSON text beside its task instance, or an object in the `PAYLOADS` bucket. */
+export type StoredValue = { json: string } | { r2: string; bytes: number };
+
+/**
+ * A resolved input. Values kept in R2 stand as `{ $r2: key, path }` and are fetched by the runner, so that a large value
+ * never travels through the object that owns the run.
+ */
+export type ResolvedInput = Json;
+
+/** Error of a try, as rows and answers show it. */
+export interface TaskError {
+  /** Class name of what was thrown, or one of the machine's own: `TaskTimeout`, `Zombie`, `Killed`, `BranchError` … */
+  type: string;
+  message: string;
+  /** First lines of the stack, for whoever debugs the handler; never shown to anonymous callers. */
+  stack?: string;
+}
+
+/** What a handler's run came to, normalised by the runner. */
+export type Outcome =
+  | {
+      state: "success";
+      value?: StoredValue;
+      /** Length of the value if it is a list or an object: what a mapped task expands to. */
+      mapLength?: number;
+      /** Answer of a branch: ids of tasks or groups to follow. */
+      follow?: string[];
+      /** Answer of a short circuit. */
+      proceed?: boolean;
+    }
+  | { state: "skipped"; reason?: string }
+  | { state: "failed"; error: TaskError; retryable: boolean; /** Earliest next try, milliseconds from now. */ retryAfterMs?: number }
+  | { state: "up_for_reschedule"; /** Epoch milliseconds. */ at: number };
+
+/** What a handler said of its progress: where it is, how far (0 to 1), and free JSON. */
+export interface Progress {
+  step?: string;
+  fraction?: number;
+  data?: Json;
+}
+
+/** One line a handler logged. */
+export interface LogLine {
+  /** Epoch milliseconds. */
+  timestamp: number;
+  level: "debug" | "info" | "warning" | "error";
+  event: string;
+  data?: Json;
+}
+
+/** Context of the run that claimed task instances belong to; shared by all of one run in one answer. */
+export interface RunContext {
+  dag_id: string;
+  run_id: string;
+  run_type: string;
+  logical_date: number | null;
+  data_interval_start: number | null;
+  data_interval_end: number | null;
+  run_after: number;
+  start_date: number | null;
+  conf: Record<string, Json>;
+  params: Record<string, Json>;
+}
+
+/** One try that a runner may run, with the token that fences its report. */
+export interface ClaimedTask {
+  /** Null for a standalone job. */
+  run: RunContext | null;
+  /** Id of the standalone job; null for a task instance, which gets a job only when it is adopted. */
+  job_id: string | null;
+  task_id: string;
+  map_index: number;
+  try_number: number;
+  max_tries: number;
+  /** Grows with every claim, clear and mark. Only the newest may report. */
+  token: number;
+  handler: string;
+  operator: TaskSpec["operator"];
+  input: ResolvedInput;
+  /** Milliseconds. */
+  heartrateMs: number;
+  /** Milliseconds; null for no limit. */
+  executionTimeoutMs: number | null;
+}
+
+/** One try's result, fenced by its token. */
+export interface Report {
+  run_id: string;
+  task_id: string;
+  map_index: number;
+  token: number;
+  outcome: Outcome;
+  /** Values pushed under other keys than `return_value`. */
+  xcoms?: { key: string; value: StoredValue }[];
+  logs?: LogLine[];
+}
+
+/** What became of one report or beat. `late`: the attempt is no longer the current one; nothing changed. */
+export type Verdict = "accepted" | "duplicate" | "late";
+
+/** Answer to a batch of reports, in their order, with work for the same worker that is already claimed. */
+export interface ReportAnswer {
+  verdicts: Verdict[];
+  followUps: ClaimedTask[];
+}
+
+/** Answer to a heartbeat or an adoption: go on, or stop because the attempt was killed, cleared or replaced. */
+export interface BeatAnswer {
+  verdict: "continue" | "stop";
+  reason?: string;
+}
+
+/** A standalone submission. */
+export interface JobSubmission {
+  job_id: string;
+  /** Name of the registered task. */
+  name: string;
+  payload: Json;
+  /** Epoch milliseconds before which the job does not start; null for at once. */
+  runAt: number | null;
+}
+
+/** A job as the API shows it, in epoch milliseconds. Airflow's fields first. */
+export interface JobView {
+  id: string;
+  dag_id: string | null;
+  state: JobState;
+  job_type: string;
+  start_date: number | null;
+  end_date: number | null;
+  latest_heartbeat: number | null;
+  executor_class: string | null;
+  hostname: string | null;
+  unixname: string | null;
+  /** Seconds. */
+  heartrate: number;
+  name: string;
+  run_id: string | null;
+  task_id: string | null;
+  map_index: number | null;
+  try_number: number;
+  max_tries: number;
+  created_at: number;
+  run_at: number | null;
+  progress: Progress | null;
+  result: Json | null;
+  error: TaskError | null;
+  /** Results of dead attempts that came too late and changed nothing. */
+  late_results: number;
+}
+
+/** A task instance as the API shows it, in epoch milliseconds. */
+export interface TaskInstanceView {
+  dag_id: string;
+  run_id: string;
+  task_id: string;
+  map_index: number;
+  state: TaskInstanceState;
+  try_number: number;
+  max_tries: number;
+  logical_date: number | null;
+  run_after: number;
+  scheduled_when: number | null;
+  queued_when: number | null;
+  start_date: number | null;
+  end_date: number | null;
+  hostname: string | null;
+  unixname: string | null;
+  operator: string;
+  job_id: string | null;
+  /** Milliseconds since the epoch at which a timer of this state is due (retry, reschedule, lease, re-send). */
+  next_at: number | null;
+  error: TaskError | null;
+  late_results: number;
+  note: string | null;
+  dag_version: number;
+  /** When that version was made; the API shows no version without it. */
+  dag_version_created_at?: number;
+}
+
+/** A DAG run as the API shows it, in epoch milliseconds. */
+export interface DagRunView {
+  dag_id: string;
+  run_id: string;
+  run_type: string;
+  state: "queued" | "running" | "success" | "failed";
+  /** Why it ended: `success`, `task_failure`, `all_tasks_deadlocked`, `timed_out`; null while it goes on. */
+  reason: string | null;
+  logical_date: number | null;
+  data_interval_start: number | null;
+  data_interval_end: number | null;
+  run_after: number;
+  queued_at: number | null;
+  start_date: number | null;
+  end_date: number | null;
+  triggered_by: string;
+  conf: Record<string, Json>;
+  note: string | null;
+  dag_version: number;
+  /** When that version was made; the API shows no version without it. */
+  dag_version_created_at?: number;
+  /** Task instances by state; `none` for null. */
+  counts: Record<string, number>;
+}

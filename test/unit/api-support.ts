@@ -1,0 +1,225 @@
+/**
+ * The API over objects that tests make by hand: what they are asked is recorded, what they answer is given.
+ *
+ * @module
+ */
+import { createApi } from "../../src/api/app.ts";
+import type { ApiRegistry } from "../../src/api/env.ts";
+import type { DagObject, DagView, JobObject, Result } from "../../src/engine/objects.ts";
+import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
+import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
+
+export const NOW = Date.UTC(2026, 0, 31, 6, 0, 0);
+export const API_KEY = "k".repeat(40);
+export const JOB_ID = "01JC6V9XH3ZQ5W8M2T4R7K0NPD";
+
+/** An answer. */
+export function ok<T>(value: T): Result<T> {
+  return { ok: true, value };
+}
+
+/** A job that succeeded, or as the fields say. */
+export function jobView(fields: Partial<JobView> = {}): JobView {
+  return {
+    id: JOB_ID,
+    dag_id: null,
+    state: "success",
+    job_type: "TaskJob",
+    start_date: NOW - 2000,
+    end_date: NOW - 1000,
+    latest_heartbeat: NOW - 1000,
+    executor_class: "QueueExecutor",
+    hostname: "worker-1",
+    unixname: "jobbers",
+    heartrate: 5,
+    name: "hello",
+    run_id: null,
+    task_id: null,
+    map_index: null,
+    try_number: 1,
+    max_tries: 0,
+    created_at: NOW - 3000,
+    run_at: null,
+    progress: null,
+    result: { answer: 42 },
+    error: null,
+    late_results: 0,
+    ...fields,
+  };
+}
+
+/** A run that goes on, or as the fields say. */
+export function runView(fields: Partial<DagRunView> = {}): DagRunView {
+  return {
+    dag_id: "etl",
+    run_id: "manual__2026-01-31T06:00:00+00:00",
+    run_type: "manual",
+    state: "running",
+    reason: null,
+    logical_date: null,
+    data_interval_start: null,
+    data_interval_end: null,
+    run_after: NOW,
+    queued_at: NOW,
+    start_date: NOW,
+    end_date: null,
+    triggered_by: "rest_api",
+    conf: {},
+    note: null,
+    dag_version: 1,
+    counts: { none: 2 },
+    ...fields,
+  };
+}
+
+/** A task instance that succeeded, or as the fields say. */
+export function instanceView(fields: Partial<TaskInstanceView> = {}): TaskInstanceView {
+  return {
+    dag_id: "etl",
+    run_id: "r1",
+    task_id: "extract",
+    map_index: -1,
+    state: "success",
+    try_number: 1,
+    max_tries: 2,
+    logical_date: null,
+    run_after: NOW,
+    scheduled_when: NOW,
+    queued_when: NOW + 10,
+    start_date: NOW + 20,
+    end_date: NOW + 1520,
+    hostname: "worker-1",
+    unixname: "jobbers",
+    operator: "task",
+    job_id: null,
+    next_at: null,
+    error: null,
+    late_results: 0,
+    note: null,
+    dag_version: 1,
+    ...fields,
+  };
+}
+
+const SPECS: DagSpecInput[] = [
+  {
+    dag_id: "etl",
+    description: "Extract, transform, load",
+    tags: ["example", "nightly"],
+    owner: "data",
+    task_groups: [{ group_id: "per_row", expand: { type: "expand", kwargs: { row: { literal: [1, 2] } } } }],
+    tasks: [
+      { task_id: "extract", handler: "extract" },
+      { task_id: "clean", handler: "clean", expand: { type: "expand", kwargs: { n: { literal: [] } } } },
+      { task_id: "per_row.scrub", handler: "clean", task_group_id: "per_row" },
+    ],
+  },
+  { dag_id: "reports", tags: ["example"], owner: "finance", tasks: [] },
+  { dag_id: "on_push", tasks: [], webhook: { provider: "github", secret: "GITHUB_SECRET" } },
+];
+
+/** The registry the tests use; further definitions may be added. */
+export function testRegistry(more: [string, NonNullable<ReturnType<ApiRegistry["dags"]["get"]>>][] = []): ApiRegistry {
+  const dags = SPECS.map((spec) => [spec.dag_id, { spec: dagSpecSchema.parse(spec) }] as const);
+  const tasks: [string, { operator: "task" | "empty" }][] = [
+    ["hello", { operator: "task" }],
+    ["resize_image", { operator: "task" }],
+    ["send_mail", { operator: "task" }],
+    ["join", { operator: "empty" }],
+  ];
+  return { dags: new Map([...dags, ...more]), tasks: new Map(tasks) };
+}
+
+/** One call an object was asked. */
+export interface Call {
+  object: string;
+  method: string;
+  args: unknown[];
+}
+
+/** The API, what its objects were asked, and a way to send it requests. */
+export interface TestApi {
+  calls: Call[];
+  send(method: string, path: string, options?: SendOptions): Promise<Answer>;
+}
+
+export interface SendOptions {
+  /** Sent as JSON. */
+  json?: unknown;
+  /** Sent as it is. */
+  raw?: string | Uint8Array;
+  headers?: Record<string, string>;
+  /** Null: none. */
+  key?: string | null;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: unknown;
+}
+
+export interface TestApiOptions {
+  dag?: Partial<DagObject>;
+  job?: Partial<JobObject>;
+  registry?: ApiRegistry;
+  env?: Record<string, unknown>;
+}
+
+/** Makes an API whose objects have only the given methods; the default ones describe and pause DAGs. */
+export function testApi({ dag = {}, job = {}, registry = testRegistry(), env = {} }: TestApiOptions = {}): TestApi {
+  const app = createApi({ registry, version: "1.2.3", now: () => NOW });
+  const calls: Call[] = [];
+  const bindings = {
+    DAG: { getByName: (name: string) => recording(`DAG ${name}`, { ...describing(registry, name), ...dag }, calls) },
+    JOB: { getByName: (name: string) => recording(`JOB ${name}`, job, calls) },
+    JOBBERS_API_KEY: API_KEY,
+    ...env,
+  };
+  return {
+    calls,
+    async send(method, path, { json, raw, headers = {}, key = API_KEY } = {}) {
+      const response = await app.request(
+        path,
+        {
+          method,
+          headers: {
+            ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+            ...(json === undefined ? {} : { "content-type": "application/json" }),
+            ...headers,
+          },
+          ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+          ...(raw === undefined ? {} : { body: typeof raw === "string" ? raw : new Uint8Array(raw) }),
+        },
+        bindings,
+      );
+      const body: unknown = await response.json();
+      return { status: response.status, headers: response.headers, body };
+    },
+  };
+}
+
+function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
+  const view = (isPaused: boolean): Result<DagView> => {
+    const definition = registry.dags.get(dagId);
+    return definition === undefined
+      ? { ok: false, refusal: { code: "not_found", message: `no DAG ${dagId}` } }
+      : ok({ dag_id: dagId, is_paused: isPaused, version: 1, version_created_at: NOW, spec: definition.spec });
+  };
+  return {
+    describe: async () => view(dagId === "reports"),
+    setPaused: async (paused) => view(paused),
+  };
+}
+
+function recording(object: string, methods: Partial<DagObject> | Partial<JobObject>, calls: Call[]): unknown {
+  return Object.fromEntries(
+    Object.entries<unknown>(methods).map(([method, answer]) => [
+      method,
+      (...args: unknown[]): unknown => {
+        calls.push({ object, method, args });
+        return typeof answer === "function" ? Reflect.apply(answer, undefined, args) : undefined;
+      },
+    ]),
+  );
+}

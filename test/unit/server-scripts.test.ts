@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, onTestFinished, test } from "vitest";
+import { median, percentile, rounded } from "../../bench/statistics.ts";
+import { freePort, isPortFree } from "../../scripts/ports.ts";
+import { childrenOf, commandOf, findRuntime, isAlive, residentBytes } from "../../scripts/processes.ts";
+import { developmentKey, openStateFolder } from "../../scripts/state-folder.ts";
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "jobbers-unit-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe("the state folder", () => {
+  test("is used by one server at a time", async ({ expect }) => {
+    const path = temporaryFolder();
+    const first = await openStateFolder(path);
+    await expect(openStateFolder(path)).rejects.toThrow(/is used by another server/);
+    first.release();
+    const second = await openStateFolder(path);
+    second.release();
+  });
+
+  test("keeps one development key, which only its owner can read", ({ expect }) => {
+    const path = temporaryFolder();
+    const key = developmentKey(path);
+    expect(key).toMatch(/^jobbers_dev_[\w-]{32}$/);
+    expect(developmentKey(path)).toBe(key);
+    expect(statSync(join(path, "api-key")).mode & 0o777).toBe(0o600);
+  });
+
+  test("does not end a process that took the id of a runtime that is gone", async ({ expect }) => {
+    const path = temporaryFolder();
+    const first = await openStateFolder(path);
+    first.noteRuntime(process.pid);
+    first.release();
+    const second = await openStateFolder(path);
+    second.release();
+    expect(isAlive(process.pid)).toBe(true);
+  });
+});
+
+describe("ports", () => {
+  test("a port is free until somebody listens on it", async ({ expect }) => {
+    const port = await freePort("127.0.0.1");
+    expect(await isPortFree("127.0.0.1", port)).toBe(true);
+    const server = createServer();
+    await new Promise<void>((resolve) => {
+      server.listen(port, "127.0.0.1", resolve);
+    });
+    onTestFinished(() => {
+      server.close();
+    });
+    expect(await isPortFree("127.0.0.1", port)).toBe(false);
+  });
+});
+
+describe("processes", () => {
+  test("this one is alive, has a command, memory, and is its parent's child", ({ expect }) => {
+    expect(isAlive(process.pid)).toBe(true);
+    expect(commandOf(process.pid)).toMatch(/node/);
+    expect(residentBytes(process.pid)).toBeGreaterThan(1e6);
+    expect(childrenOf(process.ppid)).toContain(process.pid);
+    expect(findRuntime(process.pid)).toBeNull();
+  });
+});
+
+describe("the figures' statistics", () => {
+  test("the median is the middle value, or the mean of the two middle ones", ({ expect }) => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+    expect(() => median([])).toThrow(/at least one measurement/);
+  });
+
+  test("a percentile is the nearest rank", ({ expect }) => {
+    const values = Array.from({ length: 100 }, (_, index) => index + 1);
+    expect(percentile(values, 0.5)).toBe(50);
+    expect(percentile(values, 0.95)).toBe(95);
+    expect(percentile([7], 0.95)).toBe(7);
+  });
+
+  test("figures keep three digits, or whole numbers from a thousand on", ({ expect }) => {
+    expect(rounded(0.123_45)).toBe(0.123);
+    expect(rounded(12_345.6)).toBe(12_346);
+  });
+});

@@ -1,0 +1,55 @@
+/**
+ * The layers of the tests, each a project: `vitest run --project unit`.
+ *
+ * unit: pure code, in Node. workers: inside workerd, with the objects, the queue and alarms. e2e and chaos: the built
+ * bundle on the embedded runtime as `npm start` serves it, over HTTP, one file after the other.
+ *
+ * @module
+ */
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+/** Keys and secrets that tests sign and call with; the e2e layer passes the same to its server. */
+const TEST_BINDINGS = { JOBBERS_API_KEY: "test-key", TASK_CONSUMER: "detach" };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node" },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            main: "./test/workers/worker.ts",
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { bindings: TEST_BINDINGS },
+          }),
+        ],
+        test: { name: "workers", include: ["test/workers/**/*.test.ts"] },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
