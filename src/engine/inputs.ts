@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { elementAt } from "./expansion.ts";
 import type { InputRef, Json } from "./spec.ts";
 
 /** Levels of nesting a template may have. */
@@ -25,10 +26,14 @@ export class RemoteValue {
   }
 }
 
-/** A hole in a resolved input: at `at` belongs what `path` leads to in the value stored under `key`. Plain data. */
+/**
+ * A hole in a resolved input: at `at` belongs what `path` leads to in the value stored under `key`, or, with `element`, in
+ * that element of it as a mapped task sees it. Plain data.
+ */
 export interface RemoteInput {
   at: (string | number)[];
   key: string;
+  element?: number;
   path: (string | number)[];
 }
 
@@ -103,8 +108,9 @@ export function followPath(value: Json, path: Path): Json {
 /** Fills the holes of a resolved input with what `valueOf` gives for their keys. Changes `input`, and returns it. */
 export function fillRemote(input: Json, remote: readonly RemoteInput[], valueOf: (key: string) => Json): Json {
   let filled = input;
-  for (const { at, key, path } of remote) {
-    const value = followPath(valueOf(key), path);
+  for (const { at, key, path, element } of remote) {
+    const stored = valueOf(key);
+    const value = followPath(element === undefined ? stored : elementAt(stored, element), path);
     const last = at.at(-1);
     if (last === undefined) {
       filled = value;

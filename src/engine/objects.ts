@@ -118,6 +118,8 @@ export interface DagObject {
   getTaskInstance(key: TaskInstanceKey): Promise<Result<TaskInstanceView>>;
   /** A value a task instance left; a large one stands as `{ r2 }`. not_found if there is none. */
   getXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<StoredValue>>;
+  /** All values the instances of a mapped task left under a key, by map index. */
+  getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>>;
   /** Clears task instances so that they run again; a running one is stopped first. Returns how many. */
   clear(request: ClearRequest): Promise<Result<{ cleared: TaskInstanceKey[] }>>;
 
@@ -132,7 +134,7 @@ export interface DagObject {
   /** A task instance outlived its first heartbeat and is watched by `jobId` from now on. */
   adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer>;
   /** The watching job lost the worker, or the worker obeyed a stop. Fenced by the token; idempotent. */
-  attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome, kind: "zombie" | "stopped"): Promise<Verdict>;
+  attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict>;
 }
 
 export interface ClearRequest {
@@ -173,6 +175,8 @@ export interface JobObject {
   /** A beat of our own runner, fenced. */
   beat(token: number, progress: Progress | null): Promise<BeatAnswer>;
   adopt(request: AdoptionRequest): Promise<BeatAnswer>;
+  /** The owner wants the adopted attempt stopped: its next beat is answered so. Idempotent. */
+  stop(reason: string): Promise<void>;
   /** The adopted task instance is over; the job ends with it. */
   complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void>;
 }

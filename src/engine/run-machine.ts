@@ -14,7 +14,7 @@ import { latestOnlyProceeds } from "./latest-only.ts";
 import { livenessDeadline } from "./liveness.ts";
 import { expandKnown, expandNode, grow, reviseNode } from "./run-expansion.ts";
 import { RunState, type RunChanges, type RunEndReason, type RunInfo } from "./run-state.ts";
-import { branchSkips, shortCircuitSkips, type SkipRecord } from "./skips.ts";
+import { branchSkips, shortCircuitSkips, type SkipDecision } from "./skips.ts";
 import { isFinished, isScheduleable } from "./states.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
@@ -47,10 +47,24 @@ export class RunMachine {
     this.#timing = timing;
   }
 
-  /** Makes a new run; call `begin` to start it. */
-  static create(graph: Graph, info: RunInfo, timing: QueueTiming = DEFAULT_QUEUE_TIMING): RunMachine {
+  /**
+   * Makes a new run; call `begin` to start it. `sizes` fixes how many instances a task has that no expansion in the spec
+   * describes: the tasks of a bulk submission.
+   */
+  static create(
+    graph: Graph,
+    info: RunInfo,
+    timing: QueueTiming = DEFAULT_QUEUE_TIMING,
+    sizes: ReadonlyMap<string, number> = new Map(),
+  ): RunMachine {
     const state = new RunState(graph, info);
     expandKnown(state);
+    for (const node of state.nodes) {
+      const size = sizes.get(node.task.id);
+      if (size !== undefined) {
+        grow(state, node, size);
+      }
+    }
     return new RunMachine(state, timing);
   }
 
@@ -152,8 +166,7 @@ export class RunMachine {
 
   /**
    * A worker reports how a try ended. `late`: the token is not the newest; nothing but the count of late results
-   * changes. `duplicate`: this very report was taken already. With `followUps` above zero, that many task instances
-   * that became ready are claimed for the same worker at once and left in `takeFollowUps`.
+   * changes. `duplicate`: this very report was taken already. Call `advance` after the last report of a batch.
    */
   report(instance: NodeInstance, token: number, outcome: Outcome, worker: WorkerIdentity, now: number): Verdict {
     if (instance.fence !== token) {
@@ -505,48 +518,46 @@ export class RunMachine {
     return outcome;
   }
 
-  #skipsOf(instance: NodeInstance, outcome: Outcome & { state: "success" }): Skips | null {
+  #skipsOf(instance: NodeInstance, outcome: Outcome & { state: "success" }): SkipDecision | null {
     const { graph } = this.state;
     const task = instance.node.task;
     const idOf = (index: number): string => graph.tasks[index]?.id ?? "";
+    const below = (id: string): Set<string> =>
+      new Set([...reachable(graph.tasks, graph.byId.get(id)?.index ?? -1, "downstream")].map(idOf));
     if (task.spec.operator === "branch") {
-      const follow = outcome.follow ?? [];
-      const ids = branchSkips({
-        direct: task.downstream.map(idOf),
-        follow,
-        rootsOf: (groupId) => groupRoots(graph, groupId),
-        reachable: (id) => new Set([...reachable(graph.tasks, graph.byId.get(id)?.index ?? -1, "downstream")].map(idOf)),
+      return branchSkips({
+        directDownstream: task.downstream.map(idOf),
+        returned: outcome.follow ?? null,
+        expandId: (id) => (graph.byId.has(id) ? [id] : groupRoots(graph, id)),
+        reachable: below,
       });
-      return { ids: ids.skip, record: { followed: ids.followed } };
     }
-    if (task.spec.operator === "short_circuit" && outcome.proceed === false) {
-      const ids = shortCircuitSkips({
-        direct: task.downstream.map(idOf),
-        transitive: [...reachable(graph.tasks, task.index, "downstream")].map((index) => ({
-          id: idOf(index),
-          isTeardown: graph.tasks[index]?.spec.is_teardown === true,
-        })),
+    if (task.spec.operator === "short_circuit") {
+      return shortCircuitSkips({
+        proceed: outcome.proceed !== false,
         ignoreDownstreamTriggerRules: task.spec.ignore_downstream_trigger_rules,
+        directDownstream: task.downstream.map(idOf),
+        allDownstream: () => below(task.id),
+        isTeardown: (id) => graph.byId.get(id)?.spec.is_teardown === true,
       });
-      return { ids, record: { skipped: ids } };
     }
     return null;
   }
 
-  #latestOnly(instance: NodeInstance, now: number): Skips {
+  #latestOnly(instance: NodeInstance, now: number): SkipDecision {
     const direct = instance.node.task.downstream.map((index) => this.state.graph.tasks[index]?.id ?? "");
     const proceeds = latestOnlyProceeds({ runType: this.info.run_type, now, nextInterval: null });
-    return { ids: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
+    return { skip: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
   }
 
   /** Skips at once what has not started; the record makes the skip outlive a clear. */
-  #skipDownstream(instance: NodeInstance, skips: Skips | null, now: number): void {
+  #skipDownstream(instance: NodeInstance, skips: SkipDecision | null, now: number): void {
     if (skips === null) {
       return;
     }
     instance.skipRecord = skips.record;
     const own = instance.node;
-    for (const id of skips.ids) {
+    for (const id of skips.skip) {
       const target = this.state.nodes[this.state.graph.byId.get(id)?.index ?? -1];
       const sameGroup = target !== undefined && own.task.mappedGroup >= 0 && target.task.mappedGroup === own.task.mappedGroup;
       const byElement = own.expanded && sameGroup && target.expanded;
@@ -660,11 +671,6 @@ export class RunMachine {
     this.state.touch(instance);
     return "late";
   }
-}
-
-interface Skips {
-  ids: string[];
-  record: SkipRecord;
 }
 
 /** The outcome of a try whose worker was never heard again before its first heartbeat. */

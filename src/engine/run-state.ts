@@ -109,11 +109,6 @@ export class RunState {
     this.#changed.add(instance);
   }
 
-  /** Forgets an instance's pending row, because it lives on under another map index. */
-  untouch(instance: NodeInstance): void {
-    this.#changed.delete(instance);
-  }
-
   /** Sets the timer of an instance; null clears it. */
   setTimer(instance: NodeInstance, at: number | null): void {
     instance.nextAt = at;

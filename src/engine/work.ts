@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { RemoteInput } from "./inputs.ts";
 import type { JobState, TaskInstanceState } from "./states.ts";
 import type { Json, TaskSpec } from "./spec.ts";
 
@@ -36,12 +37,6 @@ export interface WorkerIdentity {
 
 /** A value as it is stored: JSON text beside its task instance, or an object in the `PAYLOADS` bucket. */
 export type StoredValue = { json: string } | { r2: string; bytes: number };
-
-/**
- * A resolved input. Values kept in R2 stand as `{ $r2: key, path }` and are fetched by the runner, so that a large value
- * never travels through the object that owns the run.
- */
-export type ResolvedInput = Json;
 
 /** Error of a try, as rows and answers show it. */
 export interface TaskError {
@@ -112,7 +107,9 @@ export interface ClaimedTask {
   token: number;
   handler: string;
   operator: TaskSpec["operator"];
-  input: ResolvedInput;
+  input: Json;
+  /** Places in the input whose values lie in R2; the runner fetches them, so that they never travel through the owner. */
+  remote?: RemoteInput[];
   /** Milliseconds. */
   heartrateMs: number;
   /** Milliseconds; null for no limit. */

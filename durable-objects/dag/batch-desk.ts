@@ -1,0 +1,133 @@
+/**
+ * The object of a bulk submission: takes it once, shows it and its members.
+ *
+ * @module
+ */
+import type { BatchEntry, BatchView, Result } from "../../src/engine/objects.ts";
+import { isFinished, isRunFinished } from "../../src/engine/states.ts";
+import type { NodeInstance } from "../../src/engine/task-node.ts";
+import type { JobView } from "../../src/engine/work.ts";
+import { taskSpecOf, type Registry } from "../../src/sdk/index.ts";
+import { BATCH_RUN_ID, batchConf, batchSpec } from "./batch.ts";
+import { BATCH_PREFIX, refuse, type DagCore } from "./core.ts";
+import type { LoadedRun } from "./run-book.ts";
+import { batchView, memberView, newRunRow } from "./views.ts";
+
+/** Bulk submissions of one `Dag` object. */
+export class BatchDesk {
+  readonly #core: DagCore;
+  readonly #registry: Registry;
+
+  constructor(core: DagCore, registry: Registry) {
+    this.#core = core;
+    this.#registry = registry;
+  }
+
+  submit(batchId: string, entries: readonly BatchEntry[]): Result<BatchView> {
+    const names = [...new Set(entries.map((entry) => entry.name))];
+    const definitions = names.flatMap((name) => this.#registry.tasks.get(name) ?? []);
+    if (definitions.length < names.length || !this.#core.name.startsWith(BATCH_PREFIX)) {
+      return refuse("not_found", `expected names of registered tasks, got ${names.join(", ")}`, ["body", "tasks"]);
+    }
+    const now = Date.now();
+    this.#core.openAs(() => batchSpec(this.#core.name, definitions.map(taskSpecOf)), now);
+    const existing = this.#core.runs.get(BATCH_RUN_ID);
+    if (existing !== null) {
+      const other = existing.batch?.batchId ?? "";
+      return other === batchId
+        ? { ok: true, value: batchView(existing) }
+        : refuse("conflict", `expected a batch id whose place is free, got ${batchId}; ${other} has it`, ["body", "id"]);
+    }
+    const { sizes, delays } = spread(entries, now);
+    const row = newRunRow({
+      run_id: BATCH_RUN_ID,
+      run_after: now,
+      queued_at: now,
+      triggered_by: "rest_api",
+      conf: batchConf(batchId, names, entries),
+      params: {},
+      version_number: 1,
+    });
+    const run = this.#core.act(now, () =>
+      this.#core.createRun(row, now, {
+        sizes,
+        afterInsert: (id) => {
+          this.#core.storage.saveInputs(id, entries.map((entry) => entry.payload));
+        },
+        beforeStart: ({ machine }) => {
+          for (const { name, mapIndex, runAt } of delays) {
+            machine.delay(name, mapIndex, runAt);
+          }
+        },
+      }),
+    );
+    return { ok: true, value: batchView(run) };
+  }
+
+  get(waitMs: number): Promise<Result<BatchView>> {
+    return this.#core.waiters.until(`run:${BATCH_RUN_ID}`, waitMs, () => {
+      const run = this.#core.find(BATCH_RUN_ID);
+      return run.ok
+        ? { value: { ok: true, value: batchView(run.value) }, done: isRunFinished(run.value.row.state) }
+        : { value: refuse<BatchView>("not_found", "there is no such batch"), done: true };
+    });
+  }
+
+  getMember(position: number, waitMs: number): Promise<Result<JobView>> {
+    return this.#core.waiters.until<Result<JobView>>("members", waitMs, () => {
+      const found = this.#member(position);
+      return found.ok
+        ? { value: { ok: true, value: this.#view(found.value, position) }, done: isFinished(found.value.instance.state) }
+        : { value: found, done: true };
+    });
+  }
+
+  killMember(position: number): Result<JobView> {
+    const found = this.#member(position);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    if (!isFinished(instance.state)) {
+      const now = Date.now();
+      this.#core.act(now, () => {
+        run.machine.mark(instance, "failed", { type: "Killed", message: "killed by request" }, now);
+        this.#core.store(run, now);
+      });
+    }
+    return { ok: true, value: this.#view(found.value, position) };
+  }
+
+  #member(position: number): Result<{ run: LoadedRun; instance: NodeInstance }> {
+    const missing = refuse<never>("not_found", "there is no such job");
+    const run = this.#core.find(BATCH_RUN_ID);
+    if (!run.ok) {
+      return missing;
+    }
+    const at = run.value.batch?.instanceAt(position) ?? null;
+    const instance = at === null ? undefined : run.value.machine.find(at.taskId, at.mapIndex);
+    return instance === undefined ? missing : { ok: true, value: { run: run.value, instance } };
+  }
+
+  #view({ run, instance }: { run: LoadedRun; instance: NodeInstance }, position: number): JobView {
+    const value = this.#core.storage.value(run.row.id, instance.node.task.id, instance.mapIndex, "return_value");
+    return memberView(run, instance, position, value !== null && "json" in value ? value.json : null);
+  }
+}
+
+/** How many entries each name has, and which of them must wait. */
+function spread(
+  entries: readonly BatchEntry[],
+  now: number,
+): { sizes: Map<string, number>; delays: { name: string; mapIndex: number; runAt: number }[] } {
+  const sizes = new Map<string, number>();
+  const delays: { name: string; mapIndex: number; runAt: number }[] = [];
+  for (const { name, runAt } of entries) {
+    const mapIndex = sizes.get(name) ?? 0;
+    sizes.set(name, mapIndex + 1);
+    if (runAt !== null && runAt > now) {
+      delays.push({ name, mapIndex, runAt });
+    }
+  }
+  return { sizes, delays };
+}

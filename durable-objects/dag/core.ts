@@ -1,0 +1,218 @@
+/**
+ * What every part of a `Dag` object stands on: opening it once per wake, the one transaction of a turn, and what follows a
+ * commit (messages, stop orders, waiters, the alarm).
+ *
+ * @module
+ */
+import type { Refusal, Result } from "../../src/engine/objects.ts";
+import { DEFAULT_QUEUE_TIMING } from "../../src/engine/run-machine.ts";
+import type { DagSpec } from "../../src/engine/spec.ts";
+import { isRunFinished } from "../../src/engine/states.ts";
+import type { NodeInstance } from "../../src/engine/task-node.ts";
+import type { TaskInstanceKey } from "../../src/engine/work.ts";
+import type { ObjectEnv } from "../env.ts";
+import { migrate } from "../migrate.ts";
+import { Waiters } from "../waiters.ts";
+import { DAG_MIGRATIONS } from "./migrations.ts";
+import { Outbox } from "./outbox.ts";
+import { RunBook, type LoadedRun } from "./run-book.ts";
+import { DagStorage, type RunRow } from "./storage.ts";
+
+/** Names of objects that keep a bulk submission begin with it; no DAG's id can. */
+export const BATCH_PREFIX = "@batch:";
+
+/** The shared inside of one `Dag` object. */
+export class DagCore {
+  readonly name: string;
+  readonly storage: DagStorage;
+  readonly runs: RunBook;
+  readonly outbox: Outbox;
+  readonly waiters = new Waiters();
+  isPaused = false;
+  readonly #ctx: DurableObjectState;
+  readonly #env: ObjectEnv;
+  readonly #codeSpec: (dagId: string) => DagSpec | null;
+  #isOpen = false;
+  #alarmAt: number | null = null;
+  #stored = new Set<LoadedRun>();
+
+  /** @param codeSpec Gives the spec the deployed code has for a DAG, or null. */
+  constructor(ctx: DurableObjectState, env: ObjectEnv, codeSpec: (dagId: string) => DagSpec | null) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#codeSpec = codeSpec;
+    this.name = ctx.id.name ?? "";
+    this.storage = new DagStorage(ctx.storage.sql);
+    this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING);
+    this.outbox = new Outbox(this.storage, env, ctx, this.name);
+  }
+
+  /** Opens the object once per wake. False, and nothing is written, if there is no such DAG. */
+  open(): boolean {
+    if (this.#isOpen) {
+      return true;
+    }
+    const spec = this.#codeSpec(this.name);
+    const exists = this.#ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'dag'").toArray().length > 0;
+    if (spec === null && !exists) {
+      return false;
+    }
+    this.openAs(() => spec, Date.now());
+    return true;
+  }
+
+  /** Opens it, making it if it is new. The spec becomes a version if it is not the newest one already. */
+  openAs(spec: () => DagSpec | null, now: number): void {
+    if (this.#isOpen) {
+      return;
+    }
+    migrate(this.#ctx.storage, DAG_MIGRATIONS);
+    this.#ctx.storage.transactionSync(() => {
+      const stored = this.storage.readDag();
+      const current = stored !== null && this.name.startsWith(BATCH_PREFIX) ? null : spec();
+      this.isPaused = stored?.isPaused ?? current?.is_paused_upon_creation ?? false;
+      if (stored === null) {
+        this.storage.saveDag(this.name, this.isPaused);
+      }
+      if (current !== null) {
+        this.runs.register(current, now);
+      }
+    });
+    this.runs.loadUnfinished();
+    this.#isOpen = true;
+    this.act(now, () => {
+      for (const run of this.unfinished()) {
+        run.machine.hold(this.isPaused, now);
+        // On the embedded runtime messages live in memory, and whoever held them may have died with this object.
+        if (this.#env.TASK_CONSUMER === "detach") {
+          run.machine.resendQueued(now);
+        }
+        this.store(run, now);
+      }
+    });
+  }
+
+  unfinished(): LoadedRun[] {
+    return [...this.runs.loaded()].filter((run) => !isRunFinished(run.row.state));
+  }
+
+  /**
+   * One turn: `decide` changes machines and stores them with `store`, all in one transaction; then messages leave. If it
+   * throws, nothing is stored and memory is read anew at the next turn.
+   */
+  act<T>(now: number, decide: () => T): T {
+    let answer: T;
+    try {
+      answer = this.#ctx.storage.transactionSync(decide);
+    } catch (error) {
+      this.runs.clear();
+      this.outbox.discard();
+      this.#stored.clear();
+      this.#isOpen = false;
+      throw error;
+    }
+    for (const run of this.#stored) {
+      if (isRunFinished(run.row.state)) {
+        this.waiters.wake(`run:${run.row.run_id}`);
+      }
+      if (run.batch !== null) {
+        this.waiters.wake("members");
+      }
+    }
+    this.#stored.clear();
+    this.outbox.send(now);
+    this.runs.trim();
+    this.arm(now);
+    return answer;
+  }
+
+  /** Stores what a run's machine changed; only inside `act`. */
+  store(run: LoadedRun, now: number): void {
+    const changes = run.machine.drain();
+    if (changes.run) {
+      this.storage.updateRun(run.row.id, run.row);
+    }
+    this.storage.saveChanges(run.row.id, changes, now);
+    this.outbox.collect(run, changes);
+    this.#stored.add(run);
+  }
+
+  /** Makes a run and starts it if it is due; only inside `act`. */
+  createRun(
+    row: Omit<RunRow, "id">,
+    now: number,
+    options: {
+      sizes?: ReadonlyMap<string, number>;
+      afterInsert?: (id: number) => void;
+      beforeStart?: (run: LoadedRun) => void;
+    } = {},
+  ): LoadedRun {
+    const run = this.runs.create(row, options.sizes ?? new Map<string, number>(), options.afterInsert ?? (() => undefined));
+    run.machine.hold(this.isPaused, now);
+    options.beforeStart?.(run);
+    this.startIfDue(run, now);
+    this.store(run, now);
+    return run;
+  }
+
+  /** Starts a queued run whose time has come, unless its DAG is paused. */
+  startIfDue(run: LoadedRun, now: number): void {
+    if (run.row.state === "queued" && run.row.run_after <= now && !this.isPaused) {
+      run.machine.begin(now);
+    }
+  }
+
+  /** A run by its id. */
+  find(runId: string): Result<LoadedRun> {
+    if (!this.open()) {
+      return this.unknown();
+    }
+    const run = this.runs.get(runId);
+    return run === null ? refuse("not_found", `there is no run "${runId}" of DAG "${this.name}"`) : { ok: true, value: run };
+  }
+
+  /** A task instance by its key. */
+  instance(key: TaskInstanceKey): Result<{ run: LoadedRun; instance: NodeInstance }> {
+    const run = this.find(key.run_id);
+    if (!run.ok) {
+      return run;
+    }
+    const instance = run.value.machine.find(key.task_id, key.map_index);
+    const where = `"${key.task_id}" with map_index ${key.map_index} in run "${key.run_id}"`;
+    return instance === undefined
+      ? refuse("not_found", `there is no task instance ${where}`)
+      : { ok: true, value: { run: run.value, instance } };
+  }
+
+  /** The refusal for a DAG that neither the code nor storage knows. */
+  unknown<T>(): Result<T> {
+    return refuse("not_found", `there is no DAG "${this.name}"`);
+  }
+
+  /** Notes that the alarm has fired: none is set any more. */
+  alarmFired(): void {
+    this.#alarmAt = null;
+  }
+
+  /** Arms the alarm for the earliest thing that is due; leaves one that is early enough alone, since setting it is a write. */
+  arm(now: number): void {
+    let next = this.outbox.nextDue();
+    for (const run of this.runs.loaded()) {
+      const waits = run.row.state === "queued" && !this.isPaused;
+      const due = waits ? run.row.run_after : run.machine.nextDue();
+      next = due === null ? next : Math.min(due, next ?? due);
+    }
+    // An alarm at or before now would be dropped inside alarm().
+    const at = next === null ? null : Math.max(next, now + 1);
+    if (at !== null && (this.#alarmAt === null || at < this.#alarmAt)) {
+      this.#alarmAt = at;
+      this.storage.rowsWritten += 1;
+      this.#ctx.waitUntil(this.#ctx.storage.setAlarm(at));
+    }
+  }
+}
+
+/** A refusal as a value. */
+export function refuse<T>(code: Refusal["code"], message: string, loc?: (string | number)[]): Result<T> {
+  return { ok: false, refusal: { code, message, ...(loc === undefined ? {} : { loc }) } };
+}

@@ -1,0 +1,275 @@
+/**
+ * The object of one DAG (or of one bulk submission): it owns the DAG's spec versions and its runs. Thin by design: load,
+ * let the engine decide, store everything in one transaction, arm the alarm, send.
+ *
+ * @module
+ */
+import { DurableObject } from "cloudflare:workers";
+import type {
+  BatchEntry,
+  BatchView,
+  ClearRequest,
+  DagObject,
+  DagView,
+  Page,
+  Result,
+  RunQuery,
+  TaskInstanceQuery,
+  TriggerRequest,
+} from "../../src/engine/objects.ts";
+import { resolveParams } from "../../src/engine/params.ts";
+import { isRunFinished } from "../../src/engine/states.ts";
+import type {
+  BeatAnswer,
+  ClaimedTask,
+  DagRunView,
+  JobView,
+  Outcome,
+  Report,
+  ReportAnswer,
+  StoredValue,
+  TaskInstanceKey,
+  TaskInstanceView,
+  Verdict,
+  WorkerIdentity,
+} from "../../src/engine/work.ts";
+import type { Registry } from "../../src/sdk/index.ts";
+import type { ObjectEnv } from "../env.ts";
+import { BatchDesk } from "./batch-desk.ts";
+import { DagCore, refuse } from "./core.ts";
+import { instanceView, listInstances, manualRunId, newRunRow, orderClause, runView } from "./views.ts";
+import { WorkDesk } from "./work-desk.ts";
+
+/** Makes the class for a registry: the code that a deployment consists of. */
+export function createDagClass(registry: Registry) {
+  return class Dag extends DurableObject<ObjectEnv> implements DagObject {
+    readonly #core: DagCore;
+    readonly #work: WorkDesk;
+    readonly #batch: BatchDesk;
+
+    constructor(ctx: DurableObjectState, env: ObjectEnv) {
+      super(ctx, env);
+      this.#core = new DagCore(ctx, env, (dagId) => registry.dags.get(dagId)?.spec ?? null);
+      this.#work = new WorkDesk(this.#core);
+      this.#batch = new BatchDesk(this.#core, registry);
+    }
+
+    async describe(): Promise<Result<DagView>> {
+      return this.#core.open() ? this.#describe() : this.#core.unknown();
+    }
+
+    async setPaused(paused: boolean): Promise<Result<DagView>> {
+      const core = this.#core;
+      if (!core.open()) {
+        return core.unknown();
+      }
+      if (paused !== core.isPaused) {
+        const now = Date.now();
+        core.isPaused = paused;
+        core.act(now, () => {
+          core.storage.saveDag(core.name, paused);
+          for (const run of core.unfinished()) {
+            run.machine.hold(paused, now);
+            core.startIfDue(run, now);
+            core.store(run, now);
+          }
+        });
+      }
+      return this.#describe();
+    }
+
+    async trigger(request: TriggerRequest): Promise<Result<DagRunView>> {
+      const core = this.#core;
+      const version = core.open() ? core.storage.newestVersion() : null;
+      if (version === null) {
+        return core.unknown();
+      }
+      const existing = request.run_id === null ? null : core.runs.get(request.run_id);
+      if (existing !== null) {
+        return request.dedupe === true
+          ? { ok: true, value: runView(existing) }
+          : refuse("conflict", `expected a new dag_run_id, got "${existing.row.run_id}", which this DAG has`, ["body", "dag_run_id"]);
+      }
+      const { logical_date: logicalDate } = request;
+      if (logicalDate !== null && core.storage.runByLogicalDate(logicalDate) !== null) {
+        const date = new Date(logicalDate).toISOString();
+        return refuse("conflict", `expected a new logical_date, got ${date}, of which this DAG has a run`, ["body", "logical_date"]);
+      }
+      const params = resolveParams(version.spec.params, request.conf);
+      if (!params.ok) {
+        const path = params.errors[0]?.path ?? [];
+        return refuse("invalid", params.errors.map((error) => error.message).join("; "), ["body", "conf", ...path]);
+      }
+      const now = Date.now();
+      const end = request.data_interval_end ?? logicalDate;
+      const runAfter = request.run_after ?? end ?? now;
+      const row = {
+        ...newRunRow({
+          run_id: request.run_id ?? this.#freeRunId(runAfter),
+          run_after: runAfter,
+          queued_at: now,
+          triggered_by: request.triggered_by,
+          conf: request.conf,
+          params: params.params,
+          version_number: version.version_number,
+        }),
+        logical_date: logicalDate,
+        data_interval_start: request.data_interval_start ?? logicalDate,
+        data_interval_end: end,
+        note: request.note,
+      };
+      return { ok: true, value: runView(core.act(now, () => core.createRun(row, now))) };
+    }
+
+    async listRuns(query: RunQuery): Promise<Result<Page<DagRunView>>> {
+      const core = this.#core;
+      if (!core.open()) {
+        return core.unknown();
+      }
+      const order = orderClause(query.order_by);
+      const { rows, total } = core.storage.listRuns(query.state ?? [], order, query.limit, query.offset);
+      const items = rows.flatMap((row) => {
+        const run = core.runs.get(row.run_id);
+        core.runs.trim();
+        return run === null ? [] : [runView(run)];
+      });
+      return { ok: true, value: { items, total } };
+    }
+
+    async getRun(runId: string, waitMs: number): Promise<Result<DagRunView>> {
+      return this.#core.waiters.until<Result<DagRunView>>(`run:${runId}`, waitMs, () => {
+        const run = this.#core.find(runId);
+        return run.ok
+          ? { value: { ok: true, value: runView(run.value) }, done: isRunFinished(run.value.row.state) }
+          : { value: run, done: true };
+      });
+    }
+
+    async listTaskInstances(runId: string, query: TaskInstanceQuery): Promise<Result<Page<TaskInstanceView>>> {
+      const run = this.#core.find(runId);
+      return run.ok ? { ok: true, value: listInstances(run.value, query) } : run;
+    }
+
+    async getTaskInstance(key: TaskInstanceKey): Promise<Result<TaskInstanceView>> {
+      const found = this.#core.instance(key);
+      return found.ok ? { ok: true, value: instanceView(found.value.run, found.value.instance) } : found;
+    }
+
+    async getXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<StoredValue>> {
+      const found = this.#core.instance(key);
+      if (!found.ok) {
+        return found;
+      }
+      const value = this.#core.storage.value(found.value.run.row.id, key.task_id, key.map_index, xcomKey);
+      const where = `"${key.task_id}" with map_index ${key.map_index} in run "${key.run_id}"`;
+      return value === null ? refuse("not_found", `there is no XCom "${xcomKey}" of ${where}`) : { ok: true, value };
+    }
+
+    async getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>> {
+      const run = this.#core.find(runId);
+      return run.ok
+        ? { ok: true, value: this.#core.storage.values(run.value.row.id, taskId, xcomKey).map(({ value }) => value) }
+        : run;
+    }
+
+    async clear(request: ClearRequest): Promise<Result<{ cleared: TaskInstanceKey[] }>> {
+      const core = this.#core;
+      const found = core.find(request.run_id);
+      if (!found.ok) {
+        return found;
+      }
+      const run = found.value;
+      const chosen = run.machine.state.nodes
+        .filter((node) => request.task_ids === null || request.task_ids.includes(node.task.id))
+        .flatMap((node) => node.instances)
+        .filter((instance) => request.map_index === undefined || instance.mapIndex === request.map_index)
+        .filter(({ state }) => !request.only_failed || state === "failed" || state === "upstream_failed");
+      const now = Date.now();
+      core.act(now, () => {
+        run.machine.clear(chosen, now);
+        core.startIfDue(run, now);
+        core.store(run, now);
+      });
+      const cleared = chosen.map(({ node, mapIndex }) => ({ run_id: request.run_id, task_id: node.task.id, map_index: mapIndex }));
+      return { ok: true, value: { cleared } };
+    }
+
+    async submitBatch(batchId: string, entries: BatchEntry[]): Promise<Result<BatchView>> {
+      return this.#batch.submit(batchId, entries);
+    }
+
+    async getBatch(waitMs: number): Promise<Result<BatchView>> {
+      return this.#batch.get(waitMs);
+    }
+
+    async getMember(index: number, waitMs: number): Promise<Result<JobView>> {
+      return this.#batch.getMember(index, waitMs);
+    }
+
+    async killMember(index: number): Promise<Result<JobView>> {
+      return this.#batch.killMember(index);
+    }
+
+    async claim(requests: (TaskInstanceKey & { try_number: number })[], worker: WorkerIdentity): Promise<ClaimedTask[]> {
+      return this.#work.claim(requests, worker);
+    }
+
+    async report(reports: Report[], worker: WorkerIdentity, followUpLimit: number): Promise<ReportAnswer> {
+      return this.#work.report(reports, worker, followUpLimit);
+    }
+
+    async adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer> {
+      return this.#work.adopt(key, token, jobId, worker);
+    }
+
+    async attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict> {
+      return this.#work.attemptEnded(key, token, outcome);
+    }
+
+    /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
+    async rowsWritten(): Promise<number> {
+      return this.#core.storage.rowsWritten;
+    }
+
+    /** The reconciler: does what is due, sends again what nobody claimed, delivers stop orders. Idempotent. */
+    override async alarm(): Promise<void> {
+      const core = this.#core;
+      core.alarmFired();
+      if (!core.open()) {
+        return;
+      }
+      const now = Date.now();
+      core.act(now, () => {
+        for (const run of core.unfinished()) {
+          core.startIfDue(run, now);
+          run.machine.tick(now);
+          core.store(run, now);
+        }
+      });
+      await core.outbox.deliverStops(now);
+      core.arm(now);
+    }
+
+    #describe(): Result<DagView> {
+      const { name, storage, isPaused } = this.#core;
+      const version = storage.newestVersion();
+      if (version === null) {
+        return this.#core.unknown();
+      }
+      const { version_number, created_at, spec } = version;
+      return {
+        ok: true,
+        value: { dag_id: name, is_paused: isPaused, version: version_number, version_created_at: created_at, spec },
+      };
+    }
+
+    #freeRunId(runAfter: number): string {
+      for (let micros = 0; ; micros += 1) {
+        const runId = manualRunId(runAfter, micros);
+        if (this.#core.runs.get(runId) === null) {
+          return runId;
+        }
+      }
+    }
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * The runs of one DAG in memory: machines of unfinished runs, and of those that were asked for lately. Loaded once per
+ * wake; everything in it can be thrown away and read again.
+ *
+ * @module
+ */
+import { specHash } from "../../src/engine/canonical-hash.ts";
+import { compileGraph, type Graph } from "../../src/engine/graph.ts";
+import { RunMachine, type QueueTiming } from "../../src/engine/run-machine.ts";
+import type { DagSpec } from "../../src/engine/spec.ts";
+import { isRunFinished } from "../../src/engine/states.ts";
+import { BATCH_RUN_ID, BatchMembers } from "./batch.ts";
+import type { DagStorage, RunRow, VersionRow } from "./storage.ts";
+
+/** Finished runs kept in memory for whoever looks at them next. */
+const FINISHED_KEPT = 4;
+
+/** A run with its machine. The row is the machine's `info`: one truth in memory. */
+export interface LoadedRun {
+  readonly dagId: string;
+  readonly row: RunRow;
+  readonly machine: RunMachine;
+  readonly version: VersionRow;
+  /** Set for the run of a bulk submission. */
+  readonly batch: BatchMembers | null;
+}
+
+/** Loads, keeps and forgets runs. */
+export class RunBook {
+  readonly #storage: DagStorage;
+  readonly #dagId: string;
+  readonly #timing: QueueTiming;
+  readonly #runs = new Map<string, LoadedRun>();
+  readonly #versions = new Map<number, { row: VersionRow; graph: Graph }>();
+
+  constructor(storage: DagStorage, dagId: string, timing: QueueTiming) {
+    this.#storage = storage;
+    this.#dagId = dagId;
+    this.#timing = timing;
+  }
+
+  /** Reads every unfinished run; call once per wake. */
+  loadUnfinished(): void {
+    for (const row of this.#storage.unfinishedRuns()) {
+      this.#load(row);
+    }
+  }
+
+  /** Unfinished and lately used runs. */
+  loaded(): Iterable<LoadedRun> {
+    return this.#runs.values();
+  }
+
+  /** A run by its id, from memory or storage; null if there is none. */
+  get(runId: string): LoadedRun | null {
+    const known = this.#runs.get(runId);
+    if (known !== undefined) {
+      return known;
+    }
+    const row = this.#storage.runByRunId(runId);
+    return row === null ? null : this.#load(row);
+  }
+
+  /** Makes a run's row and machine, in the caller's transaction. `sizes`: see `RunMachine.create`. */
+  create(row: Omit<RunRow, "id">, sizes: ReadonlyMap<string, number>, beforeLoad: (id: number) => void): LoadedRun {
+    const stored: RunRow = { ...row, id: this.#storage.insertRun(row) };
+    beforeLoad(stored.id);
+    const { row: version, graph } = this.version(row.version_number);
+    const machine = RunMachine.create(graph, stored, this.#timing, sizes);
+    return this.#keep({ dagId: this.#dagId, row: stored, machine, version, batch: this.#batch(stored) });
+  }
+
+  /** Forgets every run: memory may no longer agree with what is stored. */
+  clear(): void {
+    this.#runs.clear();
+    this.#versions.clear();
+  }
+
+  /** Forgets finished runs beyond the last few. */
+  trim(): void {
+    const finished = [...this.#runs.values()].filter((run) => isRunFinished(run.row.state));
+    for (const run of finished.slice(0, Math.max(0, finished.length - FINISHED_KEPT))) {
+      this.#runs.delete(run.row.run_id);
+    }
+  }
+
+  /** A version with its graph. */
+  version(versionNumber: number): { row: VersionRow; graph: Graph } {
+    let version = this.#versions.get(versionNumber);
+    if (version === undefined) {
+      const row = this.#storage.version(versionNumber);
+      if (row === null) {
+        throw new Error(`expected version ${versionNumber} of "${this.#dagId}" to be stored, it is not`);
+      }
+      version = { row, graph: compileGraph(row.spec) };
+      this.#versions.set(versionNumber, version);
+    }
+    return version;
+  }
+
+  /** Stores a spec as a new version unless the newest one is the same; a run stays on the version it began with. */
+  register(spec: DagSpec, now: number): void {
+    const hash = specHash(spec);
+    const newest = this.#storage.newestVersion();
+    if (newest?.dag_hash === hash) {
+      return;
+    }
+    this.#storage.insertVersion({
+      version_number: (newest?.version_number ?? 0) + 1,
+      dag_hash: hash,
+      created_at: now,
+      spec,
+    });
+  }
+
+  #load(row: RunRow): LoadedRun {
+    const { row: version, graph } = this.version(row.version_number);
+    const { rows, mapLengths } = this.#storage.loadInstances(row.id);
+    const machine = RunMachine.load(graph, row, mapLengths, rows, this.#timing);
+    return this.#keep({ dagId: this.#dagId, row, machine, version, batch: this.#batch(row) });
+  }
+
+  #keep(run: LoadedRun): LoadedRun {
+    this.#runs.set(run.row.run_id, run);
+    return run;
+  }
+
+  #batch(row: RunRow): BatchMembers | null {
+    return row.run_id === BATCH_RUN_ID && "batch_id" in row.conf ? new BatchMembers(this.#storage, row) : null;
+  }
+}

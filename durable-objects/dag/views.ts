@@ -1,0 +1,239 @@
+/**
+ * What the outside sees of runs and task instances, and the order and filters of lists. Pure over what is in memory.
+ *
+ * @module
+ */
+import type { BatchView, Page, TaskInstanceQuery } from "../../src/engine/objects.ts";
+import type { JobState, TaskInstanceState } from "../../src/engine/states.ts";
+import { isFinished } from "../../src/engine/states.ts";
+import type { NodeInstance } from "../../src/engine/task-node.ts";
+import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
+import { memberId } from "../../src/engine/batch-ids.ts";
+import type { LoadedRun } from "./run-book.ts";
+import type { RunRow } from "./storage.ts";
+
+/** A run, with how many task instances are in which state. */
+export function runView(run: LoadedRun): DagRunView {
+  const { row } = run;
+  return {
+    dag_id: run.dagId,
+    run_id: row.run_id,
+    run_type: row.run_type,
+    state: row.state,
+    reason: row.reason,
+    logical_date: row.logical_date,
+    data_interval_start: row.data_interval_start,
+    data_interval_end: row.data_interval_end,
+    run_after: row.run_after,
+    queued_at: row.queued_at,
+    start_date: row.start_date,
+    end_date: row.end_date,
+    triggered_by: row.triggered_by,
+    conf: row.conf,
+    note: row.note,
+    dag_version: row.version_number,
+    dag_version_created_at: run.version.created_at,
+    counts: countStates(run),
+  };
+}
+
+/** Task instances of a run by state; `none` for null. */
+export function countStates(run: LoadedRun): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const node of run.machine.state.nodes) {
+    for (const instance of node.instances) {
+      const state = instance.state ?? "none";
+      counts[state] = (counts[state] ?? 0) + 1;
+    }
+  }
+  return counts;
+}
+
+/** A task instance. */
+export function instanceView(run: LoadedRun, instance: NodeInstance): TaskInstanceView {
+  return {
+    dag_id: run.dagId,
+    run_id: run.row.run_id,
+    task_id: instance.node.task.id,
+    map_index: instance.mapIndex,
+    state: instance.state,
+    try_number: instance.tryNumber,
+    max_tries: instance.maxTries,
+    logical_date: run.row.logical_date,
+    run_after: run.row.run_after,
+    scheduled_when: instance.scheduledWhen,
+    queued_when: instance.queuedWhen,
+    start_date: instance.startDate,
+    end_date: instance.endDate,
+    hostname: instance.hostname,
+    unixname: instance.unixname,
+    operator: instance.node.task.spec.operator,
+    job_id: instance.jobId,
+    next_at: instance.nextAt,
+    error: instance.error,
+    late_results: instance.lateResults,
+    note: instance.note,
+    dag_version: run.row.version_number,
+    dag_version_created_at: run.version.created_at,
+  };
+}
+
+/** A page of a run's task instances; without an order they come as the DAG lists its tasks, then by map index. */
+export function listInstances(run: LoadedRun, query: TaskInstanceQuery): Page<TaskInstanceView> {
+  const found: NodeInstance[] = [];
+  for (const node of run.machine.state.nodes) {
+    if (query.task_id !== undefined && node.task.id !== query.task_id) {
+      continue;
+    }
+    for (const instance of node.instances) {
+      if (query.state === undefined || query.state.includes(instance.state ?? "none")) {
+        found.push(instance);
+      }
+    }
+  }
+  if (query.order_by.length > 0) {
+    found.sort(comparator(query.order_by));
+  }
+  const items = found.slice(query.offset, query.offset + query.limit).map((instance) => instanceView(run, instance));
+  return { items, total: found.length };
+}
+
+/** A bulk submission as a whole. */
+export function batchView(run: LoadedRun): BatchView {
+  const { row } = run;
+  return {
+    batch_id: run.batch?.batchId ?? row.run_id,
+    state: row.state,
+    total: run.machine.state.total,
+    counts: countStates(run),
+    created_at: row.queued_at ?? row.run_after,
+    end_date: row.end_date,
+  };
+}
+
+/** A member of a bulk submission, as the job it is to its submitter. */
+export function memberView(run: LoadedRun, instance: NodeInstance, position: number, result: string | null): JobView {
+  const id = memberId(run.batch?.batchId ?? "", position);
+  const { spec } = instance.node.task;
+  return {
+    id,
+    dag_id: null,
+    state: jobState(instance.state),
+    job_type: "LocalTaskJob",
+    start_date: instance.startDate,
+    end_date: isFinished(instance.state) ? instance.endDate : null,
+    latest_heartbeat: instance.startDate,
+    executor_class: null,
+    hostname: instance.hostname,
+    unixname: instance.unixname,
+    heartrate: spec.heartrate,
+    name: spec.handler,
+    run_id: null,
+    task_id: null,
+    map_index: null,
+    try_number: instance.tryNumber,
+    max_tries: instance.maxTries,
+    created_at: run.row.queued_at ?? run.row.run_after,
+    run_at: instance.state === null ? instance.nextAt : null,
+    progress: null,
+    result: result === null ? null : (JSON.parse(result) as JobView["result"]),
+    error: instance.error,
+    late_results: instance.lateResults,
+  };
+}
+
+function jobState(state: TaskInstanceState): JobState {
+  switch (state) {
+    case null:
+    case "scheduled":
+    case "queued":
+    case "deferred":
+      return "queued";
+    case "removed":
+    case "upstream_failed":
+      return "failed";
+    default:
+      return state;
+  }
+}
+
+/** Columns runs may be ordered by; anything else was refused before it came here. */
+const RUN_ORDER: Readonly<Record<string, string>> = {
+  id: "id",
+  run_id: "run_id",
+  run_after: "run_after",
+  logical_date: "logical_date",
+  start_date: "start_date",
+  end_date: "end_date",
+  state: "state",
+};
+
+/** The ORDER BY of a list of runs, from known names only; the sequence number breaks ties. */
+export function orderClause(orderBy: readonly string[]): string {
+  const parts = orderBy.flatMap((key) => {
+    const column = RUN_ORDER[key.replace(/^-/, "")];
+    return column === undefined ? [] : [`${column} ${key.startsWith("-") ? "DESC" : "ASC"}`];
+  });
+  return [...parts, "id ASC"].join(", ");
+}
+
+type Sortable = string | number | null;
+
+const INSTANCE_KEYS: Readonly<Record<string, (instance: NodeInstance) => Sortable>> = {
+  id: (instance) => instance.node.task.index,
+  task_id: (instance) => instance.node.task.id,
+  map_index: (instance) => instance.mapIndex,
+  state: (instance) => instance.state,
+  start_date: (instance) => instance.startDate,
+  end_date: (instance) => instance.endDate,
+  duration: (instance) =>
+    instance.startDate === null || instance.endDate === null ? null : instance.endDate - instance.startDate,
+  try_number: (instance) => instance.tryNumber,
+  operator: (instance) => instance.node.task.spec.operator,
+};
+
+function comparator(orderBy: readonly string[]): (a: NodeInstance, b: NodeInstance) => number {
+  return (a, b) => {
+    for (const key of orderBy) {
+      const read = INSTANCE_KEYS[key.replace(/^-/, "")];
+      const order = read === undefined ? 0 : compare(read(a), read(b));
+      if (order !== 0) {
+        return key.startsWith("-") ? -order : order;
+      }
+    }
+    return a.node.task.index - b.node.task.index || a.mapIndex - b.mapIndex;
+  };
+}
+
+function compare(a: Sortable, b: Sortable): number {
+  if (a === b) {
+    return 0;
+  }
+  if (a === null || b === null) {
+    return a === null ? 1 : -1;
+  }
+  return a < b ? -1 : 1;
+}
+
+/** Airflow's id of a run nobody named: `manual__` and the ISO date, to the microsecond where it is not a whole second. */
+export function manualRunId(runAfter: number, micros: number): string {
+  const iso = new Date(runAfter).toISOString();
+  const fraction = `${iso.slice(20, 23)}${String(micros).padStart(3, "0")}`;
+  return `manual__${iso.slice(0, 19)}${fraction === "000000" ? "" : `.${fraction}`}+00:00`;
+}
+
+/** A run that was never stored has no row; this is the part of a row every new run begins with. */
+export function newRunRow(fields: Pick<RunRow, "run_id" | "run_after" | "queued_at" | "triggered_by" | "conf" | "params" | "version_number">): Omit<RunRow, "id"> {
+  return {
+    run_type: "manual",
+    state: "queued",
+    reason: null,
+    logical_date: null,
+    data_interval_start: null,
+    data_interval_end: null,
+    start_date: null,
+    end_date: null,
+    note: null,
+    ...fields,
+  };
+}

@@ -1,0 +1,180 @@
+/**
+ * The object as an owner of work: who may run what, and what became of it. Everything is fenced by tokens and can be
+ * called twice.
+ *
+ * @module
+ */
+import type { NodeInstance } from "../../src/engine/task-node.ts";
+import type {
+  BeatAnswer,
+  ClaimedTask,
+  Outcome,
+  Report,
+  ReportAnswer,
+  TaskInstanceKey,
+  Verdict,
+  WorkerIdentity,
+} from "../../src/engine/work.ts";
+import type { DagCore } from "./core.ts";
+import { InputResolver } from "./inputs.ts";
+import type { LoadedRun } from "./run-book.ts";
+
+/** Answers kept to be given again when the same report comes twice because its answer was lost. */
+const ANSWERS_KEPT = 256;
+
+/** Claims, reports and adoptions of one `Dag` object. */
+export class WorkDesk {
+  readonly #core: DagCore;
+  readonly #answers = new Map<string, ReportAnswer>();
+
+  constructor(core: DagCore) {
+    this.#core = core;
+  }
+
+  claim(requests: readonly (TaskInstanceKey & { try_number: number })[], worker: WorkerIdentity): ClaimedTask[] {
+    if (!this.#core.open()) {
+      return [];
+    }
+    const now = Date.now();
+    return this.#core.act(now, () => {
+      const claimed = new Map<LoadedRun, NodeInstance[]>();
+      for (const request of requests) {
+        const run = this.#core.runs.get(request.run_id);
+        const instance = run?.machine.claim(request.task_id, request.map_index, request.try_number, worker, now) ?? null;
+        if (run !== null && instance !== null) {
+          const instances = claimed.get(run) ?? [];
+          instances.push(instance);
+          claimed.set(run, instances);
+        }
+      }
+      return [...claimed].flatMap(([run, instances]) => this.#handOut(run, instances, worker, now));
+    });
+  }
+
+  report(reports: readonly Report[], worker: WorkerIdentity, followUpLimit: number): ReportAnswer {
+    const [first] = reports;
+    if (first === undefined || !this.#core.open()) {
+      return { verdicts: reports.map(() => "late" as const), followUps: [] };
+    }
+    const key = `${first.run_id}\n${first.task_id}\n${first.map_index}\n${first.token}`;
+    const answered = this.#answers.get(key);
+    if (answered !== undefined) {
+      return answered;
+    }
+    const now = Date.now();
+    const answer = this.#core.act(now, (): ReportAnswer => {
+      const touched = new Set<LoadedRun>();
+      const verdicts = reports.map((report) => this.#take(report, worker, touched, now));
+      const followUps: ClaimedTask[] = [];
+      for (const run of touched) {
+        const claimed = run.machine.advance(now, followUpLimit - followUps.length, worker);
+        followUps.push(...this.#handOut(run, claimed, worker, now));
+      }
+      return { verdicts, followUps };
+    });
+    if (answer.followUps.length > 0) {
+      this.#remember(key, answer);
+    }
+    return answer;
+  }
+
+  adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): BeatAnswer {
+    const found = this.#core.instance(key);
+    if (!found.ok) {
+      return { verdict: "stop", reason: found.refusal.message };
+    }
+    const { run, instance } = found.value;
+    const now = Date.now();
+    return this.#core.act(now, (): BeatAnswer => {
+      if (run.machine.adopt(instance, token, jobId)) {
+        instance.hostname = worker.hostname;
+        instance.unixname = worker.unixname;
+        this.#core.store(run, now);
+        return { verdict: "continue" };
+      }
+      // This answer is how the worker learns that it must stop, so a cleared instance need not wait any longer.
+      run.machine.attemptEnded(instance, token, STOPPED, now);
+      run.machine.advance(now);
+      this.#core.store(run, now);
+      return { verdict: "stop", reason: `the attempt is no longer the current one; its task instance is ${instance.state ?? "cleared"}` };
+    });
+  }
+
+  attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Verdict {
+    const found = this.#core.instance(key);
+    if (!found.ok) {
+      return "late";
+    }
+    const { run, instance } = found.value;
+    const now = Date.now();
+    return this.#core.act(now, () => {
+      const verdict = run.machine.attemptEnded(instance, token, outcome, now);
+      run.machine.advance(now);
+      this.#core.store(run, now);
+      return verdict;
+    });
+  }
+
+  /** Takes one report into its run's machine, with what comes along: other values, log lines, or the note that it was late. */
+  #take(report: Report, worker: WorkerIdentity, touched: Set<LoadedRun>, now: number): Verdict {
+    const { runs, storage } = this.#core;
+    const run = runs.get(report.run_id);
+    const instance = run?.machine.find(report.task_id, report.map_index);
+    if (run === null || instance === undefined) {
+      return "late";
+    }
+    touched.add(run);
+    const tryNumber = instance.tryNumber;
+    const verdict = run.machine.report(instance, report.token, report.outcome, worker, now);
+    if (verdict === "late") {
+      storage.insertLateResult(run.row.id, report, now);
+    } else if (verdict === "accepted") {
+      if (report.xcoms !== undefined) {
+        storage.saveXComs(run.row.id, report);
+      }
+      if (report.logs !== undefined && report.logs.length > 0) {
+        storage.saveLogs(run.row.id, report.task_id, report.map_index, tryNumber, report.logs);
+      }
+    }
+    return verdict;
+  }
+
+  /**
+   * Stores a run and makes what the runner gets of its claimed instances, whose inputs may read what was just stored. One
+   * whose input cannot be made fails its try instead.
+   */
+  #handOut(run: LoadedRun, instances: readonly NodeInstance[], worker: WorkerIdentity, now: number): ClaimedTask[] {
+    for (const instance of instances) {
+      if (instance.tryNumber > 1) {
+        this.#core.storage.clearXComs(run.row.id, instance.node.task.id, instance.mapIndex);
+      }
+    }
+    this.#core.store(run, now);
+    const resolver = new InputResolver(this.#core.storage, run);
+    const tasks: ClaimedTask[] = [];
+    for (const instance of instances) {
+      try {
+        tasks.push(resolver.claimed(instance));
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        const outcome: Outcome = { state: "failed", error: { type: "InputError", message }, retryable: false };
+        run.machine.report(instance, instance.fence, outcome, worker, now);
+      }
+    }
+    if (tasks.length < instances.length) {
+      run.machine.advance(now);
+      this.#core.store(run, now);
+    }
+    return tasks;
+  }
+
+  #remember(key: string, answer: ReportAnswer): void {
+    this.#answers.set(key, answer);
+    const [oldest] = this.#answers.keys();
+    if (this.#answers.size > ANSWERS_KEPT && oldest !== undefined) {
+      this.#answers.delete(oldest);
+    }
+  }
+}
+
+const STOPPED: Outcome = { state: "failed", error: { type: "Stopped", message: "stopped" }, retryable: false };

@@ -1,0 +1,325 @@
+/**
+ * The object of one job: a standalone task's whole life, or the watch over an adopted task instance. Thin: load, let
+ * `job-machine` decide, store the one row, arm the alarm, send.
+ *
+ * @module
+ */
+import { DurableObject } from "cloudflare:workers";
+import { retryPolicy } from "../src/engine/attempt.ts";
+import {
+  adoptJob,
+  beatJob,
+  claimJob,
+  completeJob,
+  killJob,
+  markSent,
+  reportJob,
+  submitJob,
+  tickJob,
+  type JobEffect,
+  type JobRecord,
+} from "../src/engine/job-machine.ts";
+import type { AdoptionRequest, JobObject, Result } from "../src/engine/objects.ts";
+import type { Json, TaskSpec } from "../src/engine/spec.ts";
+import { isJobFinished } from "../src/engine/states.ts";
+import type {
+  BeatAnswer,
+  ClaimedTask,
+  JobSubmission,
+  JobView,
+  LogLine,
+  Outcome,
+  Progress,
+  Verdict,
+  WorkerIdentity,
+} from "../src/engine/work.ts";
+import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
+import { openDag, type ObjectEnv } from "./env.ts";
+import { JobStorage } from "./job-storage.ts";
+import { Waiters } from "./waiters.ts";
+
+const ENDED = "ended";
+
+/** Makes the class for a registry: the code that a deployment consists of. */
+export function createJobClass(registry: Registry) {
+  const specs = new Map<string, TaskSpec>();
+  const specOf = (name: string): TaskSpec | null => {
+    const definition = registry.tasks.get(name);
+    const known = specs.get(name) ?? (definition === undefined ? undefined : taskSpecOf(definition));
+    if (known !== undefined) {
+      specs.set(name, known);
+    }
+    return known ?? null;
+  };
+
+  return class Job extends DurableObject<ObjectEnv> implements JobObject {
+    readonly #storage: JobStorage;
+    readonly #waiters = new Waiters();
+    /** Undefined until it was read in this wake. */
+    #job: JobRecord | null | undefined;
+    #alarmAt: number | null = null;
+
+    constructor(ctx: DurableObjectState, env: ObjectEnv) {
+      super(ctx, env);
+      this.#storage = new JobStorage(ctx.storage);
+    }
+
+    async submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>> {
+      const existing = this.#load();
+      if (existing !== null) {
+        return existing.name === submission.name && existing.adoption === null
+          ? { ok: true, value: { job: view(existing), created: false } }
+          : conflict(`expected a new id, got ${submission.job_id}, which is a job of task "${existing.name}"`, ["body", "id"]);
+      }
+      const spec = specOf(submission.name);
+      if (spec === null) {
+        return { ok: false, refusal: { code: "not_found", message: `there is no task "${submission.name}"` } };
+      }
+      const now = Date.now();
+      const job = submitJob(submission, spec, retryPolicy(spec), now);
+      const due = submission.runAt === null || submission.runAt <= now;
+      if (due) {
+        markSent(job, now);
+      }
+      this.#storage.create(job);
+      this.#job = job;
+      this.#after(job, due ? "send" : null, now);
+      return { ok: true, value: { job: view(job), created: true } };
+    }
+
+    async get(waitMs: number): Promise<Result<JobView>> {
+      return this.#waiters.until<Result<JobView>>(ENDED, waitMs, () => {
+        const job = this.#load();
+        return job === null
+          ? { value: unknown(), done: true }
+          : { value: { ok: true, value: view(job) }, done: isJobFinished(job.state) };
+      });
+    }
+
+    async kill(reason: string): Promise<Result<JobView>> {
+      return this.#change((job, now) => ({ answer: { ok: true, value: job }, effect: killJob(job, reason, now) }));
+    }
+
+    async heartbeat(progress: Progress | null): Promise<Result<JobView>> {
+      return this.#change((job, now) => {
+        if (job.state !== "running") {
+          const refused = conflict<JobRecord>(`expected a running job, got one that is ${job.state}`);
+          return { answer: refused, effect: null };
+        }
+        const { verdict, reason, effect } = beatJob(job, job.fence, progress, now);
+        const answer: Result<JobRecord> = verdict === "continue" ? { ok: true, value: job } : conflict(reason ?? "stopped");
+        return { answer, effect };
+      });
+    }
+
+    async claim(worker: WorkerIdentity): Promise<ClaimedTask | null> {
+      const job = this.#load();
+      const now = Date.now();
+      if (job === null || job.adoption !== null || !claimJob(job, worker, now)) {
+        return null;
+      }
+      this.#save(job, now);
+      return claimed(job);
+    }
+
+    async report(token: number, outcome: Outcome, logs: LogLine[]): Promise<Verdict> {
+      const job = this.#load();
+      if (job === null) {
+        return "late";
+      }
+      const now = Date.now();
+      const verdict = reportJob(job, token, outcome, now);
+      if (verdict !== "duplicate") {
+        this.#save(job, now, logs);
+      }
+      return verdict;
+    }
+
+    async beat(token: number, progress: Progress | null): Promise<BeatAnswer> {
+      const job = this.#load();
+      if (job === null) {
+        return { verdict: "stop", reason: "there is no such job" };
+      }
+      const now = Date.now();
+      const { effect, ...answer } = beatJob(job, token, progress, now);
+      this.#save(job, now);
+      this.#after(job, effect, now);
+      return answer;
+    }
+
+    async adopt(request: AdoptionRequest): Promise<BeatAnswer> {
+      const now = Date.now();
+      if (this.#load() === null) {
+        const job = adoptJob(this.ctx.id.name ?? "", request, now);
+        this.#storage.create(job);
+        this.#job = job;
+        this.#after(job, null, now);
+      }
+      return { verdict: "continue" };
+    }
+
+    async stop(reason: string): Promise<void> {
+      const job = this.#load();
+      if (job !== null && job.state === "running" && job.stop_reason === null) {
+        job.stop_reason = reason;
+        this.#save(job, Date.now());
+      }
+    }
+
+    async complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void> {
+      const job = this.#load();
+      if (job !== null) {
+        const now = Date.now();
+        completeJob(job, token, state, error, now);
+        this.#save(job, now);
+      }
+    }
+
+    /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
+    async rowsWritten(): Promise<number> {
+      return this.#storage.rowsWritten;
+    }
+
+    /** The reconciler: whatever is due and has not happened is done now. Idempotent. */
+    override async alarm(): Promise<void> {
+      this.#alarmAt = null;
+      const job = this.#load();
+      if (job === null) {
+        return;
+      }
+      const now = Date.now();
+      const before = JSON.stringify(job);
+      const effect = tickJob(job, now);
+      if (JSON.stringify(job) !== before) {
+        this.#save(job, now);
+      }
+      this.#after(job, effect, now);
+    }
+
+    #load(): JobRecord | null {
+      this.#job ??= this.#storage.read();
+      return this.#job;
+    }
+
+    #change(
+      decide: (job: JobRecord, now: number) => { answer: Result<JobRecord>; effect: JobEffect },
+    ): Result<JobView> {
+      const job = this.#load();
+      if (job === null) {
+        return unknown();
+      }
+      const now = Date.now();
+      const { answer, effect } = decide(job, now);
+      this.#save(job, now);
+      this.#after(job, effect, now);
+      return answer.ok ? { ok: true, value: view(answer.value) } : answer;
+    }
+
+    #save(job: JobRecord, now: number, logs: readonly LogLine[] = []): void {
+      this.#storage.update(job, logs);
+      this.#arm(job, now);
+      if (isJobFinished(job.state)) {
+        this.#waiters.wake(ENDED);
+      }
+    }
+
+    #after(job: JobRecord, effect: JobEffect, now: number): void {
+      this.#arm(job, now);
+      if (effect === "send") {
+        this.ctx.waitUntil(this.#send(job.id));
+      } else if (effect === "tell_owner") {
+        this.ctx.waitUntil(this.#tellOwner(job));
+      }
+    }
+
+    async #send(jobId: string): Promise<void> {
+      try {
+        await this.env.TASKS.send({ job_id: jobId });
+      } catch (error) {
+        // It is queued in storage and will be sent again when nobody claims it.
+        console.warn({ event: "send_failed", job_id: jobId, error: String(error) });
+      }
+    }
+
+    async #tellOwner(job: JobRecord): Promise<void> {
+      const { adoption, owed, fence } = job;
+      if (adoption === null || owed === null) {
+        return;
+      }
+      try {
+        await openDag(this.env, adoption.dag_id).attemptEnded(adoption, fence, owed);
+        job.owed = null;
+        job.next_at = null;
+        this.#save(job, Date.now());
+      } catch (error) {
+        console.warn({ event: "owner_not_told", job_id: job.id, dag_id: adoption.dag_id, error: String(error) });
+      }
+    }
+
+    /** Arms the alarm unless it is early enough already: a beat or a claim need not move it, since it re-arms itself. */
+    #arm(job: JobRecord, now: number): void {
+      if (job.next_at === null) {
+        return;
+      }
+      const at = Math.max(job.state === "up_for_retry" ? job.next_at + 1 : job.next_at, now + 1);
+      if (this.#alarmAt === null || at < this.#alarmAt) {
+        this.#alarmAt = at;
+        this.#storage.rowsWritten += 1;
+        this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
+      }
+    }
+  };
+}
+
+function claimed(job: JobRecord): ClaimedTask {
+  return {
+    run: null,
+    job_id: job.id,
+    task_id: job.name,
+    map_index: -1,
+    try_number: job.try_number,
+    max_tries: job.max_tries,
+    token: job.fence,
+    handler: job.name,
+    operator: job.operator,
+    input: job.payload,
+    heartrateMs: job.heartrateMs,
+    executionTimeoutMs: job.executionTimeoutMs,
+  };
+}
+
+function view(job: JobRecord): JobView {
+  return {
+    id: job.id,
+    dag_id: job.adoption?.dag_id ?? null,
+    state: job.state,
+    job_type: "LocalTaskJob",
+    start_date: job.start_date,
+    end_date: job.end_date,
+    latest_heartbeat: job.latest_heartbeat,
+    executor_class: null,
+    hostname: job.hostname,
+    unixname: job.unixname,
+    heartrate: job.heartrateMs / 1000,
+    name: job.name,
+    run_id: job.adoption?.run_id ?? null,
+    task_id: job.adoption?.task_id ?? null,
+    map_index: job.adoption?.map_index ?? null,
+    try_number: job.try_number,
+    max_tries: job.max_tries,
+    created_at: job.created_at,
+    run_at: job.run_at,
+    progress: job.progress,
+    result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
+    error: job.error,
+    late_results: job.late_results,
+  };
+}
+
+function conflict<T>(message: string, loc?: (string | number)[]): Result<T> {
+  return { ok: false, refusal: { code: "conflict", message, ...(loc === undefined ? {} : { loc }) } };
+}
+
+function unknown<T>(): Result<T> {
+  return { ok: false, refusal: { code: "not_found", message: "there is no such job" } };
+}

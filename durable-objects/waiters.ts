@@ -1,0 +1,46 @@
+/**
+ * Callers that wait for something to end. They are woken after a commit and look for themselves; a lost object loses
+ * them with their connection, so nothing is stored.
+ *
+ * @module
+ */
+
+/** Promises by topic. */
+export class Waiters {
+  readonly #topics = new Map<string, Set<() => void>>();
+
+  /** Resolves when the topic is woken or the time is up, whichever comes first. */
+  async wait(topic: string, waitMs: number): Promise<void> {
+    const waiting = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, waiting);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    waiting.add(resolve);
+    await promise;
+    clearTimeout(timer);
+    waiting.delete(resolve);
+    if (waiting.size === 0) {
+      this.#topics.delete(topic);
+    }
+  }
+
+  /** Wakes everybody who waits for the topic. */
+  wake(topic: string): void {
+    for (const resolve of this.#topics.get(topic) ?? []) {
+      resolve();
+    }
+  }
+
+  /** Calls `look` until it says done or the time is up, waking with the topic; gives what it saw last. */
+  async until<T>(topic: string, waitMs: number, look: () => { value: T; done: boolean }): Promise<T> {
+    const deadline = Date.now() + waitMs;
+    for (;;) {
+      const { value, done } = look();
+      const left = deadline - Date.now();
+      if (done || left <= 0) {
+        return value;
+      }
+      await this.wait(topic, left);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Owners of work as a runner sees them, over the durable objects.
+ *
+ * @module
+ */
+import { ulid } from "ulid";
+import { openDag, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import type { Json } from "../src/engine/spec.ts";
+import type { ClaimedTask, Outcome, StoredValue, TaskInstanceKey, WorkerIdentity } from "../src/engine/work.ts";
+import type { Owner } from "../src/runner/owner.ts";
+
+/**
+ * Ready task instances one report may claim for its own worker. Enough to carry a chain or a small fan-out without the
+ * queue; a wide one goes to the queue, so that other workers share it.
+ */
+const FOLLOW_UPS = 10;
+
+/** Reads a value that lies in R2. */
+export type GetPayload = (key: string) => Promise<Json>;
+
+/** The owner of task instances: a DAG, or a bulk submission. */
+export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, getPayload: GetPayload): Owner {
+  const valueOf = async (stored: StoredValue): Promise<Json> =>
+    "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
+  const jobIds = new Map<string, string>();
+  return {
+    async report(reports) {
+      const { followUps } = await openDag(env, name).report(reports, worker, FOLLOW_UPS);
+      return followUps;
+    },
+    async beat(task, beats, progress, startDate) {
+      const key = keyOf(task);
+      const attempt = `${key.run_id}\n${key.task_id}\n${key.map_index}\n${task.token}`;
+      const jobId = jobIds.get(attempt) ?? ulid();
+      jobIds.set(attempt, jobId);
+      const job = openJob(env, jobId);
+      if (beats > 0) {
+        return { ...(await job.beat(task.token, progress)), jobId };
+      }
+      // The job first: between the two the DAG's own lease still watches the attempt.
+      const { heartrateMs, handler, try_number, max_tries, token } = task;
+      await job.adopt({ dag_id: name, ...key, try_number, max_tries, token, handler, heartrateMs, startDate, worker, progress });
+      const answer = await openDag(env, name).adopt(key, token, jobId, worker);
+      if (answer.verdict === "stop") {
+        await job.complete(token, "failed", answer.reason ?? "stopped");
+      }
+      return { ...answer, jobId };
+    },
+    async ended(task, jobId, outcome) {
+      if (jobId !== null) {
+        await openJob(env, jobId).complete(task.token, ...endOf(outcome));
+      }
+    },
+    async pullXCom(task, { taskId, key = "return_value", mapIndex }) {
+      const dag = openDag(env, name);
+      const runId = task.run?.run_id ?? "";
+      const one = await dag.getXCom({ run_id: runId, task_id: taskId, map_index: mapIndex ?? -1 }, key);
+      if (one.ok) {
+        return valueOf(one.value);
+      }
+      const all = mapIndex === undefined ? await dag.getXComs(runId, taskId, key) : null;
+      return all !== null && all.ok && all.value.length > 0 ? Promise.all(all.value.map(valueOf)) : null;
+    },
+  };
+}
+
+/** The owner of a standalone task: its own job. */
+export function jobOwner(env: ObjectEnv, jobId: string): Owner {
+  return {
+    async report([report]) {
+      if (report !== undefined) {
+        await openJob(env, jobId).report(report.token, report.outcome, report.logs ?? []);
+      }
+      return [];
+    },
+    async beat(task, _beats, progress) {
+      return { ...(await openJob(env, jobId).beat(task.token, progress)), jobId };
+    },
+    async ended() {
+      // Its report ended the job.
+    },
+    async pullXCom() {
+      return null;
+    },
+  };
+}
+
+function keyOf(task: ClaimedTask): TaskInstanceKey {
+  return { run_id: task.run?.run_id ?? "", task_id: task.task_id, map_index: task.map_index };
+}
+
+function endOf(outcome: Outcome): ["success" | "failed" | "skipped", string | null] {
+  switch (outcome.state) {
+    case "failed":
+      return ["failed", outcome.error.message];
+    case "skipped":
+      return ["skipped", null];
+    default:
+      return ["success", null];
+  }
+}

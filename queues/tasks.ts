@@ -1,0 +1,119 @@
+/**
+ * The consumer of work: groups a batch by owner, claims once per owner, runs what it was given.
+ *
+ * @module
+ */
+import { openDag, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import type { Json } from "../src/engine/spec.ts";
+import type { TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
+import type { Surroundings } from "../src/runner/execute.ts";
+import { Session } from "../src/runner/session.ts";
+import type { Registry } from "../src/sdk/index.ts";
+import { dagOwner, jobOwner } from "./owners.ts";
+
+/** How long a detached consumer holds the next batch back: short tasks end in it, and a flood is taken in step. */
+const DETACH_AFTER_MS = 25;
+const RETRY_DELAY_S = 5;
+
+let hostname: string | undefined;
+
+/** Who this isolate is. Named at first use: the platform allows no randomness before a request. */
+function identity(): WorkerIdentity {
+  hostname ??= `worker-${crypto.randomUUID().slice(0, 8)}`;
+  return { hostname, unixname: "jobbers" };
+}
+
+/** Handles one batch of work messages. */
+export async function consumeTasks(
+  registry: Registry,
+  batch: MessageBatch<WorkMessage>,
+  env: ObjectEnv,
+  ctx: ExecutionContext,
+): Promise<void> {
+  const worker = identity();
+  const around = surroundings(registry, env);
+  const byDag = new Map<string, Message<WorkMessage>[]>();
+  const work: Promise<void>[] = [];
+  for (const message of batch.messages) {
+    if ("job_id" in message.body) {
+      work.push(runJob(env, message, message.body.job_id, worker, around));
+    } else {
+      const group = byDag.get(message.body.dag_id) ?? [];
+      group.push(message);
+      byDag.set(message.body.dag_id, group);
+    }
+  }
+  for (const [dagId, messages] of byDag) {
+    work.push(runTaskInstances(env, dagId, messages, worker, around));
+  }
+  const all = Promise.all(work);
+  if (env.TASK_CONSUMER === "detach") {
+    ctx.waitUntil(all);
+    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, DETACH_AFTER_MS))]);
+  } else {
+    await all;
+  }
+}
+
+async function runTaskInstances(
+  env: ObjectEnv,
+  dagId: string,
+  messages: readonly Message<WorkMessage>[],
+  worker: WorkerIdentity,
+  around: Surroundings,
+): Promise<void> {
+  try {
+    const requests = messages.map(({ body }) => body as TaskInstanceMessage);
+    const claimed = await openDag(env, dagId).claim(requests, worker);
+    if (claimed.length > 0) {
+      await new Session(dagOwner(env, dagId, worker, around.getPayload), around).run(claimed);
+    }
+  } catch (error) {
+    retry(messages, error);
+  }
+}
+
+async function runJob(
+  env: ObjectEnv,
+  message: Message<WorkMessage>,
+  jobId: string,
+  worker: WorkerIdentity,
+  around: Surroundings,
+): Promise<void> {
+  try {
+    const claimed = await openJob(env, jobId).claim(worker);
+    if (claimed !== null) {
+      await new Session(jobOwner(env, jobId), around).run([claimed]);
+    }
+  } catch (error) {
+    retry([message], error);
+  }
+}
+
+/** A claim that could not be made is asked for again; one that was made is refused then, so nothing runs twice. */
+function retry(messages: readonly Message<WorkMessage>[], error: unknown): void {
+  console.error({ event: "claim_failed", messages: messages.length, error: String(error) });
+  for (const message of messages) {
+    message.retry({ delaySeconds: RETRY_DELAY_S });
+  }
+}
+
+function surroundings(registry: Registry, env: ObjectEnv): Surroundings {
+  return {
+    find: (handler) => registry.tasks.get(handler),
+    env,
+    now: () => Date.now(),
+    async putPayload(json) {
+      const key = `xcom/${crypto.randomUUID()}`;
+      await env.PAYLOADS.put(key, json, { httpMetadata: { contentType: "application/json" } });
+      return key;
+    },
+    async getPayload(key) {
+      const object = await env.PAYLOADS.get(key);
+      if (object === null) {
+        throw new Error(`expected a value under "${key}" in PAYLOADS, there is none`);
+      }
+      return object.json<Json>();
+    },
+  };
+}

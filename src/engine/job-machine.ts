@@ -1,0 +1,292 @@
+/**
+ * The life of one job, pure: a standalone task from its submission to its end, or the watch over an adopted task
+ * instance. Each function takes the record and `now` (epoch ms), changes the record and says what must be done outside.
+ *
+ * @module
+ */
+import { decideAttempt } from "./attempt.ts";
+import { livenessDeadline, postMortem } from "./liveness.ts";
+import type { AdoptionRequest } from "./objects.ts";
+import type { RetryPolicy } from "./retry.ts";
+import type { Json, TaskSpec } from "./spec.ts";
+import { isJobFinished, type JobState } from "./states.ts";
+import type { BeatAnswer, JobSubmission, Outcome, Progress, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+
+/** A task instance a job watches on behalf of its DAG. */
+export interface Adoption {
+  dag_id: string;
+  run_id: string;
+  task_id: string;
+  map_index: number;
+}
+
+/** Everything a job knows of itself; one row. */
+export interface JobRecord {
+  id: string;
+  name: string;
+  operator: TaskSpec["operator"];
+  state: JobState;
+  created_at: number;
+  run_at: number | null;
+  /** When the present try was queued: since when it waits for a worker. */
+  queued_at: number;
+  start_date: number | null;
+  end_date: number | null;
+  latest_heartbeat: number | null;
+  heartrateMs: number;
+  executionTimeoutMs: number | null;
+  policy: RetryPolicy;
+  hostname: string | null;
+  unixname: string | null;
+  try_number: number;
+  max_tries: number;
+  /** Grows with every claim and kill; the newest is the only token that may report. */
+  fence: number;
+  /** When the timer of the present state is due. */
+  next_at: number | null;
+  /** Times the message of the present try was sent. */
+  sends: number;
+  payload: Json;
+  progress: Progress | null;
+  result: StoredValue | null;
+  error: TaskError | null;
+  late_results: number;
+  adoption: Adoption | null;
+  /** The owner of an adopted task instance has ordered the attempt to stop. */
+  stop_reason: string | null;
+  /** What the owner of an adopted task instance must still be told. */
+  owed: Outcome | null;
+}
+
+/** Milliseconds after which a message nobody claimed is sent again; doubled each time, up to two minutes. */
+export const RESEND_AFTER_MS = 10_000;
+const MAX_RESEND_MS = 120_000;
+const OWED_RETRY_MS = 2000;
+/** Airflow's three times `task_queued_timeout`. */
+const STUCK_AFTER_MS = 1_800_000;
+
+/** What must be done after the record is stored. */
+export type JobEffect = "send" | "tell_owner" | null;
+
+/** A new standalone job. */
+export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: RetryPolicy, now: number): JobRecord {
+  return {
+    id: submission.job_id,
+    name: submission.name,
+    operator: spec.operator,
+    state: "queued",
+    created_at: now,
+    run_at: submission.runAt,
+    queued_at: Math.max(now, submission.runAt ?? now),
+    start_date: null,
+    end_date: null,
+    latest_heartbeat: null,
+    heartrateMs: spec.heartrate * 1000,
+    executionTimeoutMs: spec.execution_timeout === null ? null : spec.execution_timeout * 1000,
+    policy,
+    hostname: null,
+    unixname: null,
+    try_number: 1,
+    max_tries: spec.retries,
+    fence: 0,
+    next_at: submission.runAt,
+    sends: 0,
+    payload: submission.payload,
+    progress: null,
+    result: null,
+    error: null,
+    late_results: 0,
+    adoption: null,
+    stop_reason: null,
+    owed: null,
+  };
+}
+
+/** A job that watches a task instance which outlived its first heartbeat. */
+export function adoptJob(id: string, request: AdoptionRequest, now: number): JobRecord {
+  return {
+    id,
+    name: request.handler,
+    operator: "task",
+    state: "running",
+    created_at: now,
+    run_at: null,
+    queued_at: now,
+    start_date: request.startDate,
+    end_date: null,
+    latest_heartbeat: now,
+    heartrateMs: request.heartrateMs,
+    executionTimeoutMs: null,
+    policy: { retryDelayS: 0, backoff: 0, maxRetryDelayS: null },
+    hostname: request.worker.hostname,
+    unixname: request.worker.unixname,
+    try_number: request.try_number,
+    max_tries: request.max_tries,
+    fence: request.token,
+    next_at: livenessDeadline(now, request.heartrateMs),
+    sends: 0,
+    payload: null,
+    progress: request.progress,
+    result: null,
+    error: null,
+    late_results: 0,
+    adoption: { dag_id: request.dag_id, run_id: request.run_id, task_id: request.task_id, map_index: request.map_index },
+    stop_reason: null,
+    owed: null,
+  };
+}
+
+/** Notes that the message of the present try is being sent. */
+export function markSent(job: JobRecord, now: number): void {
+  job.next_at = now + Math.min(RESEND_AFTER_MS * 2 ** job.sends, MAX_RESEND_MS);
+  job.sends += 1;
+}
+
+/** A worker asks to run it. False if it may not: a duplicate message, a job that is over, or one whose time has not come. */
+export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): boolean {
+  if (job.state !== "queued" || (job.run_at !== null && job.run_at > now)) {
+    return false;
+  }
+  job.state = "running";
+  job.fence += 1;
+  job.start_date = now;
+  job.latest_heartbeat = now;
+  job.hostname = worker.hostname;
+  job.unixname = worker.unixname;
+  job.progress = null;
+  job.next_at = livenessDeadline(now, job.heartrateMs);
+  return true;
+}
+
+/** A worker reports how a try ended; fenced. */
+export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: number): Verdict {
+  if (job.fence !== token) {
+    job.late_results += 1;
+    return "late";
+  }
+  if (job.state !== "running") {
+    return "duplicate";
+  }
+  endAttempt(job, outcome, now);
+  return "accepted";
+}
+
+/** A beat of the runner that holds the token. A beat only writes the time; the alarm finds it when it fires. */
+export function beatJob(job: JobRecord, token: number, progress: Progress | null, now: number): BeatAnswer & { effect: JobEffect } {
+  if (job.state !== "running" || job.fence !== token) {
+    const reason = job.error?.message ?? `the job is ${job.state}`;
+    return { verdict: "stop", reason, effect: null };
+  }
+  if (job.stop_reason !== null) {
+    const reason = job.stop_reason;
+    finish(job, "failed", { type: "Stopped", message: reason }, now);
+    job.owed = { state: "failed", error: { type: "Stopped", message: reason }, retryable: false };
+    job.next_at = now + OWED_RETRY_MS;
+    return { verdict: "stop", reason, effect: "tell_owner" };
+  }
+  job.latest_heartbeat = now;
+  job.progress = progress ?? job.progress;
+  return { verdict: "continue", effect: null };
+}
+
+/** Ends a job by a user's word. Its late answer changes nothing; its worker learns of it at the next beat. */
+export function killJob(job: JobRecord, reason: string, now: number): JobEffect {
+  if (isJobFinished(job.state)) {
+    return null;
+  }
+  const error = { type: "Killed", message: reason };
+  finish(job, "failed", error, now);
+  if (job.adoption === null) {
+    job.fence += 1;
+    return null;
+  }
+  job.owed = { state: "failed", error, retryable: false };
+  job.next_at = now + OWED_RETRY_MS;
+  return "tell_owner";
+}
+
+/** Does what is due: a delayed start, a retry, a message nobody claimed, a worker that went silent, an owner not told yet. */
+export function tickJob(job: JobRecord, now: number): JobEffect {
+  if (job.owed !== null) {
+    job.next_at = now + OWED_RETRY_MS;
+    return "tell_owner";
+  }
+  if (isJobFinished(job.state) || job.next_at === null) {
+    job.next_at = null;
+    return null;
+  }
+  if (job.state === "running") {
+    return checkLiveness(job, now);
+  }
+  const ready = job.state === "up_for_retry" ? now > job.next_at : now >= job.next_at;
+  if (!ready) {
+    return null;
+  }
+  if (job.state === "up_for_retry" || job.state === "up_for_reschedule") {
+    job.try_number += Number(job.state === "up_for_retry");
+    job.state = "queued";
+    job.run_at = null;
+    job.sends = 0;
+    job.queued_at = now;
+  } else if (now - job.queued_at >= STUCK_AFTER_MS) {
+    job.fence += 1;
+    finish(job, "failed", { type: "StuckInQueued", message: `no worker claimed it; its message was sent ${job.sends} times` }, now);
+    return null;
+  }
+  markSent(job, now);
+  return "send";
+}
+
+/** The adopted task instance is over, and its job with it. */
+export function completeJob(job: JobRecord, token: number, state: "success" | "failed" | "skipped", error: string | null, now: number): void {
+  if (job.adoption !== null && job.fence === token && job.state === "running") {
+    finish(job, state, error === null ? null : { type: "TaskFailed", message: error }, now);
+  }
+}
+
+function checkLiveness(job: JobRecord, now: number): JobEffect {
+  const lastBeat = job.latest_heartbeat ?? job.start_date ?? now;
+  const deadline = livenessDeadline(lastBeat, job.heartrateMs);
+  if (now < deadline) {
+    job.next_at = deadline;
+    return null;
+  }
+  const next = job.adoption === null ? "it is retried if it has tries left" : "its DAG decides what follows";
+  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress: job.progress, next });
+  const outcome: Outcome = { state: "failed", error: { type: "Zombie", message }, retryable: true };
+  if (job.adoption === null) {
+    endAttempt(job, outcome, now);
+    return null;
+  }
+  finish(job, "failed", outcome.error, now);
+  job.owed = outcome;
+  job.next_at = now + OWED_RETRY_MS;
+  return "tell_owner";
+}
+
+function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {
+  const facts = {
+    dagId: "",
+    taskId: job.name,
+    logicalDate: null,
+    tryNumber: job.try_number,
+    maxTries: job.max_tries,
+    policy: job.policy,
+  };
+  const result = decideAttempt(facts, outcome, now);
+  job.error = "error" in result ? result.error : null;
+  if (result.state === "up_for_retry" || result.state === "up_for_reschedule") {
+    job.state = result.state;
+    job.next_at = result.nextAt;
+    return;
+  }
+  job.result = outcome.state === "success" ? (outcome.value ?? null) : null;
+  finish(job, result.state, job.error, now);
+}
+
+function finish(job: JobRecord, state: "success" | "failed" | "skipped", error: TaskError | null, now: number): void {
+  job.state = state;
+  job.error = error;
+  job.end_date = now;
+  job.next_at = null;
+}

@@ -1,0 +1,13 @@
+/**
+ * The Worker's entry: handlers and object classes for the DAGs in `dags/`. Nothing else.
+ *
+ * @module
+ */
+import { registry } from "../dags/index.ts";
+import { createJobbers } from "./jobbers.ts";
+
+const jobbers = createJobbers(registry);
+
+export default jobbers.handler;
+export class Dag extends jobbers.Dag {}
+export class Job extends jobbers.Job {}

@@ -1,0 +1,39 @@
+/**
+ * The product put together for one registry of DAGs and tasks.
+ *
+ * @module
+ */
+import { createDagClass } from "../durable-objects/dag/dag.ts";
+import { openDag, type ObjectEnv } from "../durable-objects/env.ts";
+import { createJobClass } from "../durable-objects/job.ts";
+import { consumeTasks } from "../queues/tasks.ts";
+import { createApi } from "./api/app.ts";
+import type { WorkMessage } from "./engine/work.ts";
+import type { Registry } from "./sdk/index.ts";
+
+/** Bindings of the Worker: those of the objects, and the API's key. */
+export interface JobbersEnv extends ObjectEnv {
+  JOBBERS_API_KEY?: string;
+}
+
+/**
+ * Makes the Worker's handlers and its object classes.
+ *
+ * @example
+ * const jobbers = createJobbers(registry);
+ * export default jobbers.handler;
+ * export class Dag extends jobbers.Dag {}
+ * export class Job extends jobbers.Job {}
+ */
+export function createJobbers(registry: Registry) {
+  const api = createApi({ registry });
+  const handler = {
+    fetch: (request, env, ctx) => api.fetch(request, env, ctx),
+    queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
+    async scheduled(_controller, env) {
+      // Waking a DAG's object is enough: it arms its alarm for whatever is due, should that have been lost.
+      await Promise.all([...registry.dags.keys()].map((dagId) => openDag(env, dagId).describe()));
+    },
+  } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
+  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry) };
+}

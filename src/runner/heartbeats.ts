@@ -1,0 +1,73 @@
+/**
+ * The beats of one running task. The first comes after one heartrate: a task that ends before it needs no job at all.
+ *
+ * @module
+ */
+import type { ClaimedTask, Progress } from "../engine/work.ts";
+import type { Owner } from "./owner.ts";
+
+/** Failed beats in a row after which a task is stopped, as Airflow's `max_failed_heartbeats`. */
+const MAX_FAILED_BEATS = 3;
+
+/** Handle on the beats of one task. */
+export interface Heartbeats {
+  jobId(): string | null;
+  /** Called once if the owner says stop, or cannot be reached any more. */
+  onStop(listener: () => void): void;
+  end(): void;
+}
+
+/** Starts beating for a task; `end` it when the task is over. */
+export function startHeartbeats(
+  task: ClaimedTask,
+  owner: Owner,
+  progress: () => Progress | null,
+  abort: AbortController,
+  now: () => number,
+): Heartbeats {
+  const startDate = now();
+  let jobId: string | null = null;
+  let beats = 0;
+  let failed = 0;
+  let over = false;
+  let stopListener = (): void => undefined;
+  const stop = (reason: string): void => {
+    over = true;
+    abort.abort(new Error(reason));
+    stopListener();
+  };
+  const beat = async (): Promise<void> => {
+    try {
+      const answer = await owner.beat(task, beats, progress(), startDate);
+      beats += 1;
+      failed = 0;
+      jobId = answer.jobId;
+      if (answer.verdict === "stop" && !over) {
+        stop(answer.reason ?? "the attempt is no longer the current one");
+      }
+    } catch (error) {
+      failed += 1;
+      if (failed >= MAX_FAILED_BEATS && !over) {
+        stop(`${MAX_FAILED_BEATS} heartbeats in a row failed: ${String(error)}`);
+      }
+    }
+    schedule();
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const schedule = (): void => {
+    if (!over) {
+      timer = setTimeout(() => void beat(), task.heartrateMs);
+    }
+  };
+  schedule();
+  return {
+    jobId: () => jobId,
+    onStop: (listener) => {
+      stopListener = listener;
+    },
+    end: () => {
+      over = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * Runs claimed tasks of one owner until nothing is left, follow-up work included. Results that come together are
+ * reported together: one call, one commit.
+ *
+ * @module
+ */
+import type { ClaimedTask, Report } from "../engine/work.ts";
+import { execute, type Execution, type Surroundings } from "./execute.ts";
+import type { Owner } from "./owner.ts";
+
+/** How long a result waits for others while more tasks run. Nothing waits when nothing runs. */
+const COALESCE_MS = 2;
+/** Times a report is tried before it is left to the owner's liveness rules. */
+const REPORT_TRIES = 4;
+const REPORT_RETRY_MS = 50;
+
+interface Finished {
+  task: ClaimedTask;
+  execution: Execution;
+}
+
+/** One owner's tasks in one invocation of a worker. */
+export class Session {
+  readonly #owner: Owner;
+  readonly #around: Surroundings;
+  readonly #done = Promise.withResolvers<void>();
+  #running = 0;
+  #finished: Finished[] = [];
+  #flushing = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(owner: Owner, around: Surroundings) {
+    this.#owner = owner;
+    this.#around = around;
+  }
+
+  /** Runs the tasks; resolves when they and all that followed are over and reported. */
+  async run(tasks: readonly ClaimedTask[]): Promise<void> {
+    this.#start(tasks);
+    this.#next();
+    await this.#done.promise;
+  }
+
+  #start(tasks: readonly ClaimedTask[]): void {
+    for (const task of tasks) {
+      this.#running += 1;
+      void this.#one(task);
+    }
+  }
+
+  async #one(task: ClaimedTask): Promise<void> {
+    const execution = await execute(task, this.#owner, this.#around).catch((error: unknown) => failed(error));
+    this.#running -= 1;
+    if (execution !== null) {
+      this.#finished.push({ task, execution });
+    }
+    this.#next();
+  }
+
+  /** Decides what to do now: report at once, wait a moment for others, or be done. */
+  #next(): void {
+    if (this.#flushing) {
+      return;
+    }
+    if (this.#finished.length === 0) {
+      if (this.#running === 0) {
+        this.#done.resolve();
+      }
+      return;
+    }
+    if (this.#running === 0) {
+      void this.#flush();
+    } else {
+      this.#timer ??= setTimeout(() => void this.#flush(), COALESCE_MS);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#flushing) {
+      return;
+    }
+    this.#flushing = true;
+    const finished = this.#finished;
+    this.#finished = [];
+    try {
+      const followUps = await this.#report(finished);
+      this.#start(followUps);
+      await Promise.all(
+        finished
+          .filter(({ execution }) => execution.jobId !== null)
+          .map(({ task, execution }) => this.#owner.ended(task, execution.jobId, execution.outcome)),
+      );
+    } catch (error) {
+      // The owner finds the silent attempts by their leases and heartbeats, and runs them again.
+      console.error({ event: "report_failed", tasks: finished.length, error: String(error) });
+    }
+    this.#flushing = false;
+    this.#next();
+  }
+
+  async #report(finished: readonly Finished[]): Promise<ClaimedTask[]> {
+    const reports = finished.map(({ task, execution }) => reportOf(task, execution));
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#owner.report(reports);
+      } catch (error) {
+        if (tries === REPORT_TRIES) {
+          throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, REPORT_RETRY_MS * 2 ** tries));
+      }
+    }
+  }
+}
+
+function reportOf(task: ClaimedTask, { outcome, xcoms, logs }: Execution): Report {
+  return {
+    run_id: task.run?.run_id ?? "",
+    task_id: task.task_id,
+    map_index: task.map_index,
+    token: task.token,
+    outcome,
+    ...(xcoms.length > 0 ? { xcoms } : {}),
+    ...(logs.length > 0 ? { logs } : {}),
+  };
+}
+
+/** What is left when the runner itself could not keep what a task pushed: the try failed, and may be tried again. */
+function failed(error: unknown): Execution {
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    outcome: { state: "failed", error: { type: "RunnerError", message }, retryable: true },
+    jobId: null,
+    xcoms: [],
+    logs: [],
+  };
+}
