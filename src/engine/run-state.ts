@@ -86,6 +86,9 @@ export class RunState {
     this.nodes = graph.tasks.map((task) => new TaskNode(task));
     this.unfinished = this.nodes.length;
     this.total = this.nodes.length;
+    for (const node of this.nodes) {
+      node.recount(this.nodes);
+    }
   }
 
   /** Everything that changed since the last drain; the caller must store all of it in one transaction. */
