@@ -6,14 +6,16 @@
 import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
 
-interface Shape {
+/** What a workflow consists of; one step if both are left out. */
+export interface Shape {
   /** Steps one after the other. */
   chain?: number;
   /** Steps side by side, between a first and a last one. */
   fanOut?: number;
 }
 
-interface WorkflowsEnv {
+/** Bindings of the comparison. */
+export interface WorkflowsEnv {
   SHAPE: Workflow<Shape>;
   GATE: DurableObjectNamespace<Gate>;
 }

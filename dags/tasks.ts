@@ -36,7 +36,7 @@ export const wordCount = task({ id: "word_count" }, (_ctx, payload: Json) => {
 });
 
 /** Counts down some seconds, tells how far it is, and stops when it is told to. */
-export const countdown = task({ id: "countdown", heartrate: "1s" }, async (ctx, payload: Json) => {
+export const countdown = task({ id: "countdown", heartrate: "1s", retries: 2, retryDelay: "1s" }, async (ctx, payload: Json) => {
   const seconds = field(payload, "seconds") ?? 10;
   if (typeof seconds !== "number" || seconds < 0 || seconds > MAX_COUNTDOWN_SECONDS) {
     throw wrongField("seconds", `a number from 0 to ${MAX_COUNTDOWN_SECONDS}`, seconds);

@@ -41,11 +41,32 @@ const EMPTY_DETAIL: Detail = {
   note: null,
 };
 
-/** Packs a row; fields that say nothing are left out of `detail`. */
+/** Packs a row; fields that say nothing are left out of `detail`. Written out by hand: this is the hottest line of a commit. */
 export function toStored(row: TaskInstanceRow): StoredInstance {
-  const { task_id, map_index, state, try_number, fence, start_date, end_date, next_at, ...detail } = row;
-  const sparse = JSON.stringify(detail, (_key, value: unknown) => (value === null || value === 0 ? undefined : value));
-  return [task_id, map_index, state, try_number, fence, start_date, end_date, next_at, sparse];
+  const detail: Partial<Detail> = { max_tries: row.max_tries };
+  if (row.scheduled_when !== null) detail.scheduled_when = row.scheduled_when;
+  if (row.queued_when !== null) detail.queued_when = row.queued_when;
+  if (row.sends !== 0) detail.sends = row.sends;
+  if (row.job_id !== null) detail.job_id = row.job_id;
+  if (row.hostname !== null) detail.hostname = row.hostname;
+  if (row.unixname !== null) detail.unixname = row.unixname;
+  if (row.has_value !== 0) detail.has_value = row.has_value;
+  if (row.map_length !== null) detail.map_length = row.map_length;
+  if (row.skip_record !== null) detail.skip_record = row.skip_record;
+  if (row.error !== null) detail.error = row.error;
+  if (row.late_results !== 0) detail.late_results = row.late_results;
+  if (row.note !== null) detail.note = row.note;
+  return [
+    row.task_id,
+    row.map_index,
+    row.state,
+    row.try_number,
+    row.fence,
+    row.start_date,
+    row.end_date,
+    row.next_at,
+    JSON.stringify(detail),
+  ];
 }
 
 /** Unpacks a row. */

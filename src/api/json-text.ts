@@ -8,8 +8,10 @@
 export const MAX_DEPTH = 100;
 
 const QUOTE = 34;
-const OPEN = new Set([0x5b, 0x7b]);
-const CLOSE = new Set([0x5d, 0x7d]);
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 
 /** The position of the bracket that opens one level too many, or -1. Right also for text that is no valid JSON. */
 export function tooDeepAt(text: string, maxDepth: number = MAX_DEPTH): number {
@@ -21,12 +23,12 @@ export function tooDeepAt(text: string, maxDepth: number = MAX_DEPTH): number {
     const code = text.charCodeAt(position);
     if (code === QUOTE) {
       position = endOfString(text, position);
-    } else if (OPEN.has(code)) {
+    } else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
       depth += 1;
       if (depth > maxDepth) {
         return position;
       }
-    } else if (CLOSE.has(code)) {
+    } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) {
       depth -= 1;
     }
   }

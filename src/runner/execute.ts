@@ -8,6 +8,8 @@ import { fillRemote } from "../engine/inputs.ts";
 import type { Json } from "../engine/spec.ts";
 import type { ClaimedTask, LogLine, Outcome, Progress, StoredValue } from "../engine/work.ts";
 import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
+import { LazyAbort } from "./abort.ts";
+import type { BeatClock } from "./beat-clock.ts";
 import { startHeartbeats } from "./heartbeats.ts";
 import { outcomeOfReturn, outcomeOfThrow, storeValue, type PutPayload } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
@@ -34,16 +36,21 @@ export interface Execution {
 }
 
 /** Runs the task to its end, its timeout, or a stop. */
-export async function execute(task: ClaimedTask, owner: Owner, around: Surroundings): Promise<Execution | null> {
-  const abort = new AbortController();
+export async function execute(
+  task: ClaimedTask,
+  owner: Owner,
+  around: Surroundings,
+  clock: BeatClock,
+): Promise<Execution | null> {
+  const abort = new LazyAbort();
   const pushed = new Map<string, Json>();
   const logs: LogLine[] = [];
   let progress: Progress | null = null;
-  const beats = startHeartbeats(task, owner, () => progress, abort, around.now);
+  const beats = startHeartbeats(task, owner, () => progress, abort, clock, around.now);
   const ctx = createTaskContext({
     claimed: task,
     jobId: () => task.job_id ?? beats.jobId(),
-    signal: abort.signal,
+    signal: () => abort.signal,
     heartbeat: (said) => {
       progress = said ?? progress;
     },
@@ -75,7 +82,7 @@ async function run(
   task: ClaimedTask,
   around: Surroundings,
   ctx: ReturnType<typeof createTaskContext>,
-  abort: AbortController,
+  abort: LazyAbort,
 ): Promise<Outcome> {
   const definition = around.find(task.handler);
   if (definition === undefined) {
@@ -100,7 +107,7 @@ async function fetchRemote(task: ClaimedTask, around: Surroundings): Promise<Jso
 }
 
 /** Airflow's `execution_timeout`: an ordinary, retryable failure, and the handler's signal fires. */
-async function withTimeout<T>(running: Promise<T>, timeoutMs: number, abort: AbortController): Promise<T> {
+async function withTimeout<T>(running: Promise<T>, timeoutMs: number, abort: LazyAbort): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const error = new Error(`expected the task to end within its execution_timeout of ${timeoutMs / 1000} s`);

@@ -4,6 +4,8 @@
  * @module
  */
 import type { ClaimedTask, Progress } from "../engine/work.ts";
+import type { LazyAbort } from "./abort.ts";
+import type { Beat, BeatClock } from "./beat-clock.ts";
 import type { Owner } from "./owner.ts";
 
 /** Failed beats in a row after which a task is stopped, as Airflow's `max_failed_heartbeats`. */
@@ -22,7 +24,8 @@ export function startHeartbeats(
   task: ClaimedTask,
   owner: Owner,
   progress: () => Progress | null,
-  abort: AbortController,
+  abort: LazyAbort,
+  clock: BeatClock,
   now: () => number,
 ): Heartbeats {
   const startDate = now();
@@ -36,7 +39,7 @@ export function startHeartbeats(
     abort.abort(new Error(reason));
     stopListener();
   };
-  const beat = async (): Promise<void> => {
+  const send = async (): Promise<void> => {
     try {
       const answer = await owner.beat(task, beats, progress(), startDate);
       beats += 1;
@@ -51,15 +54,13 @@ export function startHeartbeats(
         stop(`${MAX_FAILED_BEATS} heartbeats in a row failed: ${String(error)}`);
       }
     }
-    schedule();
-  };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const schedule = (): void => {
     if (!over) {
-      timer = setTimeout(() => void beat(), task.heartrateMs);
+      beat.at = now() + task.heartrateMs;
+      clock.add(beat);
     }
   };
-  schedule();
+  const beat: Beat = { at: startDate + task.heartrateMs, run: () => void send() };
+  clock.add(beat);
   return {
     jobId: () => jobId,
     onStop: (listener) => {
@@ -67,7 +68,7 @@ export function startHeartbeats(
     },
     end: () => {
       over = true;
-      clearTimeout(timer);
+      beat.at = null;
     },
   };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ClaimedTask, Report } from "../engine/work.ts";
+import { BeatClock } from "./beat-clock.ts";
 import { execute, type Execution, type Surroundings } from "./execute.ts";
 import type { Owner } from "./owner.ts";
 
@@ -23,6 +24,7 @@ interface Finished {
 export class Session {
   readonly #owner: Owner;
   readonly #around: Surroundings;
+  readonly #clock: BeatClock;
   readonly #done = Promise.withResolvers<void>();
   #running = 0;
   #finished: Finished[] = [];
@@ -32,6 +34,7 @@ export class Session {
   constructor(owner: Owner, around: Surroundings) {
     this.#owner = owner;
     this.#around = around;
+    this.#clock = new BeatClock(around.now);
   }
 
   /** Runs the tasks; resolves when they and all that followed are over and reported. */
@@ -49,7 +52,7 @@ export class Session {
   }
 
   async #one(task: ClaimedTask): Promise<void> {
-    const execution = await execute(task, this.#owner, this.#around).catch((error: unknown) => failed(error));
+    const execution = await execute(task, this.#owner, this.#around, this.#clock).catch((error: unknown) => failed(error));
     this.#running -= 1;
     if (execution !== null) {
       this.#finished.push({ task, execution });
@@ -64,6 +67,7 @@ export class Session {
     }
     if (this.#finished.length === 0) {
       if (this.#running === 0) {
+        this.#clock.end();
         this.#done.resolve();
       }
       return;

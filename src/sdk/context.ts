@@ -90,7 +90,8 @@ export interface TaskContextParts<Env = unknown> {
   claimed: ClaimedTask;
   /** Id of the job that watches the execution by now, or null. */
   jobId: () => string | null;
-  signal: AbortSignal;
+  /** Asked for when the handler asks: most never do. */
+  signal: () => AbortSignal;
   heartbeat: (progress: Progress | undefined) => void;
   log: (level: LogLine["level"], event: string, data: Json | undefined) => void;
   xcomPush: (key: string, value: Json) => void;
@@ -142,7 +143,9 @@ export function createTaskContext<Env>(parts: TaskContextParts<Env>): TaskContex
     get jobId() {
       return parts.jobId();
     },
-    signal: parts.signal,
+    get signal() {
+      return parts.signal();
+    },
     heartbeat: (progress) => parts.heartbeat(progress),
     log: {
       debug: (event, data) => parts.log("debug", event, data),

@@ -72,7 +72,7 @@ function fakeContext({ env, tryNumber = 1, signal, beats = [] }: FakeRun): TaskC
       executionTimeoutMs: null,
     },
     jobId: () => null,
-    signal: signal ?? new AbortController().signal,
+    signal: () => signal ?? new AbortController().signal,
     heartbeat: (progress) => beats.push(progress),
     log: () => undefined,
     xcomPush: () => undefined,

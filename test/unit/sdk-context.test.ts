@@ -41,7 +41,7 @@ function contextOf(
   const ctx = createTaskContext({
     claimed: { ...CLAIMED, ...claimed },
     jobId: () => null,
-    signal: new AbortController().signal,
+    signal: () => new AbortController().signal,
     heartbeat: (progress) => calls.push(["heartbeat", progress]),
     log: (level, event, data) => calls.push([level, event, data]),
     xcomPush: (key, value) => calls.push(["push", key, value]),

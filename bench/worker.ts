@@ -1,0 +1,43 @@
+/**
+ * The product with the benchmark's DAGs, Cloudflare Workflows beside it, and two routes of the benchmark's own. It is
+ * served on a loopback address with state that is thrown away, and never deployed.
+ *
+ * @module
+ */
+import { createJobbers } from "../src/jobbers.ts";
+import type { JobbersEnv } from "../src/jobbers.ts";
+import { registry } from "./dags.ts";
+import { runWorkflows } from "./workflows.ts";
+import type { WorkflowsEnv } from "./workflows.ts";
+
+export { Gate, ShapeWorkflow } from "./workflows.ts";
+
+const jobbers = createJobbers(registry);
+export class Dag extends jobbers.Dag {}
+export class Job extends jobbers.Job {}
+
+interface BenchEnv extends JobbersEnv, WorkflowsEnv {
+  DAG: DurableObjectNamespace<Dag>;
+  JOB: DurableObjectNamespace<Job>;
+}
+
+/** Rows that objects wrote since they woke: `POST /bench/rows`. */
+async function countRows(request: Request, env: BenchEnv): Promise<Response> {
+  const { dags, jobs }: { dags: string[]; jobs: string[] } = await request.json();
+  const counts = await Promise.all([
+    ...dags.map(async (name) => env.DAG.getByName(name).rowsWritten()),
+    ...jobs.map(async (id) => env.JOB.getByName(id).rowsWritten()),
+  ]);
+  return Response.json({ rows: counts.reduce((sum, count) => sum + count, 0) });
+}
+
+export default {
+  ...jobbers.handler,
+  async fetch(request, env, ctx) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/bench/rows") {
+      return countRows(request, env);
+    }
+    return pathname === "/bench/workflows" ? runWorkflows(request, env) : jobbers.handler.fetch(request, env, ctx);
+  },
+} satisfies ExportedHandler<BenchEnv, Parameters<typeof jobbers.handler.queue>[0]["messages"][number]["body"]>;
