@@ -11,11 +11,14 @@ import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, jobOwner } from "./owners.ts";
 
-/** How long a detached consumer holds the next batch back: short tasks end in it, and a flood is taken in step. */
+/** Messages being worked on in this isolate up to which a detached consumer takes the next batch at once. */
+const IN_FLIGHT_AT_ONCE = 300;
+/** How long it holds the next batch back beyond that: short tasks end in it, and a flood is taken in step. */
 const DETACH_AFTER_MS = 25;
 const RETRY_DELAY_S = 5;
 
 let hostname: string | undefined;
+let inFlight = 0;
 
 /** Who this isolate is. Named at first use: the platform allows no randomness before a request. */
 function identity(): WorkerIdentity {
@@ -46,12 +49,17 @@ export async function consumeTasks(
   for (const [dagId, messages] of byDag) {
     work.push(runTaskInstances(env, dagId, messages, worker, around));
   }
-  const all = Promise.all(work);
-  if (env.TASK_CONSUMER === "detach") {
-    ctx.waitUntil(all);
-    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, DETACH_AFTER_MS))]);
-  } else {
+  inFlight += batch.messages.length;
+  const all = Promise.all(work).finally(() => {
+    inFlight -= batch.messages.length;
+  });
+  if (env.TASK_CONSUMER !== "detach") {
     await all;
+    return;
+  }
+  ctx.waitUntil(all);
+  if (inFlight > IN_FLIGHT_AT_ONCE) {
+    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, DETACH_AFTER_MS))]);
   }
 }
 

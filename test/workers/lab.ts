@@ -1,0 +1,249 @@
+/**
+ * How a test drives the objects: by RPC, as workers, users and the platform's alarms would, with a clock of its own.
+ *
+ * The clock stands still in a far year until a test moves it. The platform's alarms go by the real clock, so none fires
+ * by itself: a test runs them, at the time they are set for.
+ *
+ * @module
+ */
+import { createExecutionContext, createMessageBatch, getQueueResult, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, vi } from "vitest";
+import { openDag, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
+import type { DagObject, JobObject, Result, TriggerRequest } from "../../src/engine/objects.ts";
+import type { Json } from "../../src/engine/spec.ts";
+import { isJobFinished, isRunFinished } from "../../src/engine/states.ts";
+import type { ClaimedTask, DagRunView, JobView, Outcome, Report, TaskInstanceView, Verdict, WorkMessage } from "../../src/engine/work.ts";
+import { mailbox } from "./mailbox.ts";
+import { jobbers } from "./worker.ts";
+
+const BEGINNING = Date.UTC(2100, 0, 1);
+/** More steps than any run of these tests has; a test that needs more has gone wrong. */
+const MAX_STEPS = 300;
+
+/** Who the tests claim to be. */
+export const WORKER = { hostname: "test-host", unixname: "tester" };
+
+/** The clock that objects and tests share, in epoch milliseconds. */
+export const clock = {
+  now: (): number => Date.now(),
+  advance: (ms: number): void => void vi.setSystemTime(Date.now() + ms),
+  to: (at: number): void => void vi.setSystemTime(at),
+};
+
+/** Stops the clock for every test of a file. */
+export function stopClock(): void {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: BEGINNING }));
+  afterEach(() => void vi.useRealTimers());
+}
+
+/** The bindings, as the objects see them. */
+export const objectEnv: ObjectEnv = env;
+
+export function dagOf(dagId: string): DagObject {
+  return openDag(objectEnv, dagId);
+}
+
+export function jobOf(jobId: string): JobObject {
+  return openJob(objectEnv, jobId);
+}
+
+/** The answer, or an error that shows the refusal. */
+export function value<T>(result: Result<T>): T {
+  if (!result.ok) {
+    throw new Error(`refused: ${JSON.stringify(result.refusal)}`);
+  }
+  return result.value;
+}
+
+// ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const REQUEST: TriggerRequest = {
+  run_id: null,
+  logical_date: null,
+  data_interval_start: null,
+  data_interval_end: null,
+  run_after: null,
+  conf: {},
+  note: null,
+  triggered_by: "test",
+};
+
+export function request(fields: Partial<TriggerRequest> = {}): TriggerRequest {
+  return { ...REQUEST, ...fields };
+}
+
+/** Triggers a run and gives its id. */
+export async function start(dagId: string, fields: Partial<TriggerRequest> = {}): Promise<string> {
+  return value(await dagOf(dagId).trigger(request(fields))).run_id;
+}
+
+export async function runOf(dagId: string, runId: string): Promise<DagRunView> {
+  return value(await dagOf(dagId).getRun(runId, 0));
+}
+
+export async function instancesOf(dagId: string, runId: string, state?: string): Promise<TaskInstanceView[]> {
+  const query = { limit: 1000, offset: 0, order_by: [], ...(state === undefined ? {} : { state: [state] }) };
+  return value(await dagOf(dagId).listTaskInstances(runId, query)).items;
+}
+
+export async function instanceOf(dagId: string, runId: string, taskId: string, mapIndex = -1): Promise<TaskInstanceView> {
+  return value(await dagOf(dagId).getTaskInstance({ run_id: runId, task_id: taskId, map_index: mapIndex }));
+}
+
+/** States of a run's task instances, e.g. `{ extract: "success", "clean[0]": "failed" }`. */
+export async function statesOf(dagId: string, runId: string): Promise<Record<string, string>> {
+  return Object.fromEntries((await instancesOf(dagId, runId)).map((one) => [nameOf(one), one.state ?? "none"]));
+}
+
+export function nameOf({ task_id, map_index }: { task_id: string; map_index: number }): string {
+  return map_index < 0 ? task_id : `${task_id}[${map_index}]`;
+}
+
+// ── work, as a worker does it ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Claims what is queued, all of it or one task's. */
+export async function claimQueued(dagId: string, runId: string, taskId?: string): Promise<ClaimedTask[]> {
+  const queued = await instancesOf(dagId, runId, "queued");
+  const wanted = queued.filter((one) => taskId === undefined || one.task_id === taskId);
+  return dagOf(dagId).claim(wanted.map(({ run_id, task_id, map_index, try_number }) => ({ run_id, task_id, map_index, try_number })), WORKER);
+}
+
+/** Claims the one queued instance of a task. */
+export async function claimOne(dagId: string, runId: string, taskId: string): Promise<ClaimedTask> {
+  const [task] = await claimQueued(dagId, runId, taskId);
+  if (task === undefined) {
+    throw new Error(`expected "${taskId}" to be queued, it is ${(await instanceOf(dagId, runId, taskId)).state}`);
+  }
+  return task;
+}
+
+/** Names the task instance of a claimed task. */
+export function keyOf({ run, task_id, map_index }: ClaimedTask): { run_id: string; task_id: string; map_index: number } {
+  return { run_id: run?.run_id ?? "", task_id, map_index };
+}
+
+export function reportOf(task: ClaimedTask, outcome: Outcome): Report {
+  return { ...keyOf(task), token: task.token, outcome };
+}
+
+/** Reports one task; follow-up work is left to the queue. */
+export async function report(dagId: string, task: ClaimedTask, outcome: Outcome): Promise<Verdict | undefined> {
+  return (await dagOf(dagId).report([reportOf(task, outcome)], WORKER, 0)).verdicts[0];
+}
+
+/** A success with a value. */
+export function success(json: Json = null): Outcome & { state: "success" } {
+  const length = Array.isArray(json) ? json.length : null;
+  return { state: "success", value: { json: JSON.stringify(json) }, ...(length === null ? {} : { mapLength: length }) };
+}
+
+/** A failure that may be retried, or not. */
+export function failure(message: string, retryable = true): Outcome {
+  return { state: "failed", error: { type: "Error", message }, retryable };
+}
+
+/** The request that makes a job the watcher of a claimed task. */
+export async function adopt(dagId: string, jobId: string, task: ClaimedTask): Promise<"continue" | "stop"> {
+  const { try_number, max_tries, token, handler, heartrateMs } = task;
+  const identity = { dag_id: dagId, ...keyOf(task), try_number, max_tries, token, handler, heartrateMs };
+  await jobOf(jobId).adopt({ ...identity, startDate: clock.now(), worker: WORKER, progress: null });
+  return (await dagOf(dagId).adopt(keyOf(task), token, jobId, WORKER)).verdict;
+}
+
+// ── the platform ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function stubOf(kind: "DAG" | "JOB", name: string): DurableObjectStub {
+  return kind === "DAG" ? env.DAG.getByName(name) : env.JOB.getByName(name);
+}
+
+/** When an object's alarm is due, in epoch milliseconds; null if none is set. */
+export async function alarmOf(stub: DurableObjectStub): Promise<number | null> {
+  return runInDurableObject(stub, (_object, state) => state.storage.getAlarm());
+}
+
+/** Moves the clock to the time of an object's alarm, and runs it. Gives that time. */
+export async function fireAlarm(stub: DurableObjectStub): Promise<number> {
+  const at = await alarmOf(stub);
+  if (at === null) {
+    throw new Error("expected an alarm to be set, there is none");
+  }
+  clock.to(Math.max(at, clock.now()));
+  await runDurableObjectAlarm(stub);
+  return at;
+}
+
+/** Rows of an object's tables. */
+export async function rowsOf(stub: DurableObjectStub, query: string): Promise<Record<string, SqlStorageValue>[]> {
+  return runInDurableObject(stub, (_object, state) => state.storage.sql.exec(query).toArray());
+}
+
+let batches = 0;
+
+/** Hands messages to the product's own consumer, and waits until everything it began is over. */
+export async function deliver(messages: readonly WorkMessage[]): Promise<FetcherQueueResult> {
+  batches += 1;
+  const batch = createMessageBatch<WorkMessage>(
+    "jobbers-tasks",
+    messages.map((body, index) => ({ id: `${batches}-${index}`, timestamp: new Date(), attempts: 1, body })),
+  );
+  const ctx = createExecutionContext();
+  await jobbers.handler.queue(batch, objectEnv, ctx);
+  return getQueueResult(batch, ctx);
+}
+
+/** Delivers what a DAG sends, and runs its alarms when it sends nothing, until the run is over. Gives the run. */
+export async function settle(dagId: string, runId: string): Promise<DagRunView> {
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const run = await runOf(dagId, runId);
+    if (isRunFinished(run.state)) {
+      return run;
+    }
+    const messages = mailbox.takeOf(dagId);
+    await (messages.length > 0 ? deliver(messages) : fireAlarm(stubOf("DAG", dagId)));
+  }
+  throw new Error(`run "${runId}" is not over after ${MAX_STEPS} steps`);
+}
+
+/** As `settle`, for a job. */
+export async function settleJob(jobId: string): Promise<JobView> {
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const job = value(await jobOf(jobId).get(0));
+    if (isJobFinished(job.state)) {
+      return job;
+    }
+    const messages = mailbox.takeOfJob(jobId);
+    await (messages.length > 0 ? deliver(messages) : fireAlarm(stubOf("JOB", jobId)));
+  }
+  throw new Error(`job ${jobId} is not over after ${MAX_STEPS} steps`);
+}
+
+/**
+ * Works a run off as a worker does, one call after the other, and runs alarms while there is nothing to do. `between` is
+ * called between every two steps.
+ */
+export async function drive(
+  dagId: string,
+  runId: string,
+  answer: (task: ClaimedTask) => Outcome,
+  between: () => Promise<void> = async () => undefined,
+): Promise<DagRunView> {
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const run = await runOf(dagId, runId);
+    if (isRunFinished(run.state)) {
+      return run;
+    }
+    await between();
+    const claimed = await claimQueued(dagId, runId);
+    for (const task of claimed) {
+      await between();
+      await report(dagId, task, answer(task));
+    }
+    await between();
+    if (claimed.length === 0) {
+      await fireAlarm(stubOf("DAG", dagId));
+    }
+    await between();
+  }
+  throw new Error(`run "${runId}" is not over after ${MAX_STEPS} steps`);
+}
