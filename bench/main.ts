@@ -55,11 +55,7 @@ async function measureJobbers(target: Target, plan: Plan): Promise<void> {
   const { client, servedBy } = target;
   const { figures, wants, runs } = plan;
   const asServed = servedBy === "npm start";
-  if (wants("W5") && asServed) {
-    const idle = await measure(0, 3, async () => target.runtimeMegabytes());
-    figures.add({ name: "W5 idle", unit: "MB", runs: idle, served_by: servedBy });
-  }
-  if (wants("W1") || (wants("W5") && asServed)) {
+  if (wants("W1")) {
     const rates = await measure(
       3,
       runs(9),
@@ -72,10 +68,6 @@ async function measureJobbers(target: Target, plan: Plan): Promise<void> {
       served_by: servedBy,
       ...targetOf(asServed, { at_least: 10_000 }),
     });
-  }
-  if (wants("W5") && asServed) {
-    const after = await measure(0, 3, async () => target.runtimeMegabytes());
-    figures.add({ name: "W5 after W1", unit: "MB", runs: after, served_by: servedBy, target: { at_most: 130 } });
   }
   if (wants("W2")) {
     const rounds: number[][] = [];
@@ -115,6 +107,25 @@ async function measureJobbers(target: Target, plan: Plan): Promise<void> {
   if (wants("W7") && asServed) {
     await measureLargeRun(target, plan);
   }
+}
+
+/** W5: the runtime of a server that has just started, and after it ran W1. A new server for each run. */
+async function measureMemory({ figures, runs }: Plan): Promise<void> {
+  const idle: number[] = [];
+  const after: number[] = [];
+  for (let run = 0; run < runs(5); run += 1) {
+    const target = await openTarget("npm start");
+    try {
+      await submitOne(target.client);
+      idle.push(target.runtimeMegabytes());
+      await submitInBulk(target.client, BULK);
+      after.push(target.runtimeMegabytes());
+    } finally {
+      await target.stop();
+    }
+  }
+  figures.add({ name: "W5 idle", unit: "MB", runs: idle, served_by: "npm start" });
+  figures.add({ name: "W5 after W1", unit: "MB", runs: after, served_by: "npm start", target: { at_most: 130 } });
 }
 
 async function measureLargeRun({ client, servedBy }: Target, { figures, runs }: Plan): Promise<void> {
@@ -232,7 +243,7 @@ async function main(): Promise<void> {
   };
   for (const servedBy of served) {
     const comparable = plan.wants("W1") || plan.wants("W2") || plan.wants("W3") || plan.wants("W4");
-    if (servedBy === "npm start" || comparable) {
+    if (comparable || (servedBy === "npm start" && (plan.wants("W6") || plan.wants("W7")))) {
       const target = await openTarget(servedBy);
       try {
         await (servedBy === "workflows" ? measureWorkflows(target, plan) : measureJobbers(target, plan));
@@ -240,6 +251,9 @@ async function main(): Promise<void> {
         await target.stop();
       }
     }
+  }
+  if (plan.wants("W5") && served.includes("npm start")) {
+    await measureMemory(plan);
   }
   compare(figures);
 }

@@ -15,8 +15,14 @@ import { PROJECT_ROOT } from "../scripts/project.ts";
 import { startServerProcess } from "../scripts/server-process.ts";
 import type { ServedBy } from "./figures.ts";
 
-const CONFIG = join(PROJECT_ROOT, "bench", "wrangler.toml");
-const BUNDLE = join(PROJECT_ROOT, "dist", "bench");
+const JOBBERS = {
+  configPath: join(PROJECT_ROOT, "bench", "wrangler.toml"),
+  bundleFolder: join(PROJECT_ROOT, "dist", "bench"),
+};
+const WORKFLOWS = {
+  configPath: join(PROJECT_ROOT, "bench", "workflows.toml"),
+  bundleFolder: join(PROJECT_ROOT, "dist", "bench-workflows"),
+};
 
 /** A server with fresh state, and its client. */
 export interface Target {
@@ -30,7 +36,7 @@ export interface Target {
 /** Starts the benchmark's bundle with an empty state folder, which goes away with it. */
 export async function openTarget(servedBy: ServedBy): Promise<Target> {
   const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-bench-"));
-  const server = servedBy === "wrangler dev" ? await openDev(stateFolder) : await openEmbedded(stateFolder);
+  const server = servedBy === "wrangler dev" ? await openDev(stateFolder) : await openEmbedded(stateFolder, servedBy);
   const client = makeClient(server.url, server.apiKey);
   return {
     servedBy,
@@ -58,13 +64,13 @@ interface Server {
   stop(): Promise<unknown>;
 }
 
-async function openEmbedded(stateFolder: string): Promise<Server> {
-  return startServerProcess({ stateFolder, configPath: CONFIG, bundleFolder: BUNDLE });
+async function openEmbedded(stateFolder: string, servedBy: ServedBy): Promise<Server> {
+  return startServerProcess({ stateFolder, ...(servedBy === "workflows" ? WORKFLOWS : JOBBERS) });
 }
 
 async function openDev(stateFolder: string): Promise<Server> {
   const server = startDevServer({
-    configPath: CONFIG,
+    configPath: JOBBERS.configPath,
     stateFolder,
     port: await freePort("127.0.0.1"),
     apiKey: null,

@@ -1,22 +1,18 @@
 /**
- * The product with the benchmark's DAGs, Cloudflare Workflows beside it, and two routes of the benchmark's own. It is
- * served on a loopback address with state that is thrown away, and never deployed.
+ * The product with the benchmark's DAGs, and a route that counts rows. It is served on a loopback address with state
+ * that is thrown away, and never deployed.
  *
  * @module
  */
 import { createJobbers } from "../src/jobbers.ts";
 import type { JobbersEnv } from "../src/jobbers.ts";
 import { registry } from "./dags.ts";
-import { runWorkflows } from "./workflows.ts";
-import type { WorkflowsEnv } from "./workflows.ts";
-
-export { Gate, ShapeWorkflow } from "./workflows.ts";
 
 const jobbers = createJobbers(registry);
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
 
-interface BenchEnv extends JobbersEnv, WorkflowsEnv {
+interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;
   JOB: DurableObjectNamespace<Job>;
 }
@@ -35,9 +31,6 @@ export default {
   ...jobbers.handler,
   async fetch(request, env, ctx) {
     const { pathname } = new URL(request.url);
-    if (pathname === "/bench/rows") {
-      return countRows(request, env);
-    }
-    return pathname === "/bench/workflows" ? runWorkflows(request, env) : jobbers.handler.fetch(request, env, ctx);
+    return pathname === "/bench/rows" ? countRows(request, env) : jobbers.handler.fetch(request, env, ctx);
   },
 } satisfies ExportedHandler<BenchEnv, Parameters<typeof jobbers.handler.queue>[0]["messages"][number]["body"]>;

@@ -1,21 +1,20 @@
 /**
- * The same work on Cloudflare Workflows, for comparison: one step, a chain of 20, and 1 -> n -> 1.
+ * The same work on Cloudflare Workflows, for comparison: one step, a chain of 20, and 1 -> n -> 1. A Worker of its own, so
+ * that neither side carries the other's memory.
  *
  * @module
  */
 import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
 
-/** What a workflow consists of; one step if both are left out. */
-export interface Shape {
+interface Shape {
   /** Steps one after the other. */
   chain?: number;
   /** Steps side by side, between a first and a last one. */
   fanOut?: number;
 }
 
-/** Bindings of the comparison. */
-export interface WorkflowsEnv {
+interface WorkflowsEnv {
   SHAPE: Workflow<Shape>;
   GATE: DurableObjectNamespace<Gate>;
 }
@@ -73,7 +72,7 @@ export class ShapeWorkflow extends WorkflowEntrypoint<WorkflowsEnv, Shape> {
 }
 
 /** Creates `instances` workflows of one shape and answers when all have ended: `POST /bench/workflows`. */
-export async function runWorkflows(request: Request, env: WorkflowsEnv): Promise<Response> {
+async function runWorkflows(request: Request, env: WorkflowsEnv): Promise<Response> {
   const { instances, shape }: { instances: number; shape: Shape } = await request.json();
   const gate = env.GATE.getByName(GATE_NAME);
   const target = (await gate.ended()) + instances;
@@ -90,3 +89,10 @@ export async function runWorkflows(request: Request, env: WorkflowsEnv): Promise
 
 /** Instances of one `createBatch`, as many as it takes. */
 const BATCH = 100;
+
+export default {
+  async fetch(request, env) {
+    const { pathname } = new URL(request.url);
+    return pathname === "/bench/workflows" ? runWorkflows(request, env) : new Response(null, { status: 404 });
+  },
+} satisfies ExportedHandler<WorkflowsEnv>;

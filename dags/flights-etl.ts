@@ -9,7 +9,7 @@
  */
 import flights from "../node_modules/vega-datasets/data/flights-2k.json" with { type: "json" };
 import { branch, dag, param, task } from "../src/sdk/index.ts";
-import type { TaskContext } from "../src/sdk/index.ts";
+import type { TaskContext, TaskOptions } from "../src/sdk/index.ts";
 
 /** One flight. Times are minutes, distances miles; a negative delay is an early arrival. */
 export interface Flight {
@@ -36,28 +36,28 @@ export interface StagingEnv {
   PAYLOADS: Pick<R2Bucket, "get" | "put" | "list" | "delete">;
 }
 
+/** Every task may be done again, so that a worker that dies costs a second and not the run. */
+const AGAIN: TaskOptions = { retries: 2, retryDelay: "1s" };
+
 /**
  * Copies the raw file to a place of this run. It is the setup, so that clearing any later task stages the file again.
  *
  * The source is simulated to be flaky: the first try always fails, to show a retry. The data are real.
  */
-export const stageFlights = task(
-  { id: "stage_flights", retries: 2, retryDelay: "1s" },
-  async (ctx: TaskContext<StagingEnv>) => {
-    if (ctx.ti.tryNumber === 1) {
-      throw new Error("the source did not answer (simulated: the first try always fails)");
-    }
-    const prefix = `staging/flights_etl/${ctx.runId ?? "no-run"}/`;
-    const key = `${prefix}flights.json`;
-    await ctx.env.PAYLOADS.put(key, JSON.stringify(flights));
-    ctx.log.info("staged", { key, flights: flights.length });
-    return { prefix, key };
-  },
-);
+export const stageFlights = task({ id: "stage_flights", ...AGAIN }, async (ctx: TaskContext<StagingEnv>) => {
+  if (ctx.ti.tryNumber === 1) {
+    throw new Error("the source did not answer (simulated: the first try always fails)");
+  }
+  const prefix = `staging/flights_etl/${ctx.runId ?? "no-run"}/`;
+  const key = `${prefix}flights.json`;
+  await ctx.env.PAYLOADS.put(key, JSON.stringify(flights));
+  ctx.log.info("staged", { key, flights: flights.length });
+  return { prefix, key };
+});
 
 /** The airports from which enough flights leave, the busiest first. How many there are is known only now. */
 export const busyAirports = task(
-  { id: "busy_airports", retries: 1 },
+  { id: "busy_airports", ...AGAIN },
   async (ctx: TaskContext<StagingEnv>, { key, minFlights }: { key: string; minFlights: number }) => {
     const byOrigin = Map.groupBy(await readStaged(ctx, key), (flight) => flight.origin);
     return [...byOrigin]
@@ -69,7 +69,7 @@ export const busyAirports = task(
 
 /** The delays of one airport's departures; without an airport, of all. */
 export const airportDelays = task(
-  { id: "airport_delays", retries: 1 },
+  { id: "airport_delays", ...AGAIN },
   async (
     ctx: TaskContext<StagingEnv>,
     { key, airport, lateAfter }: { key: string; airport: string | null; lateAfter: number },
@@ -82,14 +82,14 @@ export const airportDelays = task(
 
 /** Follows the alert if more flights are late than is tolerable. */
 export const judgeDelays = branch(
-  { id: "judge_delays" },
+  { id: "judge_delays", ...AGAIN },
   (_ctx, { lateShare, tolerable }: { lateShare: number; tolerable: number }) =>
     lateShare > tolerable ? "raise_alert" : "note_normal",
 );
 
 /** Names the airports that are worse than is tolerable, the worst first. */
 export const raiseAlert = task(
-  { id: "raise_alert" },
+  { id: "raise_alert", ...AGAIN },
   (ctx, { airports, tolerable }: { airports: (DelaySummary & { airport: string })[]; tolerable: number }) => {
     const bad = airports.filter((one) => one.lateShare > tolerable).toSorted((a, b) => b.lateShare - a.lateShare);
     ctx.log.warning("too many flights are late", { airports: bad.map((one) => one.airport) });
@@ -98,11 +98,14 @@ export const raiseAlert = task(
 );
 
 /** Says that nothing is to be said. */
-export const noteNormal = task({ id: "note_normal" }, () => ({ alert: false, airports: new Array<string>() }));
+export const noteNormal = task({ id: "note_normal", ...AGAIN }, () => ({
+  alert: false,
+  airports: new Array<string>(),
+}));
 
 /** The figures of the run. Of the two verdicts one is null, because the branch skipped its task. */
 export const reportFlights = task(
-  { id: "report_flights", triggerRule: "none_failed_min_one_success" },
+  { id: "report_flights", ...AGAIN, triggerRule: "none_failed_min_one_success" },
   (
     _ctx,
     input: {
@@ -140,7 +143,7 @@ export interface Verdict {
 
 /** Removes what the run staged. */
 export const clearStaging = task(
-  { id: "clear_staging", retries: 2, retryDelay: "1s" },
+  { id: "clear_staging", ...AGAIN },
   async (ctx: TaskContext<StagingEnv>, { prefix }: { prefix: string }) => {
     const { objects } = await ctx.env.PAYLOADS.list({ prefix });
     await ctx.env.PAYLOADS.delete(objects.map((object) => object.key));

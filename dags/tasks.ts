@@ -36,20 +36,23 @@ export const wordCount = task({ id: "word_count" }, (_ctx, payload: Json) => {
 });
 
 /** Counts down some seconds, tells how far it is, and stops when it is told to. */
-export const countdown = task({ id: "countdown", heartrate: "1s", retries: 2, retryDelay: "1s" }, async (ctx, payload: Json) => {
-  const seconds = field(payload, "seconds") ?? 10;
-  if (typeof seconds !== "number" || seconds < 0 || seconds > MAX_COUNTDOWN_SECONDS) {
-    throw wrongField("seconds", `a number from 0 to ${MAX_COUNTDOWN_SECONDS}`, seconds);
-  }
-  const steps = Math.ceil((seconds * 1000) / TICK_MS);
-  for (let step = 0; step < steps; step += 1) {
-    const left = Math.ceil(((steps - step) * TICK_MS) / 1000);
-    ctx.heartbeat({ step: `${left} s left`, fraction: step / steps });
-    await pause(TICK_MS, ctx.signal);
-  }
-  ctx.heartbeat({ step: "done", fraction: 1 });
-  return { counted: seconds };
-});
+export const countdown = task(
+  { id: "countdown", heartrate: "1s", retries: 2, retryDelay: "1s" },
+  async (ctx, payload: Json) => {
+    const seconds = field(payload, "seconds") ?? 10;
+    if (typeof seconds !== "number" || seconds < 0 || seconds > MAX_COUNTDOWN_SECONDS) {
+      throw wrongField("seconds", `a number from 0 to ${MAX_COUNTDOWN_SECONDS}`, seconds);
+    }
+    const steps = Math.ceil((seconds * 1000) / TICK_MS);
+    for (let step = 0; step < steps; step += 1) {
+      const left = Math.ceil(((steps - step) * TICK_MS) / 1000);
+      ctx.heartbeat({ step: `${left} s left`, fraction: step / steps });
+      await pause(TICK_MS, ctx.signal);
+    }
+    ctx.heartbeat({ step: "done", fraction: 1 });
+    return { counted: seconds };
+  },
+);
 
 /** Fails its first tries, as many as the payload says, and then succeeds. */
 export const flaky = task({ id: "flaky", retries: 5, retryDelay: "1s" }, (ctx, payload: Json) => {

@@ -69,7 +69,10 @@ export function createJobClass(registry: Registry) {
       if (existing !== null) {
         return existing.name === submission.name && existing.adoption === null
           ? { ok: true, value: { job: view(existing), created: false } }
-          : conflict(`expected a new id, got ${submission.job_id}, which is a job of task "${existing.name}"`, ["body", "id"]);
+          : conflict(`expected a new id, got ${submission.job_id}, which is a job of task "${existing.name}"`, [
+              "body",
+              "id",
+            ]);
       }
       const spec = specOf(submission.name);
       if (spec === null) {
@@ -91,7 +94,7 @@ export function createJobClass(registry: Registry) {
       return this.#waiters.until<Result<JobView>>(ENDED, waitMs, () => {
         const job = this.#load();
         return job === null
-          ? { value: unknown(), done: true }
+          ? { value: unknown(this.ctx.id), done: true }
           : { value: { ok: true, value: view(job) }, done: isJobFinished(job.state) };
       });
     }
@@ -107,7 +110,8 @@ export function createJobClass(registry: Registry) {
           return { answer: refused, effect: null };
         }
         const { verdict, reason, effect } = beatJob(job, job.fence, progress, now);
-        const answer: Result<JobRecord> = verdict === "continue" ? { ok: true, value: job } : conflict(reason ?? "stopped");
+        const answer: Result<JobRecord> =
+          verdict === "continue" ? { ok: true, value: job } : conflict(reason ?? "stopped");
         return { answer, effect };
       });
     }
@@ -206,7 +210,7 @@ export function createJobClass(registry: Registry) {
     ): Result<JobView> {
       const job = this.#load();
       if (job === null) {
-        return unknown();
+        return unknown(this.ctx.id);
       }
       const now = Date.now();
       const { answer, effect } = decide(job, now);
@@ -320,6 +324,7 @@ function conflict<T>(message: string, loc?: (string | number)[]): Result<T> {
   return { ok: false, refusal: { code: "conflict", message, ...(loc === undefined ? {} : { loc }) } };
 }
 
-function unknown<T>(): Result<T> {
-  return { ok: false, refusal: { code: "not_found", message: "there is no such job" } };
+function unknown<T>(id: DurableObjectId): Result<T> {
+  const message = `expected the id of a job, got ${JSON.stringify(id.name ?? "")}, of which there is none`;
+  return { ok: false, refusal: { code: "not_found", message } };
 }

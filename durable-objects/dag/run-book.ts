@@ -12,8 +12,9 @@ import { isRunFinished } from "../../src/engine/states.ts";
 import { BATCH_RUN_ID, BatchMembers } from "./batch.ts";
 import type { DagStorage, RunRow, VersionRow } from "./storage.ts";
 
-/** Finished runs kept in memory for whoever looks at them next. */
+/** Finished runs kept in memory for whoever looks at them next, if they are small. */
 const FINISHED_KEPT = 4;
+const SMALL_RUN = 200;
 
 /** A run with its machine. The row is the machine's `info`: one truth in memory. */
 export interface LoadedRun {
@@ -76,10 +77,11 @@ export class RunBook {
     this.#versions.clear();
   }
 
-  /** Forgets finished runs beyond the last few. */
+  /** Forgets finished runs that are large, and others beyond the last few. */
   trim(): void {
     const finished = [...this.#runs.values()].filter((run) => isRunFinished(run.row.state));
-    for (const run of finished.slice(0, Math.max(0, finished.length - FINISHED_KEPT))) {
+    const excess = finished.slice(0, Math.max(0, finished.length - FINISHED_KEPT));
+    for (const run of [...excess, ...finished.filter(isLarge)]) {
       this.#runs.delete(run.row.run_id);
     }
   }
@@ -117,7 +119,8 @@ export class RunBook {
     const { row: version, graph } = this.version(row.version_number);
     const { rows, mapLengths } = this.#storage.loadInstances(row.id);
     const machine = RunMachine.load(graph, row, mapLengths, rows, this.#timing);
-    return this.#keep({ dagId: this.#dagId, row, machine, version, batch: this.#batch(row) });
+    const run = { dagId: this.#dagId, row, machine, version, batch: this.#batch(row) };
+    return isRunFinished(row.state) && isLarge(run) ? run : this.#keep(run);
   }
 
   #keep(run: LoadedRun): LoadedRun {
@@ -128,4 +131,9 @@ export class RunBook {
   #batch(row: RunRow): BatchMembers | null {
     return row.run_id === BATCH_RUN_ID && "batch_id" in row.conf ? new BatchMembers(this.#storage, row) : null;
   }
+}
+
+/** Too many instances to stay in memory once the run is over. */
+function isLarge({ machine }: LoadedRun): boolean {
+  return machine.state.total > SMALL_RUN;
 }

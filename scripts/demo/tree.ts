@@ -1,5 +1,5 @@
 /**
- * A DAG run as lines: its tasks in the order they start, a mapped task as one line that counts its instances.
+ * A DAG run as lines: its tasks each on a line, a mapped task with its instances counted.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const MARKS: Record<string, { mark: string; style: Parameters<typeof coloured>[0
   none: { mark: "·", style: "gray" },
 };
 
-/** Lines of a run. `order` gives the tasks' ids from the first to the last. */
+/** Lines of a run. `order` gives the ids of its tasks from the first to the last. */
 export function treeLines(run: DagRun, instances: readonly TaskInstance[], order: readonly string[]): string[] {
   const width = Math.max(...order.map((taskId) => taskId.length));
   const lines = order.map((taskId, index) => {
@@ -29,19 +29,6 @@ export function treeLines(run: DagRun, instances: readonly TaskInstance[], order
     return `${branch} ${taskId.padEnd(width)}  ${describe(ofTask)}`;
   });
   return [`${run.dag_id}  ${run.dag_run_id}  ${markOf(run.state)} ${run.state}`, ...lines];
-}
-
-/** Order in which tasks first started; those that never did come last. */
-export function startOrder(instances: readonly TaskInstance[]): string[] {
-  const first = new Map<string, string>();
-  for (const { task_id: taskId, start_date: start } of instances) {
-    const known = first.get(taskId);
-    const value = start ?? "~";
-    if (known === undefined || value < known) {
-      first.set(taskId, value);
-    }
-  }
-  return [...first].toSorted(([, left], [, right]) => left.localeCompare(right)).map(([taskId]) => taskId);
 }
 
 function describe(instances: readonly TaskInstance[]): string {

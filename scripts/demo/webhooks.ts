@@ -34,7 +34,9 @@ export interface Delivery {
 export async function deliveryOf(event: string, secret: string): Promise<Delivery> {
   const file = join(PROJECT_ROOT, "node_modules", "@octokit", "webhooks-examples", "api.github.com", "index.json");
   const published = examplesSchema.parse(JSON.parse(readFileSync(file, "utf8")));
-  const payload = published.find(({ name }) => name === event)?.examples[0];
+  const [payload] = (published.find(({ name }) => name === event)?.examples ?? []).toSorted(
+    (a, b) => commitsOf(b) - commitsOf(a),
+  );
   if (payload === undefined) {
     throw new Error(`expected a published payload of the event ${event}, found none`);
   }
@@ -49,6 +51,11 @@ export async function deliveryOf(event: string, secret: string): Promise<Deliver
       "x-hub-signature-256": await sign(secret, body),
     },
   };
+}
+
+/** A push that pushes something says more than one that only moves a tag. */
+function commitsOf(payload: Record<string, unknown>): number {
+  return Array.isArray(payload["commits"]) ? payload["commits"].length : 0;
 }
 
 /** Delivers events, one of them twice and one with a wrong signature. */

@@ -6,7 +6,7 @@
  */
 import type { GraphTask } from "./graph.ts";
 import { isSkippedByRecord } from "./skips.ts";
-import { isFinished } from "./states.ts";
+import { isFinished, type TaskInstanceState } from "./states.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 import { evaluateSetups, evaluateTriggerRule, type ForcedState } from "./trigger-rules.ts";
 
@@ -41,8 +41,7 @@ function wasSkipped(nodes: readonly TaskNode[], instance: NodeInstance): boolean
   const task = instance.node.task;
   return task.skipParents.some((index) => {
     const parent = nodes[index];
-    const sameElement = parent !== undefined && parent.expanded && parent.task.mappedGroup === task.mappedGroup;
-    const answer = parent?.at(sameElement ? instance.mapIndex : -1);
+    const answer = parent?.at(parent.expanded ? instance.mapIndex : -1);
     return (
       answer !== undefined &&
       isFinished(answer.state) &&
@@ -53,14 +52,15 @@ function wasSkipped(nodes: readonly TaskNode[], instance: NodeInstance): boolean
 }
 
 /**
- * What feeds an expansion must have succeeded. A feeding task that is itself mapped and expanded is judged by the trigger
- * rule: only one that ended before it expanded fails or skips what it feeds (Airflow: MappedTaskUpstreamDep).
+ * What feeds an expansion must have succeeded. A feeding task that is itself mapped and expanded must be over, since
+ * the length is how many of its instances left a value; how they ended is judged by the trigger rule: only one that ended
+ * before it expanded fails or skips what it feeds (Airflow: MappedTaskUpstreamDep).
  */
 function checkMappedUpstream(nodes: readonly TaskNode[], task: GraphTask): DependencyVerdict {
   let verdict: DependencyVerdict = "pass";
   for (const index of task.feeders) {
     const feeder = nodes[index];
-    const state = feeder === undefined || feeder.expanded ? "success" : (feeder.instances[0]?.state ?? null);
+    const state = feeder === undefined ? "success" : feedingState(feeder);
     if (state === "failed" || state === "upstream_failed") {
       return "upstream_failed";
     }
@@ -71,4 +71,11 @@ function checkMappedUpstream(nodes: readonly TaskNode[], task: GraphTask): Depen
     }
   }
   return verdict;
+}
+
+function feedingState(feeder: TaskNode): TaskInstanceState {
+  if (feeder.expanded) {
+    return feeder.unfinished === 0 ? "success" : null;
+  }
+  return feeder.instances[0]?.state ?? null;
 }

@@ -255,6 +255,8 @@ function checkLiveness(job: JobRecord, now: number): JobEffect {
   const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress: job.progress, next });
   const outcome: Outcome = { state: "failed", error: { type: "Zombie", message }, retryable: true };
   if (job.adoption === null) {
+    // Should the dead one still report, its token is no longer the newest.
+    job.fence += 1;
     endAttempt(job, outcome, now);
     return null;
   }

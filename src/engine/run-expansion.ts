@@ -64,10 +64,14 @@ export function reviseNode(state: RunState, node: TaskNode, now: number): void {
   }
   for (const instance of node.instances.slice(length)) {
     if (instance.state !== "removed") {
+      if (instance.state === "running" || instance.state === "restarting") {
+        state.stop(instance, "its element is gone: the length it is mapped over changed");
+        instance.fence += 1;
+      }
       state.set(instance, "removed", now);
     }
   }
-  if (length > node.instances.length && fits(state, length - node.instances.length)) {
+  if (length > node.instances.length && fits(state, 1 + length - node.instances.length)) {
     grow(state, node, length);
   } else {
     state.changes.mapLengths.push({ task_id: node.task.id, length: node.instances.length });

@@ -18,6 +18,7 @@ import { branchSkips, shortCircuitSkips, type SkipDecision } from "./skips.ts";
 import { isFinished, isScheduleable } from "./states.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
+import type { ForcedState } from "./trigger-rules.ts";
 import type { Outcome, TaskError, Verdict, WorkerIdentity } from "./work.ts";
 
 /** How long the machine waits for the queue, in milliseconds. */
@@ -201,13 +202,14 @@ export class RunMachine {
   /** The worker of a try is gone (`zombie`), or it obeyed a stop (`stopped`): a cleared instance may run again now. */
   attemptEnded(instance: NodeInstance, token: number, outcome: Outcome, now: number): Verdict {
     if (instance.state === "restarting" && token === instance.fence - 1) {
-      this.#release(instance, now);
+      this.#reset(instance, now);
+      this.#advance(now);
       return "accepted";
     }
     if (instance.fence !== token || instance.state !== "running") {
       return "duplicate";
     }
-    this.#end(instance, outcome, now);
+    this.#endDead(instance, outcome, now);
     return "accepted";
   }
 
@@ -221,8 +223,11 @@ export class RunMachine {
       this.#timeOut(now);
       return;
     }
-    for (let due = this.state.timers.takeDue(now); due !== undefined; due = this.state.timers.takeDue(now)) {
-      this.#onDue(due, now);
+    for (const due of this.state.takeAllDue(now)) {
+      // What an earlier one caused (`fail_fast`) may have ended it.
+      if (due.dueAt !== null && due.dueAt <= now) {
+        this.#onDue(due, now);
+      }
     }
     this.#advance(now);
   }
@@ -255,8 +260,9 @@ export class RunMachine {
       instance.maxTries = instance.tryNumber + instance.node.task.spec.retries;
       instance.fence += 1;
       instance.error = null;
+      instance.node.lengthStale ||= instance.state === "removed";
       if (running) {
-        this.#stop(instance, "the task instance was cleared");
+        this.state.stop(instance, "the task instance was cleared");
         this.state.set(instance, "restarting", now);
         this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
       } else {
@@ -281,7 +287,7 @@ export class RunMachine {
       return;
     }
     if (instance.state === "running") {
-      this.#stop(instance, error?.message ?? `the task instance was marked ${to}`);
+      this.state.stop(instance, error?.message ?? `the task instance was marked ${to}`);
     }
     instance.fence += 1;
     instance.error = error;
@@ -322,46 +328,60 @@ export class RunMachine {
     return claimed;
   }
 
+  /**
+   * Goes over what must be looked at in rounds, until nothing changes. A round judges all of it by the states at its
+   * beginning, then applies what is forced, then lets go on what may: so the order of tasks in the spec decides nothing.
+   */
   #settle(now: number): void {
     const { dirtyNodes, dirtyInstances } = this.state;
     while (dirtyNodes.size > 0 || dirtyInstances.size > 0) {
-      for (const node of dirtyNodes) {
-        dirtyNodes.delete(node);
-        this.#evaluateNode(node, now);
+      const nodes = [...dirtyNodes];
+      const instances = [...dirtyInstances];
+      dirtyNodes.clear();
+      dirtyInstances.clear();
+      const passed: { instance: NodeInstance; mapIndex: number }[] = [];
+      const forced: { instance: NodeInstance; to: ForcedState }[] = [];
+      const judge = (instance: NodeInstance): void => {
+        const verdict = isScheduleable(instance.state) ? checkDependencies(this.state.nodes, instance) : "wait";
+        if (verdict === "pass") {
+          passed.push({ instance, mapIndex: instance.mapIndex });
+        } else if (verdict !== "wait") {
+          forced.push({ instance, to: verdict });
+        }
+      };
+      for (const node of nodes) {
+        this.#judgeNode(node, judge);
       }
-      for (const instance of dirtyInstances) {
-        dirtyInstances.delete(instance);
-        this.#evaluate(instance, now);
+      for (const instance of instances) {
+        judge(instance);
+      }
+      for (const { instance, to } of forced) {
+        this.state.set(instance, to, now);
+      }
+      for (const { instance, mapIndex } of passed) {
+        // One that an earlier one expanded (its mapped group) or removed (its length changed) is judged anew.
+        if (isScheduleable(instance.state) && instance.mapIndex === mapIndex) {
+          this.#goOn(instance, now);
+        }
       }
     }
   }
 
-  #evaluateNode(node: TaskNode, now: number): void {
+  #judgeNode(node: TaskNode, judge: (instance: NodeInstance) => void): void {
     if (node.waiting === 0) {
       return;
     }
-    const alike = node.perElement === null && node.perElementSetups === null && node.shared.removed === 0;
     const first = node.instances.find((instance) => isScheduleable(instance.state));
-    if (alike && first !== undefined && checkDependencies(this.state.nodes, first) === "wait") {
+    if (first !== undefined && node.judgesAlike && checkDependencies(this.state.nodes, first) === "wait") {
       return;
     }
-    for (const instance of [...node.instances]) {
-      this.#evaluate(instance, now);
+    for (const instance of node.instances) {
+      judge(instance);
     }
   }
 
-  #evaluate(instance: NodeInstance, now: number): void {
-    if (!isScheduleable(instance.state)) {
-      return;
-    }
-    const verdict = checkDependencies(this.state.nodes, instance);
-    if (verdict === "wait") {
-      return;
-    }
-    if (verdict !== "pass") {
-      this.state.set(instance, verdict, now);
-      return;
-    }
+  /** What an instance does whose dependencies are met: waits for its timer, expands, or is scheduled. */
+  #goOn(instance: NodeInstance, now: number): void {
     const due = instance.dueAt;
     if (due !== null && due > now) {
       return;
@@ -441,14 +461,20 @@ export class RunMachine {
         break;
       }
       case "running":
-        this.#end(instance, zombie(instance), now);
+        this.#endDead(instance, zombie(instance), now);
         break;
       case "restarting":
-        this.#release(instance, now);
+        this.#reset(instance, now);
         break;
       default:
         this.state.dirtyInstances.add(instance);
     }
+  }
+
+  /** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */
+  #endDead(instance: NodeInstance, outcome: Outcome, now: number): void {
+    instance.fence += 1;
+    this.#end(instance, outcome, now);
   }
 
   #end(instance: NodeInstance, reported: Outcome, now: number): void {
@@ -572,7 +598,7 @@ export class RunMachine {
 
   /** With `fail_fast`, a failure ends everything but teardowns: what runs fails, the rest is skipped. */
   #failFast(failed: NodeInstance, now: number): void {
-    if (!this.state.graph.spec.fail_fast || failed.node.task.spec.is_teardown) {
+    if (!this.state.graph.spec.fail_fast) {
       return;
     }
     for (const node of this.state.nodes) {
@@ -590,7 +616,7 @@ export class RunMachine {
   /** Ends an unfinished instance from outside: running → failed (and stopped), anything else → skipped. */
   #abandon(instance: NodeInstance, reason: string, now: number): void {
     if (instance.state === "running" || instance.state === "restarting") {
-      this.#stop(instance, reason);
+      this.state.stop(instance, reason);
       instance.error = { type: "Stopped", message: reason };
       this.state.set(instance, "failed", now);
     } else {
@@ -622,9 +648,14 @@ export class RunMachine {
     if (state.unfinished === 0) {
       const failed = state.failedLeaves > 0;
       this.#endRun(failed ? "failed" : "success", failed ? "task_failure" : "success", now);
-    } else if (state.active === 0 && state.timers.next() === null) {
+    } else if (state.active === 0 && !this.#anyTimerMatters()) {
       this.#endRun("failed", "all_tasks_deadlocked", now);
     }
+  }
+
+  /** Says whether an instance waits for its time alone. */
+  #anyTimerMatters(): boolean {
+    return this.state.timers.some((instance) => checkDependencies(this.state.nodes, instance) === "pass");
   }
 
   #endRun(to: "success" | "failed", reason: RunEndReason, now: number): void {
@@ -634,11 +665,6 @@ export class RunMachine {
     this.state.changes.run = true;
   }
 
-  #release(instance: NodeInstance, now: number): void {
-    this.#reset(instance, now);
-    this.#advance(now);
-  }
-
   #reset(instance: NodeInstance, now: number): void {
     this.state.set(instance, null, now);
     instance.scheduledWhen = null;
@@ -646,24 +672,12 @@ export class RunMachine {
     instance.startDate = null;
     instance.endDate = null;
     instance.jobId = null;
-    this.state.dirtyInstances.add(instance);
   }
 
   #remember(instance: NodeInstance, now: number): void {
     const row = instance.toRow();
     const over = isFinished(row.state);
     this.state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
-  }
-
-  #stop(instance: NodeInstance, reason: string): void {
-    if (instance.jobId !== null) {
-      this.state.changes.stops.push({
-        job_id: instance.jobId,
-        task_id: instance.node.task.id,
-        map_index: instance.mapIndex,
-        reason,
-      });
-    }
   }
 
   #late(instance: NodeInstance): Verdict {

@@ -67,7 +67,7 @@ export class RunState {
   readonly nodes: TaskNode[];
   /** Instances of states that are not finished. */
   unfinished: number;
-  /** Instances that are scheduled, queued, running, restarting, deferred or wait for a retry or reschedule. */
+  /** Instances that are scheduled, queued, running, restarting or deferred: they move on without a scheduler. */
   active = 0;
   /** Instances of effective leaves that are failed or upstream_failed. */
   failedLeaves = 0;
@@ -122,6 +122,29 @@ export class RunState {
     this.touch(instance);
   }
 
+  /** Orders the worker of an adopted instance to stop; one without a job learns it when it next asks. */
+  stop(instance: NodeInstance, reason: string): void {
+    const { jobId, mapIndex, node } = instance;
+    if (jobId !== null) {
+      this.#changes.stops.push({ job_id: jobId, task_id: node.task.id, map_index: mapIndex, reason });
+    }
+  }
+
+  /** Takes every instance whose timer is due: the earliest first, of equal ones in the order of the spec. */
+  takeAllDue(now: number): NodeInstance[] {
+    const due: { at: number; instance: NodeInstance }[] = [];
+    for (let instance = this.timers.takeDue(now); instance !== undefined; instance = this.timers.takeDue(now)) {
+      due.push({ at: instance.dueAt ?? now, instance });
+    }
+    due.sort(
+      (a, b) =>
+        a.at - b.at ||
+        a.instance.node.task.index - b.instance.node.task.index ||
+        a.instance.mapIndex - b.instance.mapIndex,
+    );
+    return due.map(({ instance }) => instance);
+  }
+
   /**
    * Moves an instance to a state: dates as Airflow's `TI.set_state`, counters downstream, what must be evaluated again.
    * Clears its timer; set the new one after it.
@@ -141,10 +164,15 @@ export class RunState {
       instance.endDate = now;
     }
     node.waiting += Number(isScheduleable(to)) - Number(isScheduleable(from));
+    node.unfinished += Number(!over) - Number(!isFinished(from));
     this.unfinished += Number(!over) - Number(!isFinished(from));
     this.active += Number(isActive(to)) - Number(isActive(from));
     if (node.task.leaf) {
       this.failedLeaves += Number(isFailure(to)) - Number(isFailure(from));
+    }
+    if (isScheduleable(to)) {
+      // What lies upstream may have changed while it ran.
+      this.dirtyInstances.add(instance);
     }
     if (over || isFinished(from)) {
       this.#tellDownstream(instance, from, to);
@@ -159,7 +187,7 @@ export class RunState {
       if (target === undefined) {
         continue;
       }
-      const byElement = edge.element && target.expanded && node.expanded;
+      const byElement = edge.element && node.expanded;
       const bank = target.bankFor(edge.kind, byElement, instance.mapIndex);
       if (bank === undefined) {
         continue;
@@ -193,6 +221,7 @@ export class RunState {
     for (const node of this.nodes) {
       node.recount(this.nodes);
       node.recountWaiting();
+      node.lengthStale = node.expanded;
       for (const instance of node.instances) {
         this.total += 1;
         this.unfinished += Number(!isFinished(instance.state));
@@ -210,7 +239,7 @@ export class RunState {
 }
 
 function isActive(state: TaskInstanceState): boolean {
-  return state !== null && !isFinished(state);
+  return !isScheduleable(state) && !isFinished(state);
 }
 
 function isFailure(state: TaskInstanceState): boolean {

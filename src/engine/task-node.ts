@@ -5,7 +5,7 @@
  * @module
  */
 import type { GraphTask } from "./graph.ts";
-import { isScheduleable, type TaskInstanceState } from "./states.ts";
+import { isFinished, isScheduleable, type TaskInstanceState } from "./states.ts";
 import { TaskInstance } from "./task-instance.ts";
 import type { UpstreamCounts } from "./trigger-rules.ts";
 
@@ -28,6 +28,8 @@ export class TaskNode {
   perElementSetups: UpstreamCounts[] | null = null;
   /** Instances that wait for their dependencies or a timer. */
   waiting = 1;
+  /** Instances of states that are not finished. */
+  unfinished = 1;
   /** A task that feeds the expansion ended again, so that its length may have changed. */
   lengthStale = false;
 
@@ -68,9 +70,12 @@ export class TaskNode {
       if (from === undefined) {
         continue;
       }
-      const byElement = edge.element && this.expanded && from.expanded;
+      const byElement = edge.element && from.expanded;
       if (edge.kind === "setup") {
         this.sharedSetups ??= noCounts();
+      }
+      if (byElement && !this.expanded) {
+        continue;
       }
       if (byElement && edge.kind === "direct") {
         this.perElement ??= Array.from({ length: size }, noCounts);
@@ -94,9 +99,16 @@ export class TaskNode {
     return byElement ? this.perElementSetups?.[mapIndex] : (this.sharedSetups ?? undefined);
   }
 
-  /** Counts again how many instances wait; after loading, expanding or shrinking. */
+  /** Counts again how many instances wait or are unfinished; after loading, expanding or shrinking. */
   recountWaiting(): void {
     this.waiting = this.instances.reduce((n, instance) => n + (isScheduleable(instance.state) ? 1 : 0), 0);
+    this.unfinished = this.instances.reduce((n, instance) => n + (isFinished(instance.state) ? 0 : 1), 0);
+  }
+
+  /** All instances that wait get the same verdict, so that looking at one is enough while it is "wait". */
+  get judgesAlike(): boolean {
+    const ownElement = this.perElement !== null || this.perElementSetups !== null || this.task.skipParents.length > 0;
+    return !ownElement && this.shared.removed === 0 && (this.sharedSetups?.removed ?? 0) === 0;
   }
 }
 

@@ -49,6 +49,11 @@ export class TimerHeap<T> {
     return head.item;
   }
 
+  /** Says whether any item whose timer still holds meets a condition; may look at all of them. */
+  some(condition: (item: T) => boolean): boolean {
+    return this.#heap.some(({ at, item }) => this.#dueOf(item) === at && condition(item));
+  }
+
   #settleHead(): Entry<T> | undefined {
     for (;;) {
       const head = this.#heap[0];

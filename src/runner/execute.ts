@@ -11,7 +11,7 @@ import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
 import { LazyAbort } from "./abort.ts";
 import type { BeatClock } from "./beat-clock.ts";
 import { startHeartbeats } from "./heartbeats.ts";
-import { outcomeOfReturn, outcomeOfThrow, storeValue, type PutPayload } from "./outcome.ts";
+import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue, type PutPayload } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
 
 /** Log lines kept of one try; older ones give way. */
@@ -69,13 +69,18 @@ export async function execute(
   });
   const ran = run(task, around, ctx, abort);
   const outcome = await Promise.race([ran, stopped]);
-  beats.end();
+  await beats.end();
   if (outcome === null) {
     // The handler may ignore its signal; whatever it still answers is nobody's any more.
     return null;
   }
-  const xcoms = await Promise.all([...pushed].map(async ([key, value]) => ({ key, value: await storeValue(value, around.putPayload) })));
-  return { outcome, jobId: beats.jobId(), xcoms, logs };
+  const jobId = beats.jobId();
+  try {
+    const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
+    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), logs };
+  } catch (error) {
+    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], logs };
+  }
 }
 
 async function run(

@@ -16,7 +16,8 @@ export interface Heartbeats {
   jobId(): string | null;
   /** Called once if the owner says stop, or cannot be reached any more. */
   onStop(listener: () => void): void;
-  end(): void;
+  /** Resolves when no beat is on its way any more: only then it is known whether a job watches the task. */
+  end(): Promise<void>;
 }
 
 /** Starts beating for a task; `end` it when the task is over. */
@@ -59,16 +60,23 @@ export function startHeartbeats(
       clock.add(beat);
     }
   };
-  const beat: Beat = { at: startDate + task.heartrateMs, run: () => void send() };
+  let sending: Promise<void> | undefined;
+  const beat: Beat = {
+    at: startDate + task.heartrateMs,
+    run: () => {
+      sending = send();
+    },
+  };
   clock.add(beat);
   return {
     jobId: () => jobId,
     onStop: (listener) => {
       stopListener = listener;
     },
-    end: () => {
+    end: async () => {
       over = true;
       beat.at = null;
+      await sending;
     },
   };
 }

@@ -63,20 +63,27 @@ export function describeError(thrown: unknown): TaskError {
   };
 }
 
+/** A value that cannot be kept, however often it is tried. */
+export class ValueError extends Error {
+  override readonly name = "ValueError";
+}
+
+/** The outcome of a try one of whose values could not be kept. */
+export function outcomeOfUnkept(error: unknown): Outcome {
+  return { state: "failed", error: describeError(error), retryable: !(error instanceof ValueError) };
+}
+
 /**
  * Serialises a value and decides where it is kept: beside its task instance, or in R2 when it is large.
  *
- * @throws Error if it is no JSON, or larger than a value may be at all.
+ * @throws ValueError if it is no JSON, or larger than a value may be at all.
  */
 export async function storeValue(value: unknown, put: PutPayload): Promise<StoredValue> {
-  const json: unknown = JSON.stringify(value);
-  if (typeof json !== "string") {
-    throw new TypeError(`expected a JSON value, got ${describe(value)}`);
-  }
+  const json = serialise(value);
   // Characters are at most three bytes each: most values need no exact count.
   const bytes = json.length * 3 <= LIMITS.inlineValueBytes ? json.length : new TextEncoder().encode(json).length;
   if (bytes > LIMITS.valueBytes) {
-    throw new RangeError(`expected a value of at most ${LIMITS.valueBytes} bytes, got ${bytes}`);
+    throw new ValueError(`expected a value of at most ${LIMITS.valueBytes} bytes, got ${bytes}`);
   }
   return bytes <= LIMITS.inlineValueBytes ? { json } : { r2: await put(json), bytes };
 }
@@ -87,9 +94,21 @@ async function withValue(value: unknown, put: PutPayload, answer: { follow?: str
     const mapLength = lengthOf(value);
     return { state: "success", value: stored, ...(mapLength === null ? {} : { mapLength }), ...answer };
   } catch (error) {
-    // The same value would be refused again: no retry.
-    return { state: "failed", error: { ...describeError(error), type: "ValueError" }, retryable: false };
+    return outcomeOfUnkept(error);
   }
+}
+
+function serialise(value: unknown): string {
+  let json: unknown;
+  try {
+    json = JSON.stringify(value);
+  } catch (error) {
+    throw new ValueError(`expected a JSON value, got one that cannot be serialised: ${String(error)}`, { cause: error });
+  }
+  if (typeof json !== "string") {
+    throw new ValueError(`expected a JSON value, got ${describe(value)}`);
+  }
+  return json;
 }
 
 function lengthOf(value: unknown): number | null {

@@ -4,13 +4,27 @@
  *
  * @module
  */
-import { dag, type AnyTaskDefinition, type DagDefinition, type DagOptions, type Registry, type Scope } from "../../src/sdk/index.ts";
-import type { NoParams } from "../../src/sdk/index.ts";
+import { dag, task } from "../../src/sdk/index.ts";
+import type {
+  AnyTaskDefinition,
+  DagDefinition,
+  DagOptions,
+  Json,
+  NamedTaskOptions,
+  NoParams,
+  Registry,
+  Scope,
+  TaskDefinition,
+} from "../../src/sdk/index.ts";
 
 const dags = new Map<string, DagDefinition>();
 const tasks = new Map<string, AnyTaskDefinition>();
 
 export const registry: Registry = { dags, tasks };
+
+/** Tasks that are there from the start, as those of a deployed Worker: each answers its payload. */
+export const ECHO = addTask(task({ id: "echo" }, (_ctx, payload: Json) => payload)).id;
+export const PATIENT_ECHO = addTask(task({ id: "patient_echo", retries: 3 }, (_ctx, payload: Json) => payload)).id;
 
 let named = 0;
 
@@ -26,6 +40,11 @@ export function addTask<T extends AnyTaskDefinition>(definition: T): T {
   return definition;
 }
 
+/** Forgets a task, as a version of the code does that no longer has it. */
+export function dropTask(id: string): void {
+  tasks.delete(id);
+}
+
 /** Registers a DAG under a fresh id, which it returns. */
 export function addDag(options: Omit<DagOptions<NoParams>, "id">, build: (d: Scope<NoParams>) => void): string {
   const id = fresh("dag");
@@ -38,4 +57,19 @@ export function deploy(id: string, options: Omit<DagOptions<NoParams>, "id">, bu
   const definition = dag({ id, ...options }, build);
   dags.set(id, definition);
   definition.tasks.forEach(addTask);
+}
+
+/** A task for tests that answer in a worker's place: its handler never runs. */
+export function step(id: string, options: Omit<NamedTaskOptions, "id"> = {}): TaskDefinition<unknown, null> {
+  return task({ id, ...options }, () => null);
+}
+
+/** A task that counts how often it ran, and returns that. */
+export function counting(options: Omit<NamedTaskOptions, "id"> = {}): {
+  definition: TaskDefinition<unknown, number>;
+  ran: () => number;
+} {
+  let runs = 0;
+  const definition = addTask(task({ id: fresh("counting"), ...options }, () => (runs += 1)));
+  return { definition, ran: () => runs };
 }

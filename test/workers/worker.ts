@@ -1,11 +1,13 @@
 /**
- * The Worker under test: the product over the tests' registry, with one change. What the objects send to the queue is
+ * The Worker under test: the product over the tests' registry. What the objects send to the queue is
  * kept in `mailbox`, and a test hands it on as often and in which order it wants, unless the mailbox is `live`.
  *
  * @module
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
+import type { BeatAnswer, Outcome, TaskInstanceKey, Verdict, WorkerIdentity } from "../../src/engine/work.ts";
 import { createJobbers } from "../../src/jobbers.ts";
+import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { registry } from "./registry.ts";
 
@@ -16,6 +18,16 @@ export default jobbers.handler;
 export class Dag extends jobbers.Dag {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, { ...env, TASKS: mailbox.over(env.TASKS) });
+  }
+
+  override async adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer> {
+    onCall(this.ctx.id.name, "adopt");
+    return super.adopt(key, token, jobId, worker);
+  }
+
+  override async attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict> {
+    onCall(this.ctx.id.name, "attemptEnded");
+    return super.attemptEnded(key, token, outcome);
   }
 }
 

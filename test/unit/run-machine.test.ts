@@ -1,0 +1,248 @@
+import { describe, test } from "vitest";
+import { FAILED, Run, SECOND, task } from "./run-machine-support.ts";
+
+describe("the outcome of a run", () => {
+  test("is a success without any task", ({ expect }) => {
+    expect(new Run([]).outcome).toBe("success: success");
+  });
+
+  test("is decided by the leaves: a failure that was recovered does not count", ({ expect }) => {
+    const run = new Run([task("work"), task("recover", ["work"], { trigger_rule: "one_failed" })]);
+    run.fail("work");
+    run.succeed("recover");
+    expect(run.outcome).toBe("success: success");
+  });
+
+  test("is a failure when a leaf is upstream_failed", ({ expect }) => {
+    const run = new Run([task("work"), task("after", ["work"])]);
+    run.fail("work");
+    expect(run.states).toEqual({ work: "failed", after: "upstream_failed" });
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test("is a success when every leaf is skipped", ({ expect }) => {
+    const run = new Run([task("work"), task("after", ["work"])]);
+    run.end({ state: "skipped" }, "work");
+    expect(run.outcome).toBe("success: success");
+  });
+
+  test("waits for everything: a failed leaf does not end it early", ({ expect }) => {
+    const run = new Run([task("a"), task("b")]);
+    run.fail("a");
+    expect(run.outcome).toBe("running: null");
+    run.succeed("b");
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test.for([
+    { teardown: {}, work: "fails", down: "succeeds", outcome: "failed: task_failure" },
+    { teardown: {}, work: "succeeds", down: "fails", outcome: "success: success" },
+    { teardown: { on_failure_fail_dagrun: true }, work: "succeeds", down: "fails", outcome: "failed: task_failure" },
+  ])("when work $work and its teardown ($teardown) $down is $outcome", ({ teardown, work, down, outcome }, { expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("work", ["up"]),
+      task("down", ["up", "work"], { is_teardown: true, ...teardown }),
+    ]);
+    run.succeed("up");
+    run.end(work === "fails" ? FAILED : { state: "success" }, "work");
+    run.end(down === "fails" ? FAILED : { state: "success" }, "down");
+    expect(run.outcome).toBe(outcome);
+  });
+
+  test("is decided by the plain leaves when there are only teardowns", ({ expect }) => {
+    const run = new Run([task("down", [], { is_teardown: true })]);
+    run.fail("down");
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+});
+
+describe("setups and teardowns", () => {
+  test("a failed setup fails what is in its scope, and the teardown with it", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("first", ["up"]),
+      task("second", ["first"], { trigger_rule: "all_done" }),
+      task("down", ["up", "second"], { is_teardown: true }),
+    ]);
+    run.fail("up");
+    expect(run.states).toEqual({ up: "failed", first: "upstream_failed", second: "upstream_failed", down: "upstream_failed" });
+  });
+
+  test("what lies behind the teardown does not obey the setup", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("work", ["up"]),
+      task("down", ["up", "work"], { is_teardown: true }),
+      task("after", ["work"], { trigger_rule: "all_done" }),
+    ]);
+    run.fail("up");
+    run.succeed("after");
+    expect(run.states).toEqual({ up: "failed", work: "upstream_failed", down: "upstream_failed", after: "success" });
+  });
+
+  test("a setup without a teardown is obeyed by everything behind it", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("work", ["up"]),
+      task("after", ["work"], { trigger_rule: "all_done" }),
+    ]);
+    run.end({ state: "skipped" }, "up");
+    expect(run.states).toEqual({ up: "skipped", work: "skipped", after: "skipped" });
+  });
+
+  test("a teardown runs although the work failed, as long as its setup succeeded", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("work", ["up"]),
+      task("down", ["up", "work"], { is_teardown: true }),
+    ]);
+    run.succeed("up");
+    run.fail("work");
+    expect(run.state("down")).toBe("queued");
+  });
+});
+
+describe("fail_fast", () => {
+  const tasks = [
+    task("a"),
+    task("b"),
+    task("c", [], { retries: 1 }),
+    task("later", ["b"]),
+    task("down", ["b"], { is_teardown: true, trigger_rule: "all_success" }),
+  ];
+
+  test("ends what is unfinished but for teardowns: what runs fails and must stop, the rest is skipped", ({ expect }) => {
+    const run = new Run(tasks, { fail_fast: true });
+    const token = run.claim("b");
+    expect(run.machine.adopt(run.find("b"), token, "job-b")).toBe(true);
+    run.fail("a");
+    expect(run.states).toMatchObject({ a: "failed", b: "failed", c: "skipped", later: "skipped" });
+    expect(run.last.stops).toEqual([{ job_id: "job-b", task_id: "b", map_index: -1, reason: '"a" failed and the DAG is fail_fast' }]);
+    expect(run.report("b", { state: "success" }, token)).toBe("late");
+    expect(run.state("b")).toBe("failed");
+  });
+
+  test("leaves what is finished alone", ({ expect }) => {
+    const run = new Run(tasks, { fail_fast: true });
+    run.succeed("b");
+    run.fail("a");
+    expect(run.states).toMatchObject({ b: "success", down: "queued" });
+  });
+
+  test("does not act on a failure that will be retried", ({ expect }) => {
+    const run = new Run(tasks, { fail_fast: true });
+    run.fail("c");
+    expect(run.states).toMatchObject({ a: "queued", b: "queued", c: "up_for_retry" });
+  });
+
+  test("acts on a failed teardown as on any other task", ({ expect }) => {
+    const run = new Run([task("down", [], { is_teardown: true }), task("work")], { fail_fast: true });
+    run.fail("down");
+    expect(run.states).toEqual({ down: "failed", work: "skipped" });
+  });
+});
+
+describe("dagrun_timeout", () => {
+  const tasks = [task("running"), task("queued"), task("later", ["running"])];
+
+  test("fails and stops what runs, skips the rest and fails the run", ({ expect }) => {
+    const run = new Run(tasks, { dagrun_timeout: 60 });
+    const token = run.claim("running");
+    run.machine.adopt(run.find("running"), token, "job-1");
+    run.after(60 * SECOND);
+    expect(run.states).toEqual({ running: "failed", queued: "skipped", later: "skipped" });
+    expect(run.outcome).toBe("failed: timed_out");
+    expect(run.last.stops.map(({ job_id }) => job_id)).toEqual(["job-1"]);
+    expect(run.report("running", { state: "success" }, token)).toBe("late");
+    expect(run.outcome).toBe("failed: timed_out");
+  });
+
+  test("is due at its time and not before", ({ expect }) => {
+    const run = new Run([task("a", [], { heartrate: 3600 })], { dagrun_timeout: 60 });
+    run.claim("a");
+    expect(run.machine.nextDue()).toBe(run.now + 60 * SECOND);
+    run.after(60 * SECOND - 1);
+    expect(run.outcome).toBe("running: null");
+  });
+
+  test("counts anew when a finished run is cleared and begins again", ({ expect }) => {
+    const run = new Run(tasks, { dagrun_timeout: 60 });
+    run.after(60 * SECOND);
+    run.clear("queued");
+    expect(run.outcome).toBe("queued: null");
+    run.begin();
+    expect(run.machine.nextDue()).toBeLessThanOrEqual(run.now + 60 * SECOND);
+    run.succeed("queued");
+    expect(run.states).toEqual({ running: "skipped", queued: "success", later: "skipped" });
+  });
+});
+
+describe("clearing", () => {
+  test("puts the try into the history and gives the retries again, the try number growing", ({ expect }) => {
+    const run = new Run([task("a", [], { retries: 1, retry_delay: 0 }), task("b", ["a"])]);
+    run.fail("a");
+    run.after(1);
+    run.fail("a");
+    run.clear("a", "b");
+    expect(run.last.history.map(({ row }) => `${row.task_id} ${row.try_number} ${row.state}`)).toEqual(["a 2 failed"]);
+    expect(run.find("a")).toMatchObject({ state: null, tryNumber: 2, maxTries: 3 });
+    run.begin();
+    run.fail("a");
+    expect(run.find("a")).toMatchObject({ state: "up_for_retry", tryNumber: 3 });
+  });
+
+  test("of a running instance makes it wait until its worker is gone; a late answer changes nothing", ({ expect }) => {
+    const run = new Run([task("a")]);
+    const token = run.claim("a");
+    run.machine.adopt(run.find("a"), token, "job-1");
+    run.clear("a");
+    expect(run.state("a")).toBe("restarting");
+    expect(run.last.stops.map(({ job_id }) => job_id)).toEqual(["job-1"]);
+    expect(run.report("a", { state: "success" }, token)).toBe("late");
+    expect(run.state("a")).toBe("restarting");
+    expect(run.machine.attemptEnded(run.find("a"), token, FAILED, run.now)).toBe("accepted");
+    expect(run.find("a")).toMatchObject({ state: "queued", tryNumber: 2 });
+  });
+
+  test("of a running instance goes on when its lease lapses and nothing was heard", ({ expect }) => {
+    const run = new Run([task("a", [], { heartrate: 10 })]);
+    run.claim("a");
+    run.clear("a");
+    run.after(21 * SECOND - 1);
+    expect(run.state("a")).toBe("restarting");
+    run.after(1);
+    expect(run.state("a")).toBe("queued");
+  });
+
+  test("does not undo a branch's skip while its answer stands", ({ expect }) => {
+    const run = new Run([task("branch", [], { operator: "branch" }), task("left", ["branch"]), task("right", ["branch"])]);
+    run.end({ state: "success", follow: ["left"] }, "branch");
+    run.succeed("left");
+    run.clear("left", "right");
+    run.begin();
+    expect(run.states).toEqual({ branch: "success", left: "queued", right: "skipped" });
+    run.clear("branch", "right");
+    run.end({ state: "success", follow: ["right"] }, "branch");
+    expect(run.states).toMatchObject({ left: "queued", right: "queued" });
+  });
+
+  test("does not undo the skip of a short circuit for what is right behind it", ({ expect }) => {
+    const run = new Run([task("gate", [], { operator: "short_circuit" }), task("near", ["gate"]), task("far", ["near"])]);
+    run.end({ state: "success", proceed: false }, "gate");
+    expect(run.outcome).toBe("success: success");
+    run.clear("near", "far");
+    run.begin();
+    expect(run.states).toEqual({ gate: "success", near: "skipped", far: "skipped" });
+  });
+
+  test("of what lies above a waiting retry is seen at once, not when its delay is over", ({ expect }) => {
+    const run = new Run([task("a"), task("b", ["a"], { retries: 1, retry_delay: 300 })]);
+    run.succeed("a");
+    run.claim("b");
+    run.clear("a");
+    run.fail("a");
+    run.report("b", FAILED);
+    expect(run.states).toEqual({ a: "failed", b: "upstream_failed" });
+  });
+});
