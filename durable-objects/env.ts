@@ -16,17 +16,16 @@ export interface ObjectEnv {
   TASK_CONSUMER: string;
 }
 
+// A stub's generated type rewrites every method for RPC; what arrives is the plain data that the interface promises.
+
 /** The object of a DAG or of a bulk submission, by its name. */
 export function openDag(env: ObjectEnv, name: string): DagObject {
-  return plain<DagObject>(env.DAG.getByName(name));
+  const stub: object = env.DAG.getByName(name);
+  return stub as DagObject;
 }
 
 /** The object of a job, by its id. */
 export function openJob(env: ObjectEnv, jobId: string): JobObject {
-  return plain<JobObject>(env.JOB.getByName(jobId));
-}
-
-/** A stub's generated type rewrites every method for RPC; what arrives is the plain data the interface promises. */
-function plain<T>(stub: object): T {
-  return stub as T;
+  const stub: object = env.JOB.getByName(jobId);
+  return stub as JobObject;
 }

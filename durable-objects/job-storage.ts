@@ -34,7 +34,10 @@ const MIGRATIONS: readonly Migration[] = [
 const LEDGER: Ledger = {
   read(sql) {
     const [table] = sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'job'").raw();
-    const row = table === undefined ? undefined : sql.exec<{ schema_version: number }>("SELECT schema_version FROM job").toArray()[0];
+    const row =
+      table === undefined
+        ? undefined
+        : sql.exec<{ schema_version: number }>("SELECT schema_version FROM job").toArray()[0];
     return row?.schema_version ?? 0;
   },
   write(sql, version) {

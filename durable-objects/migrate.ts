@@ -38,11 +38,17 @@ export const TABLE_LEDGER: Ledger = {
  *
  * @throws Error if the stored version is newer than this code knows: an old Worker must not write to it.
  */
-export function migrate(storage: DurableObjectStorage, steps: readonly Migration[], ledger: Ledger = TABLE_LEDGER): number {
+export function migrate(
+  storage: DurableObjectStorage,
+  steps: readonly Migration[],
+  ledger: Ledger = TABLE_LEDGER,
+): number {
   const found = ledger.read(storage.sql);
   const newest = steps.at(-1)?.version ?? 0;
   if (found > newest) {
-    throw new Error(`expected a schema of at most version ${newest}, found ${found}: this Worker is older than its data`);
+    throw new Error(
+      `expected a schema of at most version ${newest}, found ${found}: this Worker is older than its data`,
+    );
   }
   for (const step of steps) {
     if (step.version > found) {

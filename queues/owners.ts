@@ -39,7 +39,18 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
       }
       // The job first: between the two the DAG's own lease still watches the attempt.
       const { heartrateMs, handler, try_number, max_tries, token } = task;
-      await job.adopt({ dag_id: name, ...key, try_number, max_tries, token, handler, heartrateMs, startDate, worker, progress });
+      await job.adopt({
+        dag_id: name,
+        ...key,
+        try_number,
+        max_tries,
+        token,
+        handler,
+        heartrateMs,
+        startDate,
+        worker,
+        progress,
+      });
       const answer = await openDag(env, name).adopt(key, token, jobId, worker);
       if (answer.verdict === "stop") {
         await job.complete(token, "failed", answer.reason ?? "stopped");

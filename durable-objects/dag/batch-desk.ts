@@ -36,7 +36,10 @@ export class BatchDesk {
       const other = existing.batch?.batchId ?? "";
       return other === batchId
         ? { ok: true, value: batchView(existing) }
-        : refuse("conflict", `expected a batch id whose place is free, got ${batchId}; ${other} has it`, ["body", "id"]);
+        : refuse("conflict", `expected a batch id whose place is free, got ${batchId}; ${other} has it`, [
+            "body",
+            "id",
+          ]);
     }
     const { sizes, delays } = spread(entries, now);
     const row = newRunRow({
@@ -52,7 +55,10 @@ export class BatchDesk {
       this.#core.createRun(row, now, {
         sizes,
         afterInsert: (id) => {
-          this.#core.storage.saveInputs(id, entries.map((entry) => entry.payload));
+          this.#core.storage.saveInputs(
+            id,
+            entries.map((entry) => entry.payload),
+          );
         },
         beforeStart: ({ machine }) => {
           for (const { name, mapIndex, runAt } of delays) {
@@ -77,7 +83,10 @@ export class BatchDesk {
     return this.#core.waiters.until<Result<JobView>>("members", waitMs, () => {
       const found = this.#member(position);
       return found.ok
-        ? { value: { ok: true, value: this.#view(found.value, position) }, done: isFinished(found.value.instance.state) }
+        ? {
+            value: { ok: true, value: this.#view(found.value, position) },
+            done: isFinished(found.value.instance.state),
+          }
         : { value: found, done: true };
     });
   }

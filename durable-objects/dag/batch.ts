@@ -13,11 +13,27 @@ export const BATCH_RUN_ID = "bulk";
 
 /** The implicit DAG of a bulk submission. */
 export function batchSpec(dagId: string, tasks: readonly TaskSpec[]): DagSpec {
-  return { ...dagSpecSchema.parse({ dag_id: "bulk", tasks: [], max_map_length: LIMITS.taskInstancesPerRun }), dag_id: dagId, tasks: [...tasks] };
+  return {
+    ...dagSpecSchema.parse({ dag_id: "bulk", tasks: [], max_map_length: LIMITS.taskInstancesPerRun }),
+    dag_id: dagId,
+    tasks: [...tasks],
+  };
+}
+
+interface BatchConf {
+  batch_id: string;
+  names: string[];
+  /** Index into `names` by position; empty when there is one name. */
+  order: number[];
+  total: number;
 }
 
 /** What the run of a bulk submission keeps in its conf: whose it is, and which task each position belongs to. */
-export function batchConf(batchId: string, names: readonly string[], entries: readonly BatchEntry[]): Record<string, Json> {
+export function batchConf(
+  batchId: string,
+  names: readonly string[],
+  entries: readonly BatchEntry[],
+): BatchConf & Record<string, Json> {
   const position = new Map(names.map((name, index) => [name, index]));
   const order = names.length === 1 ? [] : entries.map((entry) => position.get(entry.name) ?? 0);
   return { batch_id: batchId, names: [...names], order, total: entries.length };
@@ -36,13 +52,13 @@ export class BatchMembers {
   #chunk: { first: number; payloads: Json[] } | null = null;
 
   constructor(storage: DagStorage, row: RunRow) {
-    const { batch_id, names, order, total } = row.conf;
+    const conf = row.conf as BatchConf & Record<string, Json>;
     this.#storage = storage;
     this.#row = row;
-    this.batchId = String(batch_id);
-    this.total = Number(total);
-    this.#names = names as string[];
-    this.#order = order as number[];
+    this.batchId = conf.batch_id;
+    this.total = conf.total;
+    this.#names = conf.names;
+    this.#order = conf.order;
     this.#order.forEach((name, position) => {
       const task = this.#names[name] ?? "";
       const positions = this.#positions.get(task) ?? [];

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Refusal, Result } from "../../src/engine/objects.ts";
-import { DEFAULT_QUEUE_TIMING } from "../../src/engine/run-machine.ts";
+import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
@@ -147,7 +147,11 @@ export class DagCore {
       beforeStart?: (run: LoadedRun) => void;
     } = {},
   ): LoadedRun {
-    const run = this.runs.create(row, options.sizes ?? new Map<string, number>(), options.afterInsert ?? (() => undefined));
+    const run = this.runs.create(
+      row,
+      options.sizes ?? new Map<string, number>(),
+      options.afterInsert ?? (() => undefined),
+    );
     run.machine.hold(this.isPaused, now);
     options.beforeStart?.(run);
     this.startIfDue(run, now);
@@ -168,7 +172,9 @@ export class DagCore {
       return this.unknown();
     }
     const run = this.runs.get(runId);
-    return run === null ? refuse("not_found", `there is no run "${runId}" of DAG "${this.name}"`) : { ok: true, value: run };
+    return run === null
+      ? refuse("not_found", `there is no run "${runId}" of DAG "${this.name}"`)
+      : { ok: true, value: run };
   }
 
   /** A task instance by its key. */

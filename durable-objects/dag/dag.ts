@@ -88,12 +88,18 @@ export function createDagClass(registry: Registry) {
       if (existing !== null) {
         return request.dedupe === true
           ? { ok: true, value: runView(existing) }
-          : refuse("conflict", `expected a new dag_run_id, got "${existing.row.run_id}", which this DAG has`, ["body", "dag_run_id"]);
+          : refuse("conflict", `expected a new dag_run_id, got "${existing.row.run_id}", which this DAG has`, [
+              "body",
+              "dag_run_id",
+            ]);
       }
       const { logical_date: logicalDate } = request;
       if (logicalDate !== null && core.storage.runByLogicalDate(logicalDate) !== null) {
         const date = new Date(logicalDate).toISOString();
-        return refuse("conflict", `expected a new logical_date, got ${date}, of which this DAG has a run`, ["body", "logical_date"]);
+        return refuse("conflict", `expected a new logical_date, got ${date}, of which this DAG has a run`, [
+          "body",
+          "logical_date",
+        ]);
       }
       const params = resolveParams(version.spec.params, request.conf);
       if (!params.ok) {
@@ -190,7 +196,11 @@ export function createDagClass(registry: Registry) {
         core.startIfDue(run, now);
         core.store(run, now);
       });
-      const cleared = chosen.map(({ node, mapIndex }) => ({ run_id: request.run_id, task_id: node.task.id, map_index: mapIndex }));
+      const cleared = chosen.map(({ node, mapIndex }) => ({
+        run_id: request.run_id,
+        task_id: node.task.id,
+        map_index: mapIndex,
+      }));
       return { ok: true, value: { cleared } };
     }
 
@@ -210,7 +220,10 @@ export function createDagClass(registry: Registry) {
       return this.#batch.killMember(index);
     }
 
-    async claim(requests: (TaskInstanceKey & { try_number: number })[], worker: WorkerIdentity): Promise<ClaimedTask[]> {
+    async claim(
+      requests: (TaskInstanceKey & { try_number: number })[],
+      worker: WorkerIdentity,
+    ): Promise<ClaimedTask[]> {
       return this.#work.claim(requests, worker);
     }
 

@@ -108,7 +108,9 @@ export class InputResolver {
         return this.#parse(value);
       }
       if (hasPath) {
-        throw new TypeError(`expected values of "${taskId}" under ${LIMITS.inlineValueBytes} bytes to follow a path in their list`);
+        throw new TypeError(
+          `expected values of "${taskId}" under ${LIMITS.inlineValueBytes} bytes to follow a path in their list`,
+        );
       }
       return this.#hole({ key: value.r2 });
     });
@@ -124,7 +126,11 @@ export class InputResolver {
           return value === undefined ? null : "json" in value ? this.#parse(value) : this.#hole({ key: value.r2 });
         }
         const value = this.#one(taskId, -1, "return_value");
-        return value === null ? null : "json" in value ? elementAt(this.#parse(value), index) : this.#hole({ key: value.r2, element: index });
+        return value === null
+          ? null
+          : "json" in value
+            ? elementAt(this.#parse(value), index)
+            : this.#hole({ key: value.r2, element: index });
       },
     };
   }
@@ -161,7 +167,9 @@ export class InputResolver {
   #parse(value: StoredValue & { json: string }): Json {
     this.#bytes += value.json.length;
     if (this.#bytes > LIMITS.inputBytes) {
-      throw new RangeError(`expected an input of at most ${LIMITS.inputBytes} bytes, got more: pass references to large data instead`);
+      throw new RangeError(
+        `expected an input of at most ${LIMITS.inputBytes} bytes, got more: pass references to large data instead`,
+      );
     }
     let parsed = this.#parsed.get(value);
     if (parsed === undefined) {

@@ -6,7 +6,8 @@
  */
 import { specHash } from "../../src/engine/canonical-hash.ts";
 import { compileGraph, type Graph } from "../../src/engine/graph.ts";
-import { RunMachine, type QueueTiming } from "../../src/engine/run-machine.ts";
+import type { QueueTiming } from "../../src/engine/queue-timing.ts";
+import { RunMachine } from "../../src/engine/run-machine.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import { BATCH_RUN_ID, BatchMembers } from "./batch.ts";

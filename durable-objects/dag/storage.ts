@@ -43,7 +43,8 @@ export interface StopRow {
   due_at: number;
 }
 
-type SqlRow = Record<string, SqlStorageValue>;
+/** A run as the table has it. */
+type StoredRun = Omit<RunRow, "conf" | "params"> & { conf: string; params: string };
 
 /** All reads and writes of one `Dag` object. */
 export class DagStorage {
@@ -160,21 +161,28 @@ export class DagStorage {
   }
 
   /** A page of runs. `orderBy` is SQL made by `orderClause`, never a caller's text. */
-  listRuns(states: readonly string[], orderBy: string, limit: number, offset: number): { rows: RunRow[]; total: number } {
+  listRuns(
+    states: readonly string[],
+    orderBy: string,
+    limit: number,
+    offset: number,
+  ): { rows: RunRow[]; total: number } {
     const filter = "WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1)))";
     const wanted = JSON.stringify(states);
-    const { total } = this.#sql.exec<{ total: number }>(`SELECT count(*) AS total FROM dag_run ${filter}`, wanted).one();
+    const { total } = this.#sql
+      .exec<{ total: number }>(`SELECT count(*) AS total FROM dag_run ${filter}`, wanted)
+      .one();
     return { rows: this.#runs(`${filter} ORDER BY ${orderBy} LIMIT ?2 OFFSET ?3`, wanted, limit, offset), total };
   }
 
   #runs(where: string, ...bindings: SqlStorageValue[]): RunRow[] {
     return this.#sql
-      .exec<SqlRow>(`SELECT * FROM dag_run ${where}`, ...bindings)
+      .exec<StoredRun>(`SELECT * FROM dag_run ${where}`, ...bindings)
       .toArray()
       .map((row) => ({
-        ...(row as unknown as RunRow),
-        conf: JSON.parse(String(row["conf"])) as Record<string, Json>,
-        params: JSON.parse(String(row["params"])) as Record<string, Json>,
+        ...row,
+        conf: JSON.parse(row.conf) as Record<string, Json>,
+        params: JSON.parse(row.params) as Record<string, Json>,
       }));
   }
 
@@ -366,7 +374,7 @@ export class DagStorage {
   }
 
   stopOrders(): StopRow[] {
-    return this.#sql.exec<SqlRow>("SELECT * FROM stop_order ORDER BY due_at").toArray() as unknown as StopRow[];
+    return this.#sql.exec<Pick<StopRow, keyof StopRow>>("SELECT * FROM stop_order ORDER BY due_at").toArray();
   }
 
   deleteStopOrder(id: number): void {

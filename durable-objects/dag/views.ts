@@ -223,7 +223,9 @@ export function manualRunId(runAfter: number, micros: number): string {
 }
 
 /** A run that was never stored has no row; this is the part of a row every new run begins with. */
-export function newRunRow(fields: Pick<RunRow, "run_id" | "run_after" | "queued_at" | "triggered_by" | "conf" | "params" | "version_number">): Omit<RunRow, "id"> {
+export function newRunRow(
+  fields: Pick<RunRow, "run_id" | "run_after" | "queued_at" | "triggered_by" | "conf" | "params" | "version_number">,
+): Omit<RunRow, "id"> {
   return {
     run_type: "manual",
     state: "queued",

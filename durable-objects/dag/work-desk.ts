@@ -40,7 +40,8 @@ export class WorkDesk {
       const claimed = new Map<LoadedRun, NodeInstance[]>();
       for (const request of requests) {
         const run = this.#core.runs.get(request.run_id);
-        const instance = run?.machine.claim(request.task_id, request.map_index, request.try_number, worker, now) ?? null;
+        const instance =
+          run?.machine.claim(request.task_id, request.map_index, request.try_number, worker, now) ?? null;
         if (run !== null && instance !== null) {
           const instances = claimed.get(run) ?? [];
           instances.push(instance);
@@ -56,7 +57,7 @@ export class WorkDesk {
     if (first === undefined || !this.#core.open()) {
       return { verdicts: reports.map(() => "late" as const), followUps: [] };
     }
-    const key = `${first.run_id}\n${first.task_id}\n${first.map_index}\n${first.token}`;
+    const key = `${worker.hostname}\n${reports.length}\n${first.run_id}\n${first.task_id}\n${first.map_index}\n${first.token}`;
     const answered = this.#answers.get(key);
     if (answered !== undefined) {
       return answered;
@@ -69,6 +70,9 @@ export class WorkDesk {
       for (const run of touched) {
         const claimed = run.machine.advance(now, followUpLimit - followUps.length, worker);
         followUps.push(...this.#handOut(run, claimed, worker, now));
+      }
+      if (verdicts.every((verdict) => verdict === "duplicate")) {
+        followUps.push(...this.#handOutAgain(reports, worker, now));
       }
       return { verdicts, followUps };
     });
@@ -96,7 +100,10 @@ export class WorkDesk {
       run.machine.attemptEnded(instance, token, STOPPED, now);
       run.machine.advance(now);
       this.#core.store(run, now);
-      return { verdict: "stop", reason: `the attempt is no longer the current one; its task instance is ${instance.state ?? "cleared"}` };
+      return {
+        verdict: "stop",
+        reason: `the attempt is no longer the current one; its task instance is ${instance.state ?? "cleared"}`,
+      };
     });
   }
 
@@ -166,6 +173,29 @@ export class WorkDesk {
       this.#core.store(run, now);
     }
     return tasks;
+  }
+
+  /**
+   * The follow-up work of reports that were taken before this object woke: the answer may have been lost with its memory.
+   * Such work began in the turn that ended what was reported, for the same worker, and no job watches it yet. Where
+   * a task began and ended within one millisecond its siblings look alike; they are left to their leases.
+   */
+  #handOutAgain(reports: readonly Report[], worker: WorkerIdentity, now: number): ClaimedTask[] {
+    const turns = new Map<LoadedRun, Set<number>>();
+    for (const report of reports) {
+      const run = this.#core.runs.get(report.run_id);
+      const { startDate = null, endDate = null } = run?.machine.find(report.task_id, report.map_index) ?? {};
+      if (run !== null && startDate !== null && endDate !== null && startDate < endDate) {
+        turns.set(run, (turns.get(run) ?? new Set()).add(endDate));
+      }
+    }
+    return [...turns].flatMap(([run, ends]) => {
+      const given = run.machine.state.nodes
+        .flatMap((node) => node.instances)
+        .filter(({ state, jobId, hostname }) => state === "running" && jobId === null && hostname === worker.hostname)
+        .filter(({ startDate }) => startDate !== null && ends.has(startDate));
+      return this.#handOut(run, given, worker, now);
+    });
   }
 
   #remember(key: string, answer: ReportAnswer): void {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { followPath } from "./inputs.ts";
+import { followPath } from "./path.ts";
 import type { ExpandSource, ExpandSpec, Json } from "./spec.ts";
 
 /** Says how long the list of an upstream task is, or null while it is not known or what it gave is no list. */

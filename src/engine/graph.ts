@@ -110,7 +110,11 @@ export function compileGraph(spec: DagSpec): Graph {
 }
 
 /** All tasks that can be reached from `start` along direct edges, `start` itself left out. */
-export function reachable(tasks: readonly GraphTask[], start: number, direction: "upstream" | "downstream"): Set<number> {
+export function reachable(
+  tasks: readonly GraphTask[],
+  start: number,
+  direction: "upstream" | "downstream",
+): Set<number> {
   const seen = new Set<number>();
   const stack = [start];
   for (let index = stack.pop(); index !== undefined; index = stack.pop()) {
@@ -127,8 +131,7 @@ export function reachable(tasks: readonly GraphTask[], start: number, direction:
 /** Ids of the tasks of a group, its sub-groups included. */
 export function tasksOfGroup(spec: DagSpec, groupId: string): string[] {
   const parents = new Map(spec.task_groups.map((group) => [group.group_id, group.parent_group_id]));
-  const inside = (id: string | undefined): boolean =>
-    id !== undefined && (id === groupId || inside(parents.get(id)));
+  const inside = (id: string | undefined): boolean => id !== undefined && (id === groupId || inside(parents.get(id)));
   return spec.tasks.filter((task) => inside(task.task_group_id)).map((task) => task.task_id);
 }
 
@@ -141,7 +144,7 @@ function lookUp(byId: Map<string, GraphTask>, id: string): GraphTask {
 }
 
 function innermostMappedGroup(spec: DagSpec, groupIndex: Map<string, number>, id: string | undefined): number {
-  for (let groupId = id; groupId !== undefined; ) {
+  for (let groupId = id; groupId !== undefined;) {
     const index = groupIndex.get(groupId);
     const group = index === undefined ? undefined : spec.task_groups[index];
     if (index === undefined || group === undefined) {

@@ -4,13 +4,11 @@
  * @module
  */
 import { elementAt } from "./expansion.ts";
+import { followPath, type Path } from "./path.ts";
 import type { InputRef, Json } from "./spec.ts";
 
 /** Levels of nesting a template may have. */
 export const TEMPLATE_DEPTH = 64;
-
-/** A way into a value: keys of objects and positions in lists. */
-export type Path = readonly (string | number)[];
 
 /**
  * What a reference may resolve to instead of the value: the value's place in the `PAYLOADS` bucket. It is then fetched by
@@ -90,21 +88,6 @@ export function templateRefs(template: Json | undefined): InputRef[] {
   return refs;
 }
 
-/**
- * Follows a path into a value; null if it leads nowhere. Only what JSON holds is found: an object's own properties and a
- * list's elements, by number or by its digits.
- *
- * @example
- * followPath({ rows: [{ id: 7 }] }, ["rows", 0, "id"]); // 7
- */
-export function followPath(value: Json, path: Path): Json {
-  let current: Json = value;
-  for (const step of path) {
-    current = child(current, step);
-  }
-  return current;
-}
-
 /** Fills the holes of a resolved input with what `valueOf` gives for their keys. Changes `input`, and returns it. */
 export function fillRemote(input: Json, remote: readonly RemoteInput[], valueOf: (key: string) => Json): Json {
   let filled = input;
@@ -126,17 +109,6 @@ function put(parent: Json, step: string | number, value: Json, at: Path): void {
     throw new TypeError(`expected the input to have a place at ${place(at)}, got none`);
   }
   Object.defineProperty(parent, step, { value, writable: true, enumerable: true, configurable: true });
-}
-
-function child(value: Json, step: string | number): Json {
-  if (Array.isArray(value)) {
-    const isPosition = typeof step === "number" || /^(0|[1-9]\d*)$/.test(step);
-    return isPosition ? (value[Number(step)] ?? null) : null;
-  }
-  if (value !== null && typeof value === "object" && Object.hasOwn(value, step)) {
-    return value[step] ?? null;
-  }
-  return null;
 }
 
 function mapTemplate(template: Json, at: (string | number)[], onRef: (ref: InputRef, at: Path) => Json): Json {

@@ -10,7 +10,16 @@ import type { AdoptionRequest } from "./objects.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Json, TaskSpec } from "./spec.ts";
 import { isJobFinished, type JobState } from "./states.ts";
-import type { BeatAnswer, JobSubmission, Outcome, Progress, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+import type {
+  BeatAnswer,
+  JobSubmission,
+  Outcome,
+  Progress,
+  StoredValue,
+  TaskError,
+  Verdict,
+  WorkerIdentity,
+} from "./work.ts";
 
 /** A task instance a job watches on behalf of its DAG. */
 export interface Adoption {
@@ -130,7 +139,12 @@ export function adoptJob(id: string, request: AdoptionRequest, now: number): Job
     result: null,
     error: null,
     late_results: 0,
-    adoption: { dag_id: request.dag_id, run_id: request.run_id, task_id: request.task_id, map_index: request.map_index },
+    adoption: {
+      dag_id: request.dag_id,
+      run_id: request.run_id,
+      task_id: request.task_id,
+      map_index: request.map_index,
+    },
     stop_reason: null,
     owed: null,
   };
@@ -172,7 +186,12 @@ export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: 
 }
 
 /** A beat of the runner that holds the token. A beat only writes the time; the alarm finds it when it fires. */
-export function beatJob(job: JobRecord, token: number, progress: Progress | null, now: number): BeatAnswer & { effect: JobEffect } {
+export function beatJob(
+  job: JobRecord,
+  token: number,
+  progress: Progress | null,
+  now: number,
+): BeatAnswer & { effect: JobEffect } {
   if (job.state !== "running" || job.fence !== token) {
     const reason = job.error?.message ?? `the job is ${job.state}`;
     return { verdict: "stop", reason, effect: null };
@@ -230,7 +249,12 @@ export function tickJob(job: JobRecord, now: number): JobEffect {
     job.queued_at = now;
   } else if (now - job.queued_at >= STUCK_AFTER_MS) {
     job.fence += 1;
-    finish(job, "failed", { type: "StuckInQueued", message: `no worker claimed it; its message was sent ${job.sends} times` }, now);
+    finish(
+      job,
+      "failed",
+      { type: "StuckInQueued", message: `no worker claimed it; its message was sent ${job.sends} times` },
+      now,
+    );
     return null;
   }
   markSent(job, now);
@@ -238,7 +262,13 @@ export function tickJob(job: JobRecord, now: number): JobEffect {
 }
 
 /** The adopted task instance is over, and its job with it. */
-export function completeJob(job: JobRecord, token: number, state: "success" | "failed" | "skipped", error: string | null, now: number): void {
+export function completeJob(
+  job: JobRecord,
+  token: number,
+  state: "success" | "failed" | "skipped",
+  error: string | null,
+  now: number,
+): void {
   if (job.adoption !== null && job.fence === token && job.state === "running") {
     finish(job, state, error === null ? null : { type: "TaskFailed", message: error }, now);
   }

@@ -6,7 +6,7 @@
  */
 import { dereference, Validator } from "@cfworker/json-schema";
 import type { OutputUnit, Schema } from "@cfworker/json-schema";
-import { followPath } from "./inputs.ts";
+import { followPath } from "./path.ts";
 import type { Json } from "./spec.ts";
 
 /** A JSON Schema as a spec holds it. */

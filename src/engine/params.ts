@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { followPath } from "./inputs.ts";
+import { followPath } from "./path.ts";
 import { schemaMismatches, schemaProblems, shortJson, typeNames } from "./json-schema-check.ts";
 import type { DagSpec, Json, ParamSpec } from "./spec.ts";
 

@@ -37,12 +37,22 @@ export function expandNode(state: RunState, node: TaskNode, now: number): void {
   }
   const length = lengthOfExpansion(state, node);
   if (length === null) {
-    fail(state, instance, `expected upstream tasks to leave a list or an object to map "${node.task.id}" over, got none`, now);
+    fail(
+      state,
+      instance,
+      `expected upstream tasks to leave a list or an object to map "${node.task.id}" over, got none`,
+      now,
+    );
   } else if (length === 0) {
     state.set(instance, "skipped", now);
   } else if (!fits(state, length)) {
     const limit = LIMITS.taskInstancesPerRun;
-    fail(state, instance, `expected at most ${limit} task instances in a run, mapping "${node.task.id}" over ${length} elements would exceed it`, now);
+    fail(
+      state,
+      instance,
+      `expected at most ${limit} task instances in a run, mapping "${node.task.id}" over ${length} elements would exceed it`,
+      now,
+    );
   } else {
     grow(state, node, length);
     for (const sibling of node.task.mappedGroup < 0 ? [] : state.nodes) {

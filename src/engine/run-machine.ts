@@ -7,34 +7,20 @@
  *
  * @module
  */
-import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
 import { checkDependencies } from "./dependencies.ts";
-import { reachable, tasksOfGroup, type Graph } from "./graph.ts";
-import { latestOnlyProceeds } from "./latest-only.ts";
+import type { Graph } from "./graph.ts";
 import { livenessDeadline } from "./liveness.ts";
+import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } from "./queue-timing.ts";
+import { endAttempt, remember, zombie } from "./run-attempts.ts";
+import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, expandNode, grow, reviseNode } from "./run-expansion.ts";
-import { RunState, type RunChanges, type RunEndReason, type RunInfo } from "./run-state.ts";
-import { branchSkips, shortCircuitSkips, type SkipDecision } from "./skips.ts";
-import { isFinished, isScheduleable } from "./states.ts";
+import { latestOnly, skipDownstream } from "./run-skips.ts";
+import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
+import { isScheduleable } from "./states.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 import type { ForcedState } from "./trigger-rules.ts";
 import type { Outcome, TaskError, Verdict, WorkerIdentity } from "./work.ts";
-
-/** How long the machine waits for the queue, in milliseconds. */
-export interface QueueTiming {
-  /** A message not claimed in this time is sent again, then after twice that, and so on up to two minutes. */
-  resendAfterMs: number;
-  /** Airflow's `task_queued_timeout`: after three of them without a claim the task instance fails. */
-  queuedTimeoutMs: number;
-}
-
-/** Airflow's default for `task_queued_timeout`, and a first re-send that a lost message does not make anybody wait for. */
-export const DEFAULT_QUEUE_TIMING: QueueTiming = { resendAfterMs: 10_000, queuedTimeoutMs: 600_000 };
-
-const MAX_RESEND_MS = 120_000;
-/** Airflow's `num_stuck_in_queued_retries`, and the first time. */
-const QUEUED_TIMEOUTS = 3;
 
 /** A run's decisions. Construct with `RunMachine.create` or `RunMachine.load`. */
 export class RunMachine {
@@ -114,7 +100,7 @@ export class RunMachine {
       return null;
     }
     const timer = this.state.timers.next();
-    const timeout = this.#timesOutAt();
+    const timeout = timesOutAt(this.state);
     return timer === null ? timeout : timeout === null ? timer : Math.min(timer, timeout);
   }
 
@@ -178,7 +164,7 @@ export class RunMachine {
     }
     instance.hostname = worker.hostname;
     instance.unixname = worker.unixname;
-    this.#end(instance, outcome, now);
+    endAttempt(this.state, instance, outcome, now);
     return "accepted";
   }
 
@@ -218,9 +204,9 @@ export class RunMachine {
     if (this.info.state !== "running") {
       return;
     }
-    const timeout = this.#timesOutAt();
+    const timeout = timesOutAt(this.state);
     if (timeout !== null && now >= timeout) {
-      this.#timeOut(now);
+      timeOut(this.state, now);
       return;
     }
     for (const due of this.state.takeAllDue(now)) {
@@ -237,7 +223,7 @@ export class RunMachine {
     for (const node of this.state.nodes) {
       for (const instance of node.instances) {
         if (instance.state === "queued") {
-          this.#send(instance, now);
+          sendMessage(this.state, instance, this.#timing, now);
         }
       }
     }
@@ -255,12 +241,11 @@ export class RunMachine {
         continue;
       }
       if (instance.tryNumber > 0 && instance.state !== "up_for_retry") {
-        this.#remember(instance, now);
+        remember(this.state, instance, now);
       }
       instance.maxTries = instance.tryNumber + instance.node.task.spec.retries;
       instance.fence += 1;
       instance.error = null;
-      instance.node.lengthStale ||= instance.state === "removed";
       if (running) {
         this.state.stop(instance, "the task instance was cleared");
         this.state.set(instance, "restarting", now);
@@ -293,7 +278,7 @@ export class RunMachine {
     instance.error = error;
     this.state.set(instance, to, now);
     if (to === "failed") {
-      this.#failFast(instance, now);
+      failFast(this.state, instance, now);
     }
     this.#advance(now);
   }
@@ -321,10 +306,10 @@ export class RunMachine {
         this.#start(instance, worker, now);
         claimed.push(instance);
       } else {
-        this.#send(instance, now);
+        sendMessage(this.state, instance, this.#timing, now);
       }
     }
-    this.#decideEnd(now);
+    decideEnd(this.state, now);
     return claimed;
   }
 
@@ -410,7 +395,7 @@ export class RunMachine {
       return;
     }
     if (spec.operator === "latest_only") {
-      this.#skipDownstream(instance, this.#latestOnly(instance, now), now);
+      skipDownstream(this.state, instance, latestOnly(this.state, instance, now), now);
       this.state.set(instance, "success", now);
       return;
     }
@@ -419,13 +404,6 @@ export class RunMachine {
     instance.startDate = null;
     instance.endDate = null;
     this.state.ready.push(instance);
-  }
-
-  #send(instance: NodeInstance, now: number): void {
-    const waitMs = Math.min(this.#timing.resendAfterMs * 2 ** instance.sends, MAX_RESEND_MS);
-    instance.sends += 1;
-    this.state.setTimer(instance, now + waitMs);
-    this.state.changes.send.push(instance);
   }
 
   #start(instance: NodeInstance, worker: WorkerIdentity, now: number): void {
@@ -447,19 +425,9 @@ export class RunMachine {
 
   #onDue(instance: NodeInstance, now: number): void {
     switch (instance.state) {
-      case "queued": {
-        const queuedWhen = instance.queuedWhen ?? now;
-        if (now - queuedWhen >= QUEUED_TIMEOUTS * this.#timing.queuedTimeoutMs) {
-          const message = `no worker claimed it in ${QUEUED_TIMEOUTS} x ${this.#timing.queuedTimeoutMs / 1000} s; sent ${instance.sends} times`;
-          instance.fence += 1;
-          instance.error = { type: "StuckInQueued", message };
-          this.state.set(instance, "failed", now);
-          this.#failFast(instance, now);
-        } else {
-          this.#send(instance, now);
-        }
+      case "queued":
+        resendOrFail(this.state, instance, this.#timing, now);
         break;
-      }
       case "running":
         this.#endDead(instance, zombie(instance), now);
         break;
@@ -474,195 +442,7 @@ export class RunMachine {
   /** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */
   #endDead(instance: NodeInstance, outcome: Outcome, now: number): void {
     instance.fence += 1;
-    this.#end(instance, outcome, now);
-  }
-
-  #end(instance: NodeInstance, reported: Outcome, now: number): void {
-    const outcome = this.#checked(instance, reported);
-    const result = this.#decide(instance, outcome, now);
-    instance.error = "error" in result ? result.error : null;
-    if (result.state === "up_for_retry") {
-      this.#remember(instance, now);
-      this.state.set(instance, "up_for_retry", now);
-      instance.jobId = null;
-      this.state.setTimer(instance, result.nextAt);
-      return;
-    }
-    if (result.state === "up_for_reschedule") {
-      this.state.set(instance, "up_for_reschedule", now);
-      this.state.setTimer(instance, result.nextAt);
-      return;
-    }
-    if (result.state === "success" && outcome.state === "success") {
-      instance.hasValue = outcome.value !== undefined;
-      instance.mapLength = outcome.mapLength ?? null;
-      if (outcome.value !== undefined) {
-        this.state.changes.values.set(instance, outcome.value);
-      }
-      this.#skipDownstream(instance, this.#skipsOf(instance, outcome), now);
-    }
-    this.state.set(instance, result.state, now);
-    if (result.state === "failed") {
-      this.#failFast(instance, now);
-    }
-  }
-
-  #decide(instance: NodeInstance, outcome: Outcome, now: number): AttemptResult {
-    const spec = instance.node.task.spec;
-    const facts = {
-      dagId: this.state.graph.spec.dag_id,
-      taskId: spec.task_id,
-      logicalDate: this.info.logical_date,
-      tryNumber: instance.tryNumber,
-      maxTries: instance.maxTries,
-      policy: retryPolicy(spec),
-    };
-    return decideAttempt(facts, outcome, now);
-  }
-
-  /** Turns a success that breaks a promise (nothing to map over, too long, unknown branch) into a failure of the try. */
-  #checked(instance: NodeInstance, outcome: Outcome): Outcome {
-    if (outcome.state !== "success") {
-      return outcome;
-    }
-    const task = instance.node.task;
-    const max = this.state.graph.spec.max_map_length;
-    if (task.feeds.length > 0 && task.expand === null) {
-      const consumer = this.state.nodes[task.feeds[0] ?? -1]?.task.id ?? "";
-      if (outcome.mapLength === undefined) {
-        return failure("UnmappableValue", `expected "${task.id}" to return a list or an object, because "${consumer}" is mapped over it`);
-      }
-      if (outcome.mapLength > max) {
-        return failure("MapTooLong", `expected at most ${max} elements from "${task.id}" (max_map_length), got ${outcome.mapLength}`);
-      }
-    }
-    try {
-      this.#skipsOf(instance, outcome);
-    } catch (error) {
-      return failure("BranchError", error instanceof Error ? error.message : String(error));
-    }
-    return outcome;
-  }
-
-  #skipsOf(instance: NodeInstance, outcome: Outcome & { state: "success" }): SkipDecision | null {
-    const { graph } = this.state;
-    const task = instance.node.task;
-    const idOf = (index: number): string => graph.tasks[index]?.id ?? "";
-    const below = (id: string): Set<string> =>
-      new Set([...reachable(graph.tasks, graph.byId.get(id)?.index ?? -1, "downstream")].map(idOf));
-    if (task.spec.operator === "branch") {
-      return branchSkips({
-        directDownstream: task.downstream.map(idOf),
-        returned: outcome.follow ?? null,
-        expandId: (id) => (graph.byId.has(id) ? [id] : groupRoots(graph, id)),
-        reachable: below,
-      });
-    }
-    if (task.spec.operator === "short_circuit") {
-      return shortCircuitSkips({
-        proceed: outcome.proceed !== false,
-        ignoreDownstreamTriggerRules: task.spec.ignore_downstream_trigger_rules,
-        directDownstream: task.downstream.map(idOf),
-        allDownstream: () => below(task.id),
-        isTeardown: (id) => graph.byId.get(id)?.spec.is_teardown === true,
-      });
-    }
-    return null;
-  }
-
-  #latestOnly(instance: NodeInstance, now: number): SkipDecision {
-    const direct = instance.node.task.downstream.map((index) => this.state.graph.tasks[index]?.id ?? "");
-    const proceeds = latestOnlyProceeds({ runType: this.info.run_type, now, nextInterval: null });
-    return { skip: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
-  }
-
-  /** Skips at once what has not started; the record makes the skip outlive a clear. */
-  #skipDownstream(instance: NodeInstance, skips: SkipDecision | null, now: number): void {
-    if (skips === null) {
-      return;
-    }
-    instance.skipRecord = skips.record;
-    const own = instance.node;
-    for (const id of skips.skip) {
-      const target = this.state.nodes[this.state.graph.byId.get(id)?.index ?? -1];
-      const sameGroup = target !== undefined && own.task.mappedGroup >= 0 && target.task.mappedGroup === own.task.mappedGroup;
-      const byElement = own.expanded && sameGroup && target.expanded;
-      const targets = byElement ? [target.at(instance.mapIndex)] : own.expanded ? [] : (target?.instances ?? []);
-      for (const skipped of targets) {
-        if (skipped !== undefined && (isScheduleable(skipped.state) || skipped.state === "scheduled")) {
-          this.state.set(skipped, "skipped", now);
-        }
-      }
-    }
-  }
-
-  /** With `fail_fast`, a failure ends everything but teardowns: what runs fails, the rest is skipped. */
-  #failFast(failed: NodeInstance, now: number): void {
-    if (!this.state.graph.spec.fail_fast) {
-      return;
-    }
-    for (const node of this.state.nodes) {
-      if (node.task.spec.is_teardown) {
-        continue;
-      }
-      for (const instance of node.instances) {
-        if (instance !== failed && !isFinished(instance.state)) {
-          this.#abandon(instance, `"${failed.node.task.id}" failed and the DAG is fail_fast`, now);
-        }
-      }
-    }
-  }
-
-  /** Ends an unfinished instance from outside: running → failed (and stopped), anything else → skipped. */
-  #abandon(instance: NodeInstance, reason: string, now: number): void {
-    if (instance.state === "running" || instance.state === "restarting") {
-      this.state.stop(instance, reason);
-      instance.error = { type: "Stopped", message: reason };
-      this.state.set(instance, "failed", now);
-    } else {
-      this.state.set(instance, "skipped", now);
-    }
-    instance.fence += 1;
-  }
-
-  #timesOutAt(): number | null {
-    const seconds = this.state.graph.spec.dagrun_timeout;
-    return seconds === null || this.info.start_date === null ? null : this.info.start_date + seconds * 1000;
-  }
-
-  #timeOut(now: number): void {
-    const reason = `the run exceeded its dagrun_timeout of ${this.state.graph.spec.dagrun_timeout} s`;
-    for (const node of this.state.nodes) {
-      for (const instance of node.instances) {
-        if (!isFinished(instance.state)) {
-          this.#abandon(instance, reason, now);
-        }
-      }
-    }
-    this.#endRun("failed", "timed_out", now);
-  }
-
-  /** Airflow's `DagRun.update_state`: over when nothing is unfinished; deadlocked when nothing can ever move again. */
-  #decideEnd(now: number): void {
-    const { state } = this;
-    if (state.unfinished === 0) {
-      const failed = state.failedLeaves > 0;
-      this.#endRun(failed ? "failed" : "success", failed ? "task_failure" : "success", now);
-    } else if (state.active === 0 && !this.#anyTimerMatters()) {
-      this.#endRun("failed", "all_tasks_deadlocked", now);
-    }
-  }
-
-  /** Says whether an instance waits for its time alone. */
-  #anyTimerMatters(): boolean {
-    return this.state.timers.some((instance) => checkDependencies(this.state.nodes, instance) === "pass");
-  }
-
-  #endRun(to: "success" | "failed", reason: RunEndReason, now: number): void {
-    this.info.state = to;
-    this.info.reason = reason;
-    this.info.end_date = now;
-    this.state.changes.run = true;
+    endAttempt(this.state, instance, outcome, now);
   }
 
   #reset(instance: NodeInstance, now: number): void {
@@ -674,12 +454,6 @@ export class RunMachine {
     instance.jobId = null;
   }
 
-  #remember(instance: NodeInstance, now: number): void {
-    const row = instance.toRow();
-    const over = isFinished(row.state);
-    this.state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
-  }
-
   #late(instance: NodeInstance): Verdict {
     instance.lateResults += 1;
     this.state.touch(instance);
@@ -687,25 +461,6 @@ export class RunMachine {
   }
 }
 
-/** The outcome of a try whose worker was never heard again before its first heartbeat. */
-function zombie(instance: NodeInstance): Outcome {
-  const message = `no result and no heartbeat from ${instance.hostname ?? "its worker"} within the grace period of its first heartbeat`;
-  return failure("Zombie", message);
-}
-
-function failure(type: string, message: string): Outcome {
-  return { state: "failed", error: { type, message }, retryable: true };
-}
-
 function isEnd(state: RunInfo["state"]): boolean {
   return state === "success" || state === "failed";
-}
-
-/** Tasks of a group that no other task of it precedes: what following the group means. Null if there is no such group. */
-function groupRoots(graph: Graph, groupId: string): string[] | null {
-  if (!graph.spec.task_groups.some((group) => group.group_id === groupId)) {
-    return null;
-  }
-  const members = new Set(tasksOfGroup(graph.spec, groupId));
-  return [...members].filter((id) => !(graph.byId.get(id)?.spec.upstream_task_ids ?? []).some((up) => members.has(up)));
 }

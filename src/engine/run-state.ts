@@ -170,6 +170,10 @@ export class RunState {
     if (node.task.leaf) {
       this.failedLeaves += Number(isFailure(to)) - Number(isFailure(from));
     }
+    if (from === "removed") {
+      // Somebody brought it back; whether its element exists is for the length to say.
+      node.lengthStale = node.expanded;
+    }
     if (isScheduleable(to)) {
       // What lies upstream may have changed while it ran.
       this.dirtyInstances.add(instance);

@@ -33,6 +33,9 @@ export class TaskNode {
   /** A task that feeds the expansion ended again, so that its length may have changed. */
   lengthStale = false;
 
+  /** A branch or short circuit right above has an answer per element. */
+  #skippedByElement = false;
+
   constructor(task: GraphTask) {
     this.task = task;
     this.instances = [new TaskInstance<TaskNode>(this, -1, task.spec.retries)];
@@ -65,6 +68,7 @@ export class TaskNode {
     this.perElement = null;
     this.sharedSetups = null;
     this.perElementSetups = null;
+    this.#skippedByElement = this.task.skipParents.some((index) => nodes[index]?.expanded === true);
     for (const edge of this.task.in) {
       const from = nodes[edge.from];
       if (from === undefined) {
@@ -107,7 +111,7 @@ export class TaskNode {
 
   /** All instances that wait get the same verdict, so that looking at one is enough while it is "wait". */
   get judgesAlike(): boolean {
-    const ownElement = this.perElement !== null || this.perElementSetups !== null || this.task.skipParents.length > 0;
+    const ownElement = this.perElement !== null || this.perElementSetups !== null || this.#skippedByElement;
     return !ownElement && this.shared.removed === 0 && (this.sharedSetups?.removed ?? 0) === 0;
   }
 }

@@ -71,7 +71,7 @@ export class TimerHeap<T> {
       return;
     }
     heap[0] = last;
-    for (let parent = 0; ; ) {
+    for (let parent = 0; ;) {
       const left = 2 * parent + 1;
       const right = left + 1;
       let least = parent;

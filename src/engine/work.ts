@@ -60,7 +60,12 @@ export type Outcome =
       proceed?: boolean;
     }
   | { state: "skipped"; reason?: string }
-  | { state: "failed"; error: TaskError; retryable: boolean; /** Earliest next try, milliseconds from now. */ retryAfterMs?: number }
+  | {
+      state: "failed";
+      error: TaskError;
+      retryable: boolean;
+      /** Earliest next try, milliseconds from now. */ retryAfterMs?: number;
+    }
   | { state: "up_for_reschedule"; /** Epoch milliseconds. */ at: number };
 
 /** What a handler said of its progress: where it is, how far (0 to 1), and free JSON. */

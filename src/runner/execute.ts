@@ -19,11 +19,11 @@ const LOG_LINES_KEPT = 500;
 
 /** What an execution needs from outside. */
 export interface Surroundings {
-  find(handler: string): AnyTaskDefinition | undefined;
+  find: (handler: string) => AnyTaskDefinition | undefined;
   env: unknown;
-  now(): number;
+  now: () => number;
   putPayload: PutPayload;
-  getPayload(key: string): Promise<Json>;
+  getPayload: (key: string) => Promise<Json>;
 }
 
 /** How a try ended, with what it left. */
@@ -97,7 +97,8 @@ async function run(
   try {
     const input = task.remote === undefined ? task.input : await fetchRemote(task, around);
     const running = Promise.resolve(definition.run(ctx, input));
-    const returned = task.executionTimeoutMs === null ? await running : await withTimeout(running, task.executionTimeoutMs, abort);
+    const returned =
+      task.executionTimeoutMs === null ? await running : await withTimeout(running, task.executionTimeoutMs, abort);
     return await outcomeOfReturn(task, returned, around.putPayload);
   } catch (error) {
     return outcomeOfThrow(error);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LIMITS, type Json } from "../engine/spec.ts";
+import { LIMITS } from "../engine/spec.ts";
 import type { ClaimedTask, Outcome, StoredValue, TaskError } from "../engine/work.ts";
 import { classifyThrown } from "../sdk/index.ts";
 
@@ -19,7 +19,10 @@ export async function outcomeOfReturn(task: ClaimedTask, returned: unknown, put:
     case "branch": {
       const follow = returned === null || returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
       if (!follow.every((id): id is string => typeof id === "string")) {
-        return refused("BranchError", `expected a branch to return an id, a list of ids or null, got ${describe(returned)}`);
+        return refused(
+          "BranchError",
+          `expected a branch to return an id, a list of ids or null, got ${describe(returned)}`,
+        );
       }
       return withValue(returned ?? null, put, { follow });
     }
@@ -35,7 +38,10 @@ export function outcomeOfThrow(thrown: unknown): Outcome {
   const asked = classifyThrown(thrown);
   switch (asked.kind) {
     case "skip":
-      return { state: "skipped", ...(thrown instanceof Error && thrown.message !== "" ? { reason: thrown.message } : {}) };
+      return {
+        state: "skipped",
+        ...(thrown instanceof Error && thrown.message !== "" ? { reason: thrown.message } : {}),
+      };
     case "reschedule":
       return { state: "up_for_reschedule", at: asked.at };
     case "non_retryable":
@@ -88,7 +94,11 @@ export async function storeValue(value: unknown, put: PutPayload): Promise<Store
   return bytes <= LIMITS.inlineValueBytes ? { json } : { r2: await put(json), bytes };
 }
 
-async function withValue(value: unknown, put: PutPayload, answer: { follow?: string[]; proceed?: boolean }): Promise<Outcome> {
+async function withValue(
+  value: unknown,
+  put: PutPayload,
+  answer: { follow?: string[]; proceed?: boolean },
+): Promise<Outcome> {
   try {
     const stored = await storeValue(value, put);
     const mapLength = lengthOf(value);
@@ -103,7 +113,9 @@ function serialise(value: unknown): string {
   try {
     json = JSON.stringify(value);
   } catch (error) {
-    throw new ValueError(`expected a JSON value, got one that cannot be serialised: ${String(error)}`, { cause: error });
+    throw new ValueError(`expected a JSON value, got one that cannot be serialised: ${String(error)}`, {
+      cause: error,
+    });
   }
   if (typeof json !== "string") {
     throw new ValueError(`expected a JSON value, got ${describe(value)}`);
@@ -123,6 +135,6 @@ function refused(type: string, message: string): Outcome {
 }
 
 function describe(value: unknown): string {
-  const json = (JSON.stringify(value) as Json | undefined) ?? typeof value;
-  return String(json).slice(0, 200);
+  const json: unknown = JSON.stringify(value);
+  return (typeof json === "string" ? json : typeof value).slice(0, 200);
 }

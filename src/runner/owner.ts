@@ -13,7 +13,12 @@ export interface Owner {
   /** Takes results; gives back work for the same runner that is already claimed. */
   report(reports: Report[]): Promise<ClaimedTask[]>;
   /** The first heartbeat of a task that outlives it, and every one after it. */
-  beat(task: ClaimedTask, beats: number, progress: Progress | null, startDate: number): Promise<BeatAnswer & { jobId: string }>;
+  beat(
+    task: ClaimedTask,
+    beats: number,
+    progress: Progress | null,
+    startDate: number,
+  ): Promise<BeatAnswer & { jobId: string }>;
   /** The try is over and reported: whatever watched it may rest. */
   ended(task: ClaimedTask, jobId: string | null, outcome: Outcome): Promise<void>;
   /** A value another task instance of the same run left. */

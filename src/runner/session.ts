@@ -52,7 +52,9 @@ export class Session {
   }
 
   async #one(task: ClaimedTask): Promise<void> {
-    const execution = await execute(task, this.#owner, this.#around, this.#clock).catch((error: unknown) => failed(error));
+    const execution = await execute(task, this.#owner, this.#around, this.#clock).catch((error: unknown) =>
+      failed(error),
+    );
     this.#running -= 1;
     if (execution !== null) {
       this.#finished.push({ task, execution });

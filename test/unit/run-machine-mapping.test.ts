@@ -12,7 +12,13 @@ describe("a length that changes after a clear", () => {
     const run = expanded(2);
     run.clear("list", "each[0]", "each[1]");
     run.give("list", 3);
-    expect(run.states).toEqual({ list: "success", "each[0]": "queued", "each[1]": "queued", "each[2]": "queued", sum: null });
+    expect(run.states).toEqual({
+      list: "success",
+      "each[0]": "queued",
+      "each[1]": "queued",
+      "each[2]": "queued",
+      sum: null,
+    });
   });
 
   test("shrunk, it removes what is too much, and the sum of unmapped all_success deadlocks on it", ({ expect }) => {
@@ -54,6 +60,16 @@ describe("a length that changes after a clear", () => {
     run.clear("each[1]");
     expect(run.states).toMatchObject({ "each[0]": "queued", "each[1]": "removed" });
   });
+
+  test("a removed element that is marked is removed again when its task is looked at next", ({ expect }) => {
+    const run = expanded(2);
+    run.clear("list", "each[0]", "each[1]");
+    run.give("list", 1);
+    run.machine.mark(run.find("each[1]"), "success", null, run.now);
+    expect(run.state("each[1]")).toBe("success");
+    run.clear("each[0]");
+    expect(run.states).toMatchObject({ "each[0]": "queued", "each[1]": "removed" });
+  });
 });
 
 describe("expansion", () => {
@@ -92,15 +108,26 @@ describe("a mapped group", () => {
   const inGroup = { task_group_id: "g" };
 
   test("element i waits for element i only", ({ expect }) => {
-    const run = new Run([task("list"), task("a", ["list"], inGroup), task("b", ["a"], inGroup), task("end", ["b"])], group);
+    const run = new Run(
+      [task("list"), task("a", ["list"], inGroup), task("b", ["a"], inGroup), task("end", ["b"])],
+      group,
+    );
     run.give("list", 3);
     run.succeed("a[1]");
     run.fail("a[2]");
-    expect(run.states).toMatchObject({ "b[0]": null, "b[1]": "queued", "b[2]": "upstream_failed", end: "upstream_failed" });
+    expect(run.states).toMatchObject({
+      "b[0]": null,
+      "b[1]": "queued",
+      "b[2]": "upstream_failed",
+      end: "upstream_failed",
+    });
   });
 
   test("a task of it that ended unexpanded and is cleared joins its elements one by one", ({ expect }) => {
-    const run = new Run([task("list"), task("side"), task("a", ["list"], inGroup), task("b", ["a", "side"], inGroup)], group);
+    const run = new Run(
+      [task("list"), task("side"), task("a", ["list"], inGroup), task("b", ["a", "side"], inGroup)],
+      group,
+    );
     run.fail("side");
     expect(run.state("b")).toBe("upstream_failed");
     run.give("list", 2);
@@ -136,19 +163,27 @@ describe("setups whose elements were removed", () => {
     run.clear("list", "up[0]", "up[1]", "up[2]", "work[0]", "work[1]", "work[2]");
     run.give("list", 2);
     run.succeed("up[0]");
-    expect(run.states).toMatchObject({ "up[2]": "removed", "work[0]": null, "work[1]": "removed", "work[2]": "removed" });
+    expect(run.states).toMatchObject({
+      "up[2]": "removed",
+      "work[0]": null,
+      "work[1]": "removed",
+      "work[2]": "removed",
+    });
   });
 });
 
 describe("what one event causes", () => {
-  test.for([[["fast", "slow"]], [["slow", "fast"]]])("does not depend on the order of tasks in the spec: %s", ([order], { expect }) => {
-    // One failure skips `fast` at once and fails `slow2` a round later: the nearer one decides.
-    const middle = [task("fast", ["root"], { trigger_rule: "all_skipped" }), task("slow", ["root"])];
-    const ordered = order?.map((id) => middle.find(({ task_id }) => task_id === id) ?? task("none")) ?? [];
-    const run = new Run([task("root"), ...ordered, task("slow2", ["slow"]), task("end", ["fast", "slow2"])]);
-    run.fail("root");
-    expect(run.state("end")).toBe("skipped");
-  });
+  test.for([[["fast", "slow"]], [["slow", "fast"]]])(
+    "does not depend on the order of tasks in the spec: %s",
+    ([order], { expect }) => {
+      // One failure skips `fast` at once and fails `slow2` a round later: the nearer one decides.
+      const middle = [task("fast", ["root"], { trigger_rule: "all_skipped" }), task("slow", ["root"])];
+      const ordered = order?.map((id) => middle.find(({ task_id }) => task_id === id) ?? task("none")) ?? [];
+      const run = new Run([task("root"), ...ordered, task("slow2", ["slow"]), task("end", ["fast", "slow2"])]);
+      run.fail("root");
+      expect(run.state("end")).toBe("skipped");
+    },
+  );
 
   test("is a deadlock when a retry waits for what can never come", ({ expect }) => {
     const run = new Run([

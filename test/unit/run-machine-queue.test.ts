@@ -101,7 +101,10 @@ describe("a report", () => {
     const token = run.claim("a");
     run.machine.report(run.find("a"), token, { state: "success" }, WORKER, run.now);
     const followUps = run.machine.advance(run.now, 2, WORKER);
-    expect(followUps.map((instance) => `${instance.node.task.id} ${instance.state}`)).toEqual(["b running", "c running"]);
+    expect(followUps.map((instance) => `${instance.node.task.id} ${instance.state}`)).toEqual([
+      "b running",
+      "c running",
+    ]);
     expect(run.machine.drain().send.map((instance) => instance.node.task.id)).toEqual(["d"]);
   });
 
@@ -114,7 +117,9 @@ describe("a report", () => {
 });
 
 describe("a worker", () => {
-  test("that says nothing for its first grace period is a zombie: the try is retried, its late answer refused", ({ expect }) => {
+  test("that says nothing for its first grace period is a zombie: the try is retried, its late answer refused", ({
+    expect,
+  }) => {
     const run = new Run([task("a", [], { heartrate: 10, retries: 1, retry_delay: 60 })]);
     const token = run.claim("a");
     run.after(21 * SECOND - 1);
@@ -155,16 +160,19 @@ describe("a worker", () => {
 });
 
 describe("a mark", () => {
-  test.for(["success", "failed", "skipped"] as const)("%s ends what runs, and its late answer changes nothing", (to, { expect }) => {
-    const run = new Run([task("a", [], { retries: 3 }), task("b", ["a"], { trigger_rule: "all_done" })]);
-    const token = run.claim("a");
-    run.machine.adopt(run.find("a"), token, "job-1");
-    run.machine.mark(run.find("a"), to, null, run.now);
-    expect(run.machine.drain().stops.map(({ job_id }) => job_id)).toEqual(["job-1"]);
-    expect(run.states).toEqual({ a: to, b: "queued" });
-    expect(run.report("a", { state: "success" }, token)).toBe("late");
-    expect(run.state("a")).toBe(to);
-  });
+  test.for(["success", "failed", "skipped"] as const)(
+    "%s ends what runs, and its late answer changes nothing",
+    (to, { expect }) => {
+      const run = new Run([task("a", [], { retries: 3 }), task("b", ["a"], { trigger_rule: "all_done" })]);
+      const token = run.claim("a");
+      run.machine.adopt(run.find("a"), token, "job-1");
+      run.machine.mark(run.find("a"), to, null, run.now);
+      expect(run.machine.drain().stops.map(({ job_id }) => job_id)).toEqual(["job-1"]);
+      expect(run.states).toEqual({ a: to, b: "queued" });
+      expect(run.report("a", { state: "success" }, token)).toBe("late");
+      expect(run.state("a")).toBe(to);
+    },
+  );
 });
 
 describe("a delay", () => {

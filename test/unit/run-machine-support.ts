@@ -105,7 +105,10 @@ export class Run {
   }
 
   clear(...names: string[]): void {
-    this.machine.clear(names.map((name) => this.find(name)), this.now);
+    this.machine.clear(
+      names.map((name) => this.find(name)),
+      this.now,
+    );
     this.last = this.machine.drain();
   }
 
@@ -118,7 +121,9 @@ export class Run {
   evict(): void {
     const { graph, info, nodes } = this.machine.state;
     const rows = nodes.flatMap((node) => node.instances.map((instance) => instance.toRow()));
-    const lengths = nodes.filter((node) => node.expanded).map((node) => ({ task_id: node.task.id, length: node.instances.length }));
+    const lengths = nodes
+      .filter((node) => node.expanded)
+      .map((node) => ({ task_id: node.task.id, length: node.instances.length }));
     this.machine = RunMachine.load(graph, structuredClone(info), lengths, structuredClone(rows));
   }
 

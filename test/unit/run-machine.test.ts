@@ -38,17 +38,20 @@ describe("the outcome of a run", () => {
     { teardown: {}, work: "fails", down: "succeeds", outcome: "failed: task_failure" },
     { teardown: {}, work: "succeeds", down: "fails", outcome: "success: success" },
     { teardown: { on_failure_fail_dagrun: true }, work: "succeeds", down: "fails", outcome: "failed: task_failure" },
-  ])("when work $work and its teardown ($teardown) $down is $outcome", ({ teardown, work, down, outcome }, { expect }) => {
-    const run = new Run([
-      task("up", [], { is_setup: true }),
-      task("work", ["up"]),
-      task("down", ["up", "work"], { is_teardown: true, ...teardown }),
-    ]);
-    run.succeed("up");
-    run.end(work === "fails" ? FAILED : { state: "success" }, "work");
-    run.end(down === "fails" ? FAILED : { state: "success" }, "down");
-    expect(run.outcome).toBe(outcome);
-  });
+  ])(
+    "when work $work and its teardown ($teardown) $down is $outcome",
+    ({ teardown, work, down, outcome }, { expect }) => {
+      const run = new Run([
+        task("up", [], { is_setup: true }),
+        task("work", ["up"]),
+        task("down", ["up", "work"], { is_teardown: true, ...teardown }),
+      ]);
+      run.succeed("up");
+      run.end(work === "fails" ? FAILED : { state: "success" }, "work");
+      run.end(down === "fails" ? FAILED : { state: "success" }, "down");
+      expect(run.outcome).toBe(outcome);
+    },
+  );
 
   test("is decided by the plain leaves when there are only teardowns", ({ expect }) => {
     const run = new Run([task("down", [], { is_teardown: true })]);
@@ -66,7 +69,12 @@ describe("setups and teardowns", () => {
       task("down", ["up", "second"], { is_teardown: true }),
     ]);
     run.fail("up");
-    expect(run.states).toEqual({ up: "failed", first: "upstream_failed", second: "upstream_failed", down: "upstream_failed" });
+    expect(run.states).toEqual({
+      up: "failed",
+      first: "upstream_failed",
+      second: "upstream_failed",
+      down: "upstream_failed",
+    });
   });
 
   test("what lies behind the teardown does not obey the setup", ({ expect }) => {
@@ -112,13 +120,17 @@ describe("fail_fast", () => {
     task("down", ["b"], { is_teardown: true, trigger_rule: "all_success" }),
   ];
 
-  test("ends what is unfinished but for teardowns: what runs fails and must stop, the rest is skipped", ({ expect }) => {
+  test("ends what is unfinished but for teardowns: what runs fails and must stop, the rest is skipped", ({
+    expect,
+  }) => {
     const run = new Run(tasks, { fail_fast: true });
     const token = run.claim("b");
     expect(run.machine.adopt(run.find("b"), token, "job-b")).toBe(true);
     run.fail("a");
     expect(run.states).toMatchObject({ a: "failed", b: "failed", c: "skipped", later: "skipped" });
-    expect(run.last.stops).toEqual([{ job_id: "job-b", task_id: "b", map_index: -1, reason: '"a" failed and the DAG is fail_fast' }]);
+    expect(run.last.stops).toEqual([
+      { job_id: "job-b", task_id: "b", map_index: -1, reason: '"a" failed and the DAG is fail_fast' },
+    ]);
     expect(run.report("b", { state: "success" }, token)).toBe("late");
     expect(run.state("b")).toBe("failed");
   });
@@ -216,7 +228,11 @@ describe("clearing", () => {
   });
 
   test("does not undo a branch's skip while its answer stands", ({ expect }) => {
-    const run = new Run([task("branch", [], { operator: "branch" }), task("left", ["branch"]), task("right", ["branch"])]);
+    const run = new Run([
+      task("branch", [], { operator: "branch" }),
+      task("left", ["branch"]),
+      task("right", ["branch"]),
+    ]);
     run.end({ state: "success", follow: ["left"] }, "branch");
     run.succeed("left");
     run.clear("left", "right");
@@ -228,7 +244,11 @@ describe("clearing", () => {
   });
 
   test("does not undo the skip of a short circuit for what is right behind it", ({ expect }) => {
-    const run = new Run([task("gate", [], { operator: "short_circuit" }), task("near", ["gate"]), task("far", ["near"])]);
+    const run = new Run([
+      task("gate", [], { operator: "short_circuit" }),
+      task("near", ["gate"]),
+      task("far", ["near"]),
+    ]);
     run.end({ state: "success", proceed: false }, "gate");
     expect(run.outcome).toBe("success: success");
     run.clear("near", "far");

@@ -2,7 +2,27 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import { batchKey } from "../../src/engine/batch-ids.ts";
-import { alarmOf, claimOne, claimQueued, clock, dagOf, drive, fireAlarm, jobOf, report, request, rowsOf, runOf, start, statesOf, stopClock, stubOf, success, value, WORKER } from "./lab.ts";
+import {
+  alarmOf,
+  claimOne,
+  claimQueued,
+  clock,
+  dagOf,
+  drive,
+  fireAlarm,
+  jobOf,
+  report,
+  request,
+  rowsOf,
+  runOf,
+  start,
+  statesOf,
+  stopClock,
+  stubOf,
+  success,
+  value,
+  WORKER,
+} from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, deploy, fresh, step } from "./registry.ts";
 
@@ -28,12 +48,20 @@ describe("a paused DAG", () => {
     expect(mailbox.takeOf(dagId)).toHaveLength(2);
   });
 
-  it("lets what runs go on, and queues nothing new until it is unpaused, also after an eviction", async ({ expect }) => {
+  it("lets what runs go on, and queues nothing new until it is unpaused, also after an eviction", async ({
+    expect,
+  }) => {
     const dagId = addDag({}, (d) => d.after(d.run(step("a")), d.run(step("b"))));
     const runId = await start(dagId);
     const a = await claimOne(dagId, runId, "a");
     value(await dagOf(dagId).setPaused(true));
-    expect(await dagOf(dagId).report([{ run_id: runId, task_id: "a", map_index: -1, token: a.token, outcome: success() }], WORKER, 10)).toEqual({
+    expect(
+      await dagOf(dagId).report(
+        [{ run_id: runId, task_id: "a", map_index: -1, token: a.token, outcome: success() }],
+        WORKER,
+        10,
+      ),
+    ).toEqual({
       verdicts: ["accepted"],
       followUps: [],
     });
@@ -100,7 +128,10 @@ describe("a new version of the code", () => {
     deploy(dagId, {}, (d) => d.after(d.run(step("x")), d.run(step("y"))));
     await evictDurableObject(stubOf("DAG", dagId));
 
-    expect(value(await dagOf(dagId).describe())).toMatchObject({ version: 2, spec: { tasks: [{ task_id: "x" }, { task_id: "y" }] } });
+    expect(value(await dagOf(dagId).describe())).toMatchObject({
+      version: 2,
+      spec: { tasks: [{ task_id: "x" }, { task_id: "y" }] },
+    });
     const young = await start(dagId);
     expect(await drive(dagId, old, () => success())).toMatchObject({ state: "success", dag_version: 1 });
     expect(await drive(dagId, young, () => success())).toMatchObject({ state: "success", dag_version: 2 });
@@ -114,7 +145,9 @@ describe("a new version of the code", () => {
     deploy(dagId, {}, (d) => void d.run(step("a")));
     await evictDurableObject(stubOf("DAG", dagId));
     expect(value(await dagOf(dagId).describe())).toMatchObject({ version: 1 });
-    expect(await rowsOf(stubOf("DAG", dagId), "SELECT version_number FROM dag_version")).toEqual([{ version_number: 1 }]);
+    expect(await rowsOf(stubOf("DAG", dagId), "SELECT version_number FROM dag_version")).toEqual([
+      { version_number: 1 },
+    ]);
   });
 });
 
@@ -152,7 +185,9 @@ describe("what does not exist", () => {
     expect(await dagOf(name).getBatch(0)).toMatchObject({ ok: false, refusal: { code: "not_found" } });
     expect(await dagOf(name).getMember(0, 0)).toMatchObject({ ok: false });
     expect(await dagOf(name).killMember(0)).toMatchObject({ ok: false });
-    expect(await dagOf(name).submitBatch(batchId, [{ name: "nobody", payload: null, runAt: null }])).toMatchObject({ ok: false });
+    expect(await dagOf(name).submitBatch(batchId, [{ name: "nobody", payload: null, runAt: null }])).toMatchObject({
+      ok: false,
+    });
     await expectNothing(expect, stubOf("DAG", name));
   });
 
@@ -167,7 +202,9 @@ describe("what does not exist", () => {
     expect(await job.beat(1, null)).toMatchObject({ verdict: "stop" });
     await job.stop("x");
     await job.complete(1, "success", null);
-    expect(await job.submit({ job_id: jobId, name: "nobody", payload: null, runAt: null })).toMatchObject({ ok: false });
+    expect(await job.submit({ job_id: jobId, name: "nobody", payload: null, runAt: null })).toMatchObject({
+      ok: false,
+    });
     await expectNothing(expect, stubOf("JOB", jobId));
   });
 
@@ -176,7 +213,15 @@ describe("what does not exist", () => {
     const runId = await start(dagId);
     const before = await runOf(dagId, runId);
     const dag = dagOf(dagId);
-    expect(await dag.claim([{ ...key, try_number: 1 }, { run_id: runId, task_id: "b", map_index: -1, try_number: 1 }], WORKER)).toEqual([]);
+    expect(
+      await dag.claim(
+        [
+          { ...key, try_number: 1 },
+          { run_id: runId, task_id: "b", map_index: -1, try_number: 1 },
+        ],
+        WORKER,
+      ),
+    ).toEqual([]);
     expect(await dag.claim([{ run_id: runId, task_id: "a", map_index: 3, try_number: 1 }], WORKER)).toEqual([]);
     expect((await dag.report([report0], WORKER, 10)).verdicts).toEqual(["late"]);
     expect(await dag.getTaskInstance({ run_id: runId, task_id: "a", map_index: 3 })).toMatchObject({ ok: false });
@@ -184,7 +229,10 @@ describe("what does not exist", () => {
   });
 });
 
-async function expectNothing(expect: (actual: unknown) => { toEqual(expected: unknown): void }, stub: DurableObjectStub): Promise<void> {
+async function expectNothing(
+  expect: (actual: unknown) => { toEqual(expected: unknown): void },
+  stub: DurableObjectStub,
+): Promise<void> {
   const tables = await runInDurableObject(stub, (_object, state) =>
     state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
   );

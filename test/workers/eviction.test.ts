@@ -77,7 +77,9 @@ function answer({ task_id, map_index, try_number, input }: ClaimedTask): Outcome
 async function traceOf(dagId: string, runId: string): Promise<unknown> {
   const instances = await instancesOf(dagId, runId);
   const values = await Promise.all(
-    instances.map((one) => dagOf(dagId).getXCom({ run_id: runId, task_id: one.task_id, map_index: one.map_index }, "return_value")),
+    instances.map((one) =>
+      dagOf(dagId).getXCom({ run_id: runId, task_id: one.task_id, map_index: one.map_index }, "return_value"),
+    ),
   );
   const { state, reason, counts } = await runOf(dagId, runId);
   const history = await rowsOf(
@@ -90,7 +92,15 @@ async function traceOf(dagId: string, runId: string): Promise<unknown> {
     instances: instances.map((one, index) => {
       const found = values[index];
       const left = found?.ok === true ? found.value : null;
-      return [nameOf(one), one.state, one.try_number, one.max_tries, one.late_results, one.error?.message ?? null, left];
+      return [
+        nameOf(one),
+        one.state,
+        one.try_number,
+        one.max_tries,
+        one.late_results,
+        one.error?.message ?? null,
+        left,
+      ];
     }),
   };
 }
@@ -123,11 +133,16 @@ describe("eviction of every object between every two steps", () => {
     expect(JSON.parse(JSON.stringify(await traceOf(stormy, stormyRun)).replaceAll(stormy, calm))).toEqual(expected);
   });
 
-  it("changes nothing of a cleared run whose mapped stage becomes longer while another task is still awaited", async ({ expect }) => {
+  it("changes nothing of a cleared run whose mapped stage becomes longer while another task is still awaited", async ({
+    expect,
+  }) => {
     const dagId = addDag({}, (d) => {
       const list = d.run(task({ id: "list" }, () => [1, 2]));
       const slow = d.run(step("slow"));
-      const each = d.expand(task({ id: "each" }, (_ctx, { n }: { n: number }) => n), { n: list });
+      const each = d.expand(
+        task({ id: "each" }, (_ctx, { n }: { n: number }) => n),
+        { n: list },
+      );
       d.after(slow, each);
     });
     const runId = await start(dagId);
@@ -161,7 +176,13 @@ describe("eviction of every object between every two steps", () => {
     while (work.length > 0) {
       order.push(...work.map((one) => one.task_id));
       await evictAllDurableObjects();
-      work = (await dagOf(dagId).report(work.map((one) => reportOf(one, success())), WORKER, 10)).followUps;
+      work = (
+        await dagOf(dagId).report(
+          work.map((one) => reportOf(one, success())),
+          WORKER,
+          10,
+        )
+      ).followUps;
     }
     expect(order).toEqual(["a", "b", "c"]);
     expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
@@ -187,7 +208,8 @@ describe("eviction of every object between every two steps", () => {
           await fireAlarm(stubOf("JOB", jobId));
         }
       };
-      const claim = async (): Promise<number> => (await jobOf(jobId).claim(WORKER))?.token ?? expect.fail("expected a claim");
+      const claim = async (): Promise<number> =>
+        (await jobOf(jobId).claim(WORKER))?.token ?? expect.fail("expected a claim");
       value(await job.submit({ job_id: jobId, name: id, payload: { n: 1 }, runAt: clock.now() + 5000 }));
       await look();
       expect(await jobOf(jobId).claim(WORKER)).toBeNull();

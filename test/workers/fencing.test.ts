@@ -26,7 +26,9 @@ import { addDag, addTask, fresh, step } from "./registry.ts";
 stopClock();
 
 describe("a late report of a dead attempt", () => {
-  it("of a task instance that was declared dead and waits for its retry is refused and recorded", async ({ expect }) => {
+  it("of a task instance that was declared dead and waits for its retry is refused and recorded", async ({
+    expect,
+  }) => {
     const dagId = addDag({}, (d) => void d.run(step("a", { retries: 1, retryDelay: "60s", heartrate: "1s" })));
     const runId = await start(dagId);
     const dead = await claimOne(dagId, runId, "a");
@@ -37,9 +39,9 @@ describe("a late report of a dead attempt", () => {
     expect(await report(dagId, dead, success("too late"))).toBe("late");
 
     expect(await instanceOf(dagId, runId, "a")).toEqual({ ...before, late_results: 1 });
-    expect(await rowsOf(stubOf("DAG", dagId), "SELECT task_id, map_index, token, state, received_at FROM late_result")).toEqual([
-      { task_id: "a", map_index: -1, token: dead.token, state: "success", received_at: clock.now() },
-    ]);
+    expect(
+      await rowsOf(stubOf("DAG", dagId), "SELECT task_id, map_index, token, state, received_at FROM late_result"),
+    ).toEqual([{ task_id: "a", map_index: -1, token: dead.token, state: "success", received_at: clock.now() }]);
     expect(await dagOf(dagId).getXCom(keyOf(dead), "return_value")).toMatchObject({ ok: false });
   });
 
@@ -53,7 +55,12 @@ describe("a late report of a dead attempt", () => {
     expect(alive).toMatchObject({ try_number: 2 });
 
     expect(await report(dagId, dead, failure("the dead speaks"))).toBe("late");
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "running", try_number: 2, error: expect.anything(), late_results: 1 });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({
+      state: "running",
+      try_number: 2,
+      error: expect.anything(),
+      late_results: 1,
+    });
     expect(await report(dagId, alive, success("alive"))).toBe("accepted");
     expect(await report(dagId, dead, success("the dead again"))).toBe("late");
 

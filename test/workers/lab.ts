@@ -6,14 +6,30 @@
  *
  * @module
  */
-import { createExecutionContext, createMessageBatch, getQueueResult, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import {
+  createExecutionContext,
+  createMessageBatch,
+  getQueueResult,
+  runDurableObjectAlarm,
+  runInDurableObject,
+  type QueueResult,
+} from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, vi } from "vitest";
 import { openDag, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
 import type { DagObject, JobObject, Result, TriggerRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
 import { isJobFinished, isRunFinished } from "../../src/engine/states.ts";
-import type { ClaimedTask, DagRunView, JobView, Outcome, Report, TaskInstanceView, Verdict, WorkMessage } from "../../src/engine/work.ts";
+import type {
+  ClaimedTask,
+  DagRunView,
+  JobView,
+  Outcome,
+  Report,
+  TaskInstanceView,
+  Verdict,
+  WorkMessage,
+} from "../../src/engine/work.ts";
 import { mailbox } from "./mailbox.ts";
 import { jobbers } from "./worker.ts";
 
@@ -87,7 +103,12 @@ export async function instancesOf(dagId: string, runId: string, state?: string):
   return value(await dagOf(dagId).listTaskInstances(runId, query)).items;
 }
 
-export async function instanceOf(dagId: string, runId: string, taskId: string, mapIndex = -1): Promise<TaskInstanceView> {
+export async function instanceOf(
+  dagId: string,
+  runId: string,
+  taskId: string,
+  mapIndex = -1,
+): Promise<TaskInstanceView> {
   return value(await dagOf(dagId).getTaskInstance({ run_id: runId, task_id: taskId, map_index: mapIndex }));
 }
 
@@ -106,7 +127,10 @@ export function nameOf({ task_id, map_index }: { task_id: string; map_index: num
 export async function claimQueued(dagId: string, runId: string, taskId?: string): Promise<ClaimedTask[]> {
   const queued = await instancesOf(dagId, runId, "queued");
   const wanted = queued.filter((one) => taskId === undefined || one.task_id === taskId);
-  return dagOf(dagId).claim(wanted.map(({ run_id, task_id, map_index, try_number }) => ({ run_id, task_id, map_index, try_number })), WORKER);
+  return dagOf(dagId).claim(
+    wanted.map(({ run_id, task_id, map_index, try_number }) => ({ run_id, task_id, map_index, try_number })),
+    WORKER,
+  );
 }
 
 /** Claims the one queued instance of a task. */
@@ -119,7 +143,11 @@ export async function claimOne(dagId: string, runId: string, taskId: string): Pr
 }
 
 /** Names the task instance of a claimed task. */
-export function keyOf({ run, task_id, map_index }: ClaimedTask): { run_id: string; task_id: string; map_index: number } {
+export function keyOf({ run, task_id, map_index }: ClaimedTask): {
+  run_id: string;
+  task_id: string;
+  map_index: number;
+} {
   return { run_id: run?.run_id ?? "", task_id, map_index };
 }
 
@@ -181,7 +209,7 @@ export async function rowsOf(stub: DurableObjectStub, query: string): Promise<Re
 let batches = 0;
 
 /** Hands messages to the product's own consumer, and waits until everything it began is over. */
-export async function deliver(messages: readonly WorkMessage[]): Promise<FetcherQueueResult> {
+export async function deliver(messages: readonly WorkMessage[]): Promise<QueueResult> {
   batches += 1;
   const batch = createMessageBatch<WorkMessage>(
     "jobbers-tasks",

@@ -1,3 +1,4 @@
+import { evictDurableObject } from "cloudflare:test";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import {
@@ -79,7 +80,9 @@ describe("duplicated, reordered and lost messages", () => {
       [1, 1, 2, 0, 2, 1, 0],
     ];
     for (const order of orders) {
-      const dagId = addDag({}, (d) => d.after([d.run(step("a")), d.run(step("b")), d.run(step("c"))], d.run(step("join"))));
+      const dagId = addDag({}, (d) =>
+        d.after([d.run(step("a")), d.run(step("b")), d.run(step("c"))], d.run(step("join"))),
+      );
       const runId = await start(dagId);
       const claimed = await claimQueued(dagId, runId);
       const verdicts = new Map<number, unknown[]>();
@@ -98,15 +101,43 @@ describe("duplicated, reordered and lost messages", () => {
     }
   });
 
-  it("gives the same follow-up work again to a worker whose report's answer was lost", async ({ expect }) => {
+  it("gives the same follow-up work again to a worker whose report's answer was lost, also with the object's memory", async ({
+    expect,
+  }) => {
     const dagId = addDag({}, (d) => d.after(d.run(step("a")), d.run(step("b"))));
     const runId = await start(dagId);
-    const a = await claimOne(dagId, runId, "a");
-    const first = await dagOf(dagId).report([reportOf(a, success())], WORKER, 10);
-    const again = await dagOf(dagId).report([reportOf(a, success())], WORKER, 10);
+    const reports = [reportOf(await claimOne(dagId, runId, "a"), success())];
+    clock.advance(100);
+    const { followUps } = await dagOf(dagId).report(reports, WORKER, 10);
+    expect(followUps).toMatchObject([{ task_id: "b", try_number: 1 }]);
 
-    expect(first.followUps.map(({ task_id }) => task_id)).toEqual(["b"]);
-    expect(again).toEqual(first);
+    clock.advance(100);
+    expect((await dagOf(dagId).report(reports, WORKER, 10)).followUps).toEqual(followUps);
+    await evictDurableObject(stubOf("DAG", dagId));
+    expect((await dagOf(dagId).report(reports, WORKER, 10)).followUps).toEqual(followUps);
+    expect((await dagOf(dagId).report(reports, { ...WORKER, hostname: "other" }, 10)).followUps).toEqual([]);
+
+    await dagOf(dagId).report(
+      followUps.map((one) => reportOf(one, success())),
+      WORKER,
+      10,
+    );
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
+  });
+
+  it("gives a worker that reports twice nothing again that it was given with the task it reports", async ({
+    expect,
+  }) => {
+    const dagId = addDag({}, (d) => [step("a"), step("b"), step("c")].forEach((one) => d.run(one)));
+    const runId = await start(dagId);
+    const [a, b] = await claimQueued(dagId, runId);
+    for (const [one, delayMs] of [[a, 0] as const, [b, 100] as const]) {
+      clock.advance(delayMs);
+      const reports = [reportOf(one ?? expect.fail("expected tasks to be queued"), success())];
+      await dagOf(dagId).report(reports, WORKER, 10);
+      await evictDurableObject(stubOf("DAG", dagId));
+      expect(await dagOf(dagId).report(reports, WORKER, 10)).toEqual({ verdicts: ["duplicate"], followUps: [] });
+    }
   });
 
   it("runs a task instance once whose message was lost and sent again by the alarm", async ({ expect }) => {

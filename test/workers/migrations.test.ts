@@ -22,7 +22,9 @@ function inEmptyObject<T>(act: (storage: DurableObjectStorage) => T): Promise<T>
 }
 
 function schemaOf({ sql }: DurableObjectStorage): unknown[] {
-  return sql.exec("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\' ORDER BY name").toArray();
+  return sql
+    .exec("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\' ORDER BY name")
+    .toArray();
 }
 
 describe("migrations", () => {
@@ -79,7 +81,10 @@ describe("migrations", () => {
 
   it("leave nothing of a step behind that fails, and keep the steps before it", async ({ expect }) => {
     await inEmptyObject((storage) => {
-      const broken = { version: 2, statements: ["CREATE TABLE b (n INTEGER) STRICT", "INSERT INTO nowhere VALUES (1)"] };
+      const broken = {
+        version: 2,
+        statements: ["CREATE TABLE b (n INTEGER) STRICT", "INSERT INTO nowhere VALUES (1)"],
+      };
       expect(() => migrate(storage, [...STEPS.slice(0, 1), broken])).toThrow(/nowhere/);
       expect(storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'b'").toArray()).toEqual([]);
       expect(TABLE_LEDGER.read(storage.sql)).toBe(1);

@@ -53,7 +53,11 @@ export function addDag(options: Omit<DagOptions<NoParams>, "id">, build: (d: Sco
 }
 
 /** Registers a DAG under an id, as a new version of the code does. */
-export function deploy(id: string, options: Omit<DagOptions<NoParams>, "id">, build: (d: Scope<NoParams>) => void): void {
+export function deploy(
+  id: string,
+  options: Omit<DagOptions<NoParams>, "id">,
+  build: (d: Scope<NoParams>) => void,
+): void {
   const definition = dag({ id, ...options }, build);
   dags.set(id, definition);
   definition.tasks.forEach(addTask);

@@ -2,7 +2,22 @@ import { describe, it } from "vitest";
 import { task } from "../../src/sdk/index.ts";
 import type { DagOptions, NoParams, Scope, TriggerRule } from "../../src/sdk/index.ts";
 import type { ClaimedTask, Outcome } from "../../src/engine/work.ts";
-import { claimOne, clock, dagOf, drive, failure, fireAlarm, report, runOf, start, statesOf, stopClock, stubOf, success, value } from "./lab.ts";
+import {
+  claimOne,
+  clock,
+  dagOf,
+  drive,
+  failure,
+  fireAlarm,
+  report,
+  runOf,
+  start,
+  statesOf,
+  stopClock,
+  stubOf,
+  success,
+  value,
+} from "./lab.ts";
 import { addDag, step } from "./registry.ts";
 
 stopClock();
@@ -84,7 +99,14 @@ const CASES: Case[] = [
     failing: ["bad"],
     skipping: ["skip"],
     run: SUCCESS,
-    states: { ok: "success", bad: "failed", skip: "skipped", cleanup: "success", alarm: "success", unless_failed: "success" },
+    states: {
+      ok: "success",
+      bad: "failed",
+      skip: "skipped",
+      cleanup: "success",
+      alarm: "success",
+      unless_failed: "success",
+    },
   },
   {
     name: "a teardown that fails does not fail the run",
@@ -145,20 +167,35 @@ describe("a run of mixed states ends as Airflow's DagRun.update_state says", () 
   it("nothing that can ever move again is a deadlock: a task that waits for a removed instance", async ({ expect }) => {
     const dagId = addDag({}, (d) => {
       const list = d.run(task({ id: "list" }, () => [1]));
-      const each = d.expand(task({ id: "each" }, (_ctx, { n }: { n: number }) => n), { n: list });
+      const each = d.expand(
+        task({ id: "each" }, (_ctx, { n }: { n: number }) => n),
+        { n: list },
+      );
       d.after(each, d.run(step("join")));
     });
     const runId = await start(dagId);
-    const answer = (elements: number[]) => (one: ClaimedTask): Outcome => success(one.task_id === "list" ? elements : null);
+    const answer =
+      (elements: number[]) =>
+      (one: ClaimedTask): Outcome =>
+        success(one.task_id === "list" ? elements : null);
     await drive(dagId, runId, answer([1, 2]));
     value(await dagOf(dagId).clear({ run_id: runId, task_ids: null, only_failed: false }));
 
     expect(await drive(dagId, runId, answer([1]))).toMatchObject({ state: "failed", reason: "all_tasks_deadlocked" });
-    expect(await statesOf(dagId, runId)).toEqual({ list: "success", "each[0]": "success", "each[1]": "removed", join: "none" });
+    expect(await statesOf(dagId, runId)).toEqual({
+      list: "success",
+      "each[0]": "success",
+      "each[1]": "removed",
+      join: "none",
+    });
   });
 
-  it("a run that takes longer than its dagrun_timeout fails: what runs is failed and stopped, the rest skipped", async ({ expect }) => {
-    const dagId = addDag({ dagrunTimeout: "60s" }, (d) => d.after(d.run(step("slow", { heartrate: "100s" })), d.run(step("next"))));
+  it("a run that takes longer than its dagrun_timeout fails: what runs is failed and stopped, the rest skipped", async ({
+    expect,
+  }) => {
+    const dagId = addDag({ dagrunTimeout: "60s" }, (d) =>
+      d.after(d.run(step("slow", { heartrate: "100s" })), d.run(step("next"))),
+    );
     const runId = await start(dagId);
     const begun = clock.now();
     const slow = await claimOne(dagId, runId, "slow");

@@ -33,7 +33,11 @@ const HEARTRATE_MS = 50;
 const HEARTRATE = "0.05s";
 
 /** A task that begins, and then waits for its signal. What it answers after that must count for nothing. */
-function waiting(): { definition: ReturnType<typeof task<unknown, string>>; begun: Promise<TaskContext>; reasons: string[] } {
+function waiting(): {
+  definition: ReturnType<typeof task<unknown, string>>;
+  begun: Promise<TaskContext>;
+  reasons: string[];
+} {
   const { promise: begun, resolve } = Promise.withResolvers<TaskContext>();
   const reasons: string[] = [];
   const definition = task({ id: fresh("waiting"), heartrate: HEARTRATE }, async (ctx) => {
@@ -51,7 +55,9 @@ function waiting(): { definition: ReturnType<typeof task<unknown, string>>; begu
 }
 
 describe("a cleared or killed running task", () => {
-  it("that no job watches yet is told to stop by its first heartbeat, and may run again at once", async ({ expect }) => {
+  it("that no job watches yet is told to stop by its first heartbeat, and may run again at once", async ({
+    expect,
+  }) => {
     const dagId = addDag({}, (d) => void d.run(step("a", { heartrate: "1s" })));
     const runId = await start(dagId);
     const cleared = await claimOne(dagId, runId, "a");
@@ -78,7 +84,10 @@ describe("a cleared or killed running task", () => {
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "restarting" });
     await orderDelivered(dagId);
 
-    expect(await jobOf(jobId).beat(cleared.token, null)).toMatchObject({ verdict: "stop", reason: "the task instance was cleared" });
+    expect(await jobOf(jobId).beat(cleared.token, null)).toMatchObject({
+      verdict: "stop",
+      reason: "the task instance was cleared",
+    });
     await ownerTold(jobId);
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued" });
     expect(await report(dagId, cleared, success("late"))).toBe("late");
@@ -142,7 +151,12 @@ describe("a cleared or killed running task", () => {
     await delivered;
 
     expect(reasons).toEqual(["no longer needed"]);
-    const killed = { state: "failed", error: { type: "Killed", message: "no longer needed" }, result: null, try_number: 1 };
+    const killed = {
+      state: "failed",
+      error: { type: "Killed", message: "no longer needed" },
+      result: null,
+      try_number: 1,
+    };
     expect(value(await jobOf(jobId).get(0))).toMatchObject(killed);
   });
 });
@@ -159,7 +173,10 @@ describe("killing the job of an adopted task instance", () => {
     value(await jobOf(jobId).kill("enough"));
     await ownerTold(jobId);
 
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "failed", error: { type: "Killed", message: "enough" } });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({
+      state: "failed",
+      error: { type: "Killed", message: "enough" },
+    });
     expect(await runOf(dagId, runId)).toMatchObject({ state: "failed", reason: "task_failure" });
     expect(await jobOf(jobId).beat(claimed.token, null)).toMatchObject({ verdict: "stop", reason: "enough" });
     expect(await report(dagId, claimed, success())).toBe("late");
@@ -179,7 +196,11 @@ describe("killing the job of an adopted task instance", () => {
 
     expect(reasons).toEqual(["enough"]);
     expect(await runOf(dagId, runId)).toMatchObject({ state: "failed" });
-    expect(await instanceOf(dagId, runId, definition.id)).toMatchObject({ state: "failed", try_number: 1, late_results: 0 });
+    expect(await instanceOf(dagId, runId, definition.id)).toMatchObject({
+      state: "failed",
+      try_number: 1,
+      late_results: 0,
+    });
   });
 
   it("reaches the task instance by the job's alarm if telling its DAG failed at first", async ({ expect }) => {

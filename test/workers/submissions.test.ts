@@ -3,7 +3,21 @@ import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import { batchKey, memberIds, parseMemberId } from "../../src/engine/batch-ids.ts";
 import type { Json } from "../../src/engine/spec.ts";
-import { claimQueued, clock, dagOf, deliver, fireAlarm, jobOf, report, settleJob, stopClock, stubOf, success, value, WORKER } from "./lab.ts";
+import {
+  claimQueued,
+  clock,
+  dagOf,
+  deliver,
+  fireAlarm,
+  jobOf,
+  report,
+  settleJob,
+  stopClock,
+  stubOf,
+  success,
+  value,
+  WORKER,
+} from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { counting, ECHO, PATIENT_ECHO } from "./registry.ts";
 
@@ -19,7 +33,10 @@ describe("the same client ULID twice", () => {
     expect([first.created, again.created]).toEqual([true, false]);
     expect(again.job).toEqual(first.job);
     expect(await settleJob(submission.job_id)).toMatchObject({ state: "success", result: 1 });
-    expect(value(await jobOf(submission.job_id).submit(submission))).toMatchObject({ created: false, job: { state: "success" } });
+    expect(value(await jobOf(submission.job_id).submit(submission))).toMatchObject({
+      created: false,
+      job: { state: "success" },
+    });
     expect(mailbox.takeOfJob(submission.job_id)).toEqual([]);
     expect(ran()).toBe(1);
   });
@@ -38,13 +55,17 @@ describe("the same client ULID twice", () => {
     const id = ulid();
     const answers = await Promise.all([1, 2, 3].map(() => post(`/tasks/${ECHO}`, { id, payload: "hello" })));
 
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 200, 202]);
+    expect(answers.map(({ status }) => status)).toEqual(expect.arrayContaining([200, 202]));
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
     expect(answers.map(({ json }) => json["id"])).toEqual([id, id, id]);
     const messages = mailbox.takeOfJob(id);
     expect(messages).toHaveLength(1);
     await deliver(messages);
     const again = await post(`/tasks/${ECHO}`, { id, payload: "another payload" });
-    expect(again).toMatchObject({ status: 200, json: { state: "success", result: "hello", try_number: 1, created: false } });
+    expect(again).toMatchObject({
+      status: 200,
+      json: { state: "success", result: "hello", try_number: 1, created: false },
+    });
     expect(mailbox.takeOfJob(id)).toEqual([]);
   });
 
@@ -152,7 +173,10 @@ async function get(path: string): Promise<Answer> {
   return call(path, {});
 }
 
-async function call(path: string, init: { method?: string; body?: string; headers?: Record<string, string> }): Promise<Answer> {
+async function call(
+  path: string,
+  init: { method?: string; body?: string; headers?: Record<string, string> },
+): Promise<Answer> {
   const headers = { authorization: "Bearer test-key", ...init.headers };
   const response = await exports.default.fetch(`https://jobbers.test${path}`, { ...init, headers });
   return { status: response.status, json: await response.json() };

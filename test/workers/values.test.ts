@@ -1,8 +1,31 @@
 import { describe, it } from "vitest";
 import { ulid } from "ulid";
 import { LIMITS, type Json } from "../../src/engine/spec.ts";
-import { branch, NonRetryableError, RescheduleError, RetryableError, shortCircuit, SkipError, task } from "../../src/sdk/index.ts";
-import { clock, dagOf, deliver, fireAlarm, instanceOf, jobOf, objectEnv, settle, settleJob, start, statesOf, stopClock, stubOf, value } from "./lab.ts";
+import {
+  branch,
+  NonRetryableError,
+  RescheduleError,
+  RetryableError,
+  shortCircuit,
+  SkipError,
+  task,
+} from "../../src/sdk/index.ts";
+import {
+  clock,
+  dagOf,
+  deliver,
+  fireAlarm,
+  instanceOf,
+  jobOf,
+  objectEnv,
+  settle,
+  settleJob,
+  start,
+  statesOf,
+  stopClock,
+  stubOf,
+  value,
+} from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, dropTask, fresh, step } from "./registry.ts";
 
@@ -12,14 +35,22 @@ stopClock();
 const LARGE = "x".repeat(LIMITS.inlineValueBytes + 1);
 
 /** The stored `return_value`, wherever it lies. */
-async function stored(dagId: string, runId: string, taskId: string, mapIndex = -1): Promise<{ json: string } | { r2: string; bytes: number }> {
+async function stored(
+  dagId: string,
+  runId: string,
+  taskId: string,
+  mapIndex = -1,
+): Promise<{ json: string } | { r2: string; bytes: number }> {
   return value(await dagOf(dagId).getXCom({ run_id: runId, task_id: taskId, map_index: mapIndex }, "return_value"));
 }
 
 describe("values", () => {
   it("over 128 KB go to R2 and arrive in the next task, as a whole and by a path into them", async ({ expect }) => {
     const make = task({ id: fresh("make") }, () => ({ text: LARGE, n: 7 }));
-    const read = task({ id: fresh("read") }, (_ctx, { whole, n }: { whole: { text: string; n: number }; n: number }) => [whole.text.length, whole.n, n]);
+    const read = task(
+      { id: fresh("read") },
+      (_ctx, { whole, n }: { whole: { text: string; n: number }; n: number }) => [whole.text.length, whole.n, n],
+    );
     const dagId = addDag({}, (d) => {
       const made = d.run(make);
       d.run(read, { whole: made, n: made.get("n") });
@@ -28,7 +59,10 @@ describe("values", () => {
     expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
 
     const large = await stored(dagId, runId, make.id);
-    expect(large).toEqual({ r2: expect.stringMatching(/^xcom\//), bytes: JSON.stringify({ text: LARGE, n: 7 }).length });
+    expect(large).toEqual({
+      r2: expect.stringMatching(/^xcom\//),
+      bytes: JSON.stringify({ text: LARGE, n: 7 }).length,
+    });
     expect(await objectEnv.PAYLOADS.head("r2" in large ? large.r2 : "")).not.toBeNull();
     expect(await stored(dagId, runId, read.id)).toEqual({ json: JSON.stringify([LARGE.length, 7, 7]) });
   });
@@ -45,7 +79,9 @@ describe("values", () => {
   it("over 128 KB arrive as elements of a mapped list, and of a list that is collected", async ({ expect }) => {
     const make = task({ id: fresh("make") }, () => [LARGE, "small", `${LARGE}!`]);
     const each = task({ id: fresh("each") }, (_ctx, { text }: { text: string }) => ({ text, length: text.length }));
-    const join = task({ id: fresh("join") }, (_ctx, { all }: { all: { text: string; length: number }[] }) => all.map((one) => [one.length, one.text.length]));
+    const join = task({ id: fresh("join") }, (_ctx, { all }: { all: { text: string; length: number }[] }) =>
+      all.map((one) => [one.length, one.text.length]),
+    );
     const dagId = addDag({}, (d) => void d.run(join, { all: d.expand(each, { text: d.run(make) }) }));
     const runId = await start(dagId);
     expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
@@ -83,10 +119,16 @@ describe("values", () => {
     const dagId = addDag({}, (d) => void d.run(bad));
     const runId = await start(dagId);
     await settle(dagId, runId);
-    expect(await instanceOf(dagId, runId, bad.id)).toMatchObject({ state: "failed", try_number: 1, error: { type: "ValueError" } });
+    expect(await instanceOf(dagId, runId, bad.id)).toMatchObject({
+      state: "failed",
+      try_number: 1,
+      error: { type: "ValueError" },
+    });
   });
 
-  it("pushed under a key are pulled by it: one, one element's, and all of a mapped task; null if there is none", async ({ expect }) => {
+  it("pushed under a key are pulled by it: one, one element's, and all of a mapped task; null if there is none", async ({
+    expect,
+  }) => {
     const push = task({ id: fresh("push") }, (ctx, { n }: { n: number }) => {
       ctx.xcomPush("double", n * 2);
       ctx.xcomPush("large", LARGE);
@@ -106,7 +148,14 @@ describe("values", () => {
     const dagId = addDag({}, (d) => d.after(d.expand(push, { n: [1, 2, 3] }), d.run(pull)));
     const runId = await start(dagId);
     expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
-    const pulled: Json = { one: 4, all: [2, 4, 6], returned: [1, 2, 3], large: LARGE.length, none: null, missing: null };
+    const pulled: Json = {
+      one: 4,
+      all: [2, 4, 6],
+      returned: [1, 2, 3],
+      large: LARGE.length,
+      none: null,
+      missing: null,
+    };
     expect(await stored(dagId, runId, pull.id)).toEqual({ json: JSON.stringify(pulled) });
   });
 
@@ -198,7 +247,9 @@ describe("what a handler's end means", () => {
     await settle(bad, badRun);
     expect(await statesOf(good, goodRun)).toEqual({ [choose.id]: "success", a: "skipped", b: "success" });
     expect(await statesOf(bad, badRun)).toEqual({ [wrong.id]: "failed", a: "upstream_failed" });
-    expect(await instanceOf(bad, badRun, wrong.id)).toMatchObject({ error: { type: "BranchError", message: expect.stringContaining("nobody") } });
+    expect(await instanceOf(bad, badRun, wrong.id)).toMatchObject({
+      error: { type: "BranchError", message: expect.stringContaining("nobody") },
+    });
   });
 
   it("a short circuit that answers false skips everything after it", async ({ expect }) => {
@@ -229,7 +280,10 @@ describe("what a handler's end means", () => {
     const dagId = addDag({}, (d) => void d.run(slow));
     const runId = await start(dagId);
     await deliver(mailbox.takeOf(dagId));
-    expect(await instanceOf(dagId, runId, slow.id)).toMatchObject({ state: "up_for_retry", error: { type: "TaskTimeout" } });
+    expect(await instanceOf(dagId, runId, slow.id)).toMatchObject({
+      state: "up_for_retry",
+      error: { type: "TaskTimeout" },
+    });
     expect(reasons).toEqual(["TaskTimeout"]);
     await settle(dagId, runId);
     expect(await stored(dagId, runId, slow.id)).toEqual({ json: '"in time"' });
@@ -267,7 +321,10 @@ describe("a handler that this Worker does not have", () => {
     const runId = await start(dagId);
     dropTask("vanishing");
     await deliver(mailbox.takeOf(dagId));
-    expect(await instanceOf(dagId, runId, "vanishing")).toMatchObject({ state: "up_for_retry", error: { type: "UnknownHandler" } });
+    expect(await instanceOf(dagId, runId, "vanishing")).toMatchObject({
+      state: "up_for_retry",
+      error: { type: "UnknownHandler" },
+    });
     await fireAlarm(stubOf("DAG", dagId));
     addTask(step("vanishing"));
     expect(await settle(dagId, runId)).toMatchObject({ state: "success" });

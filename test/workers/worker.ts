@@ -5,7 +5,16 @@
  * @module
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
-import type { BeatAnswer, Outcome, TaskInstanceKey, Verdict, WorkerIdentity } from "../../src/engine/work.ts";
+import type {
+  BeatAnswer,
+  ClaimedTask,
+  Outcome,
+  Report,
+  ReportAnswer,
+  TaskInstanceKey,
+  Verdict,
+  WorkerIdentity,
+} from "../../src/engine/work.ts";
 import { createJobbers } from "../../src/jobbers.ts";
 import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
@@ -20,7 +29,25 @@ export class Dag extends jobbers.Dag {
     super(ctx, { ...env, TASKS: mailbox.over(env.TASKS) });
   }
 
-  override async adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer> {
+  override async claim(
+    requests: (TaskInstanceKey & { try_number: number })[],
+    worker: WorkerIdentity,
+  ): Promise<ClaimedTask[]> {
+    onCall(this.ctx.id.name, "claim");
+    return super.claim(requests, worker);
+  }
+
+  override async report(reports: Report[], worker: WorkerIdentity, followUpLimit: number): Promise<ReportAnswer> {
+    onCall(this.ctx.id.name, "report");
+    return super.report(reports, worker, followUpLimit);
+  }
+
+  override async adopt(
+    key: TaskInstanceKey,
+    token: number,
+    jobId: string,
+    worker: WorkerIdentity,
+  ): Promise<BeatAnswer> {
     onCall(this.ctx.id.name, "adopt");
     return super.adopt(key, token, jobId, worker);
   }

@@ -32,7 +32,9 @@ function boundMs(heartrate: number): number {
 
 describe("a silent worker", () => {
   for (const heartrate of HEARTRATES) {
-    it(`with a heartrate of ${heartrate} s is a zombie before any job watches it, and its task is retried`, async ({ expect }) => {
+    it(`with a heartrate of ${heartrate} s is a zombie before any job watches it, and its task is retried`, async ({
+      expect,
+    }) => {
       const options = { retries: 1, retryDelay: "30s", heartrate } as const;
       const dagId = addDag({}, (d) => void d.run(step("a", options)));
       const runId = await start(dagId);
@@ -42,7 +44,11 @@ describe("a silent worker", () => {
       await whileIn("running", dagId, runId);
       expect(clock.now()).toBeGreaterThan(begun + heartrate * 1000);
       expect(clock.now()).toBeLessThanOrEqual(begun + boundMs(heartrate));
-      const lost = { state: "up_for_retry", try_number: 1, error: { type: "Zombie", message: expect.stringContaining("test-host") } };
+      const lost = {
+        state: "up_for_retry",
+        try_number: 1,
+        error: { type: "Zombie", message: expect.stringContaining("test-host") },
+      };
       expect(await instanceOf(dagId, runId, "a")).toMatchObject(lost);
 
       await whileIn("up_for_retry", dagId, runId);
@@ -52,7 +58,9 @@ describe("a silent worker", () => {
       expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
     });
 
-    it(`with a heartrate of ${heartrate} s is a zombie while a job watches it, and its task is retried`, async ({ expect }) => {
+    it(`with a heartrate of ${heartrate} s is a zombie while a job watches it, and its task is retried`, async ({
+      expect,
+    }) => {
       const options = { retries: 1, retryDelay: "30s", heartrate } as const;
       const dagId = addDag({}, (d) => void d.run(step("a", options)));
       const runId = await start(dagId);
@@ -69,13 +77,18 @@ describe("a silent worker", () => {
       expect(job).toMatchObject({ state: "failed", latest_heartbeat: lastBeat, error: { type: "Zombie" } });
       expect(job.error?.message).toContain(`last at ${new Date(lastBeat).toISOString()}`);
       expect(job.error?.message).toContain("Last progress: at step 'third', 75 %.");
-      expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "up_for_retry", error: { type: "Zombie", message: job.error?.message } });
+      expect(await instanceOf(dagId, runId, "a")).toMatchObject({
+        state: "up_for_retry",
+        error: { type: "Zombie", message: job.error?.message },
+      });
 
       await whileIn("up_for_retry", dagId, runId);
       expect(await claimOne(dagId, runId, "a")).toMatchObject({ try_number: 2 });
     });
 
-    it(`with a heartrate of ${heartrate} s is a zombie when it ran a standalone job, and the job is retried`, async ({ expect }) => {
+    it(`with a heartrate of ${heartrate} s is a zombie when it ran a standalone job, and the job is retried`, async ({
+      expect,
+    }) => {
       const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "30s", heartrate }));
       const jobId = ulid();
       value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
@@ -110,7 +123,11 @@ describe("a silent worker", () => {
     value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
     await jobOf(jobId).claim(WORKER);
     await silence(jobId);
-    expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "failed", error: { type: "Zombie" }, end_date: clock.now() });
+    expect(value(await jobOf(jobId).get(0))).toMatchObject({
+      state: "failed",
+      error: { type: "Zombie" },
+      end_date: clock.now(),
+    });
   });
 
   it("is not what a worker is that beats in time, however long its task takes", async ({ expect }) => {

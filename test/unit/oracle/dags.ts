@@ -90,7 +90,8 @@ function dagOf({ tasks: sketches, feeder, literal, failFast, timeout }: DagSketc
   const failsFast = failFast === 0;
   const tasks: TaskInput[] = [];
   // Only tasks behind the feeder may stand in the group it feeds.
-  const canFeed = (position: number): boolean => position < sketches.length && kindOf(sketches[position]).operator !== "empty";
+  const canFeed = (position: number): boolean =>
+    position < sketches.length && kindOf(sketches[position]).operator !== "empty";
   const groupFeeder = canFeed(feeder) ? feeder : sketches.length;
   for (const [position, numbers] of sketches.entries()) {
     tasks.push(taskOf(numbers, position, tasks, groupFeeder, failsFast));
@@ -104,17 +105,31 @@ function dagOf({ tasks: sketches, feeder, literal, failFast, timeout }: DagSketc
   if (used.has("runtime")) {
     groups.push({ group_id: "runtime", expand: runtime([`t${groupFeeder}`]) });
   }
-  return { dag_id: "random", fail_fast: failsFast, dagrun_timeout: timeout === 0 ? 60 : null, task_groups: groups, tasks };
+  return {
+    dag_id: "random",
+    fail_fast: failsFast,
+    dagrun_timeout: timeout === 0 ? 60 : null,
+    task_groups: groups,
+    tasks,
+  };
 }
 
 function kindOf(numbers: TaskSketch | undefined): Partial<TaskInput> {
   return KINDS[numbers?.kind ?? 0] ?? {};
 }
 
-function taskOf(numbers: TaskSketch, position: number, before: readonly TaskInput[], groupFeeder: number, failsFast: boolean): TaskInput {
+function taskOf(
+  numbers: TaskSketch,
+  position: number,
+  before: readonly TaskInput[],
+  groupFeeder: number,
+  failsFast: boolean,
+): TaskInput {
   const kind = kindOf(numbers);
   // Two masks give a quarter of the edges each bit could; the last bit ties most tasks to a near one.
-  const upstream = before.filter((_, at) => (numbers.upstream & numbers.thin & (1 << at)) !== 0).map((task) => task.task_id);
+  const upstream = before
+    .filter((_, at) => (numbers.upstream & numbers.thin & (1 << at)) !== 0)
+    .map((task) => task.task_id);
   const nearest = before[Math.max(0, position - 1 - (numbers.from % 3))];
   if (upstream.length === 0 && nearest !== undefined && numbers.thin % 4 !== 0) {
     upstream.push(nearest.task_id);
@@ -124,7 +139,9 @@ function taskOf(numbers: TaskSketch, position: number, before: readonly TaskInpu
   const expand = inMappedGroup ? undefined : expansion(numbers, before);
   const byLength = expand !== undefined || group === "runtime";
   const feeders = group === "runtime" ? [`t${groupFeeder}`] : expand === undefined ? [] : feedingTasks(expand);
-  const behindSetup = [...upstream, ...feeders].some((id) => before.find((task) => task.task_id === id)?.is_setup === true);
+  const behindSetup = [...upstream, ...feeders].some(
+    (id) => before.find((task) => task.task_id === id)?.is_setup === true,
+  );
   let rule = TRIGGER_RULES[numbers.rule] ?? (kind.is_teardown === true ? "all_done_setup_success" : "all_success");
   if (failsFast || (behindSetup && kind.is_teardown !== true) || (rule === "always" && byLength)) {
     rule = kind.is_teardown === true ? "all_done_setup_success" : "all_success";
@@ -144,7 +161,18 @@ function taskOf(numbers: TaskSketch, position: number, before: readonly TaskInpu
 }
 
 function groupOf(number: number, position: number, groupFeeder: number): string | undefined {
-  const group = [undefined, undefined, undefined, undefined, "literal", "literal", "inner", "plain", "runtime", "runtime"][number];
+  const group = [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    "literal",
+    "literal",
+    "inner",
+    "plain",
+    "runtime",
+    "runtime",
+  ][number];
   return group === "runtime" && position <= groupFeeder ? undefined : group;
 }
 
@@ -155,7 +183,12 @@ function expansion({ map, from, length }: TaskSketch, before: readonly TaskInput
   if (map > 3 || feeder === undefined || literal === undefined) {
     return map === 0 ? literal : undefined;
   }
-  return [literal, runtime([feeder]), runtime([feeder, feeders[length % feeders.length] ?? feeder]), zipped(feeder, length)][map];
+  return [
+    literal,
+    runtime([feeder]),
+    runtime([feeder, feeders[length % feeders.length] ?? feeder]),
+    zipped(feeder, length),
+  ][map];
 }
 
 function runtime(feeders: readonly string[]): ExpandSpec {

@@ -91,7 +91,9 @@ export class Duel {
     oracle.advance(this.world, this.now);
     same("number of follow-ups", claimed.length, Math.min(followUps, this.world.sent.length));
     for (const instance of claimed) {
-      const at = this.world.sent.findIndex(({ task, index }) => task === instance.node.task.id && index === instance.mapIndex);
+      const at = this.world.sent.findIndex(
+        ({ task, index }) => task === instance.node.task.id && index === instance.mapIndex,
+      );
       same("a follow-up is one that just became ready", at >= 0, true);
       this.world.sent.splice(at, 1);
       oracle.start(this.#both(this.#hand(instance)).cell, this.now);
@@ -116,7 +118,10 @@ export class Duel {
   clear(cells: readonly Cell[]): void {
     this.#byUser = true;
     const found = cells.map((cell) => this.machine.find(cell.task.task_id, cell.index));
-    this.machine.clear(found.filter((instance) => instance !== undefined), this.now);
+    this.machine.clear(
+      found.filter((instance) => instance !== undefined),
+      this.now,
+    );
     oracle.clear(this.world, cells, this.now);
     this.#compare(`clear ${cells.map((cell) => `${cell.task.task_id}[${cell.index}]`).join()}`);
   }
@@ -163,7 +168,13 @@ export class Duel {
     const rows = [...this.#rows.values()].map((row) => JSON.parse(row) as TaskInstanceRow);
     const lengths = [...this.#lengths].map(([task_id, length]) => ({ task_id, length }));
     this.machine = RunMachine.load(this.#graph, structuredClone(this.machine.info), lengths, rows, oracle.TIMING);
-    same("rows after loading", this.#all().map((instance) => JSON.stringify(instance.toRow())).join("\n"), before.join("\n"));
+    same(
+      "rows after loading",
+      this.#all()
+        .map((instance) => JSON.stringify(instance.toRow()))
+        .join("\n"),
+      before.join("\n"),
+    );
     this.#watch();
     this.machine.hold(this.world.held, this.now);
     this.#compare("evict");
@@ -183,7 +194,9 @@ export class Duel {
 
   #hand(instance: NodeInstance): Held {
     const held = { task: instance.node.task.id, index: instance.mapIndex, token: instance.fence };
-    const known = this.held.some(({ task, index, token }) => task === held.task && index === held.index && token >= held.token);
+    const known = this.held.some(
+      ({ task, index, token }) => task === held.task && index === held.index && token >= held.token,
+    );
     same("a token is newer than all before it", known, false);
     this.held.push(held);
     return held;
@@ -229,9 +242,17 @@ export class Duel {
     for (const { task_id, length } of changes.mapLengths) {
       this.#lengths.set(task_id, length);
     }
-    const sent = changes.send.map((instance) => ({ task: instance.node.task.id, index: instance.mapIndex, tries: instance.tryNumber }));
+    const sent = changes.send.map((instance) => ({
+      task: instance.node.task.id,
+      index: instance.mapIndex,
+      tries: instance.tryNumber,
+    }));
     this.messages.push(...sent);
-    same(`messages after ${event}`, lines(sent.map((message) => JSON.stringify(message))), lines(this.world.sent.map((message) => JSON.stringify(message))));
+    same(
+      `messages after ${event}`,
+      lines(sent.map((message) => JSON.stringify(message))),
+      lines(this.world.sent.map((message) => JSON.stringify(message))),
+    );
     this.world.sent = [];
     same(`states after ${event}`, lines(this.#all().map(describeInstance)), lines(this.world.cells.map(describeCell)));
     const { state, reason } = this.machine.info;

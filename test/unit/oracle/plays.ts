@@ -37,7 +37,10 @@ export function play(duel: Duel, [kind, a, b, c]: Move): void {
     const second = kind > 22 ? pick(duel.current(), b) : undefined;
     const reports = [first, second].filter((one) => one !== undefined);
     if (first !== undefined) {
-      duel.report(reports.map((one, at) => ({ try: one, outcome: outcomeOf(duel, one, b + 7 * at, c) })), c % 3);
+      duel.report(
+        reports.map((one, at) => ({ try: one, outcome: outcomeOf(duel, one, b + 7 * at, c) })),
+        c % 3,
+      );
     }
   } else if (kind < 29) {
     duel.pass([1, 40, 3000, 11_000, 30_000][a % 5] ?? 1);
@@ -132,7 +135,10 @@ function outcomeOf(duel: Duel, { task }: Held, b: number, c: number): Outcome {
     case 7:
       return { state: "success", value: { json: "1" } };
     default: {
-      const ids = [...duel.spec.tasks.map((other) => other.task_id), ...duel.spec.task_groups.map((group) => group.group_id)];
+      const ids = [
+        ...duel.spec.tasks.map((other) => other.task_id),
+        ...duel.spec.task_groups.map((group) => group.group_id),
+      ];
       const follow = ids.filter((_, at) => ((b * 7 + c) >> (at % 10)) % 3 === 0);
       const answer = operator === "branch" ? { follow } : operator === "short_circuit" ? { proceed: b % 2 === 0 } : {};
       return { state: "success", value: { json: "[]" }, mapLength: length, ...answer };

@@ -5,7 +5,17 @@
  */
 import type { TriggerRule } from "../../../src/engine/spec.ts";
 import type { TaskInstanceState } from "../../../src/engine/states.ts";
-import { cellsOf, feedersOf, indirectSetups, isExpanded, mappedGroupOf, OVER, taskOf, type Cell, type World } from "./world.ts";
+import {
+  cellsOf,
+  feedersOf,
+  indirectSetups,
+  isExpanded,
+  mappedGroupOf,
+  OVER,
+  taskOf,
+  type Cell,
+  type World,
+} from "./world.ts";
 
 /** `wait`, `pass`, or the state that the dependencies force. */
 export type Verdict = "wait" | "pass" | "skipped" | "upstream_failed" | "removed";

@@ -153,7 +153,7 @@ export function decidingTasks(world: World): Set<string> {
 /** Ids of the groups around a task, the innermost first. */
 function groupsAround(world: World, task: TaskSpec): string[] {
   const groups: string[] = [];
-  for (let id = task.task_group_id; id !== undefined; ) {
+  for (let id = task.task_group_id; id !== undefined;) {
     groups.push(id);
     id = world.spec.task_groups.find((group) => group.group_id === id)?.parent_group_id;
   }

@@ -1,0 +1,78 @@
+/**
+ * The README's table of figures, from the JSON lines of a run: `node bench/table.ts FILE`.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+
+const lineSchema = z.object({
+  name: z.string(),
+  unit: z.string(),
+  value: z.number(),
+  served_by: z.string(),
+  target: z.union([z.object({ at_most: z.number() }), z.object({ at_least: z.number() })]).optional(),
+});
+type Line = z.infer<typeof lineSchema>;
+
+const WORDS: Record<string, string> = {
+  W1: "W1: 2,000 no-op tasks in one submission",
+  "W2 p50": "W2: one task over HTTP, submitted to done, median",
+  "W2 p95": "W2: the same, 95th percentile",
+  W3: "W3: a chain of 20, per hop",
+  "W4 500": "W4: 1 → 500 → 1",
+  "W4 2000": "W4: 1 → 2,000 → 1",
+  "W5 idle": "W5: memory of the runtime, idle",
+  "W5 after W1": "W5: memory of the runtime after W1",
+  "W6 queued task instance": "W6: rows written per queued task instance",
+  "W6 inline task instance": "W6: rows written per inline task instance",
+  "W6 standalone job": "W6: rows written per standalone job",
+  "W6 task of a bulk of 2,000": "W6: rows written per task of a bulk",
+  W7: "W7: a run of 20,000 task instances",
+  "W7 growth": "W7: cost of a task instance in a run of 20,000 against one of 2,000",
+};
+
+function shown(line: Line | undefined): string {
+  return line === undefined ? "" : `${line.value.toLocaleString("en-US")} ${line.unit}`;
+}
+
+function goal({ target }: Line): string {
+  if (target === undefined) {
+    return "";
+  }
+  return "at_most" in target
+    ? `≤ ${target.at_most.toLocaleString("en-US")}`
+    : `≥ ${target.at_least.toLocaleString("en-US")}`;
+}
+
+const [file] = process.argv.slice(2);
+if (file === undefined) {
+  console.error("expected the file of a run: npm run bench -- --json FILE");
+  process.exit(1);
+}
+const lines = readFileSync(file, "utf8")
+  .split("\n")
+  .filter((text) => text !== "")
+  .map((text) => lineSchema.parse(JSON.parse(text)));
+
+function find(name: string, servedBy: string): Line | undefined {
+  return lines.find((line) => line.name === name && line.served_by === servedBy);
+}
+
+console.log("| | `npm start` | goal | `wrangler dev` | Workflows | against Workflows |\n|---|---|---|---|---|---|");
+for (const [name, words] of Object.entries(WORDS)) {
+  const ours = find(name, "npm start");
+  if (ours !== undefined) {
+    const ratio = find(`${name} against Workflows`, "npm start");
+    const times = ratio === undefined ? "" : `${ratio.value} times`;
+    const cells = [
+      words,
+      shown(ours),
+      goal(ours),
+      shown(find(name, "wrangler dev")),
+      shown(find(name, "workflows")),
+      times,
+    ];
+    console.log(`| ${cells.join(" | ")} |`);
+  }
+}

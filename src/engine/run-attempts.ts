@@ -1,0 +1,103 @@
+/**
+ * The end of a try: what an outcome makes of a task instance and of what follows it.
+ *
+ * @module
+ */
+import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
+import { failFast } from "./run-end.ts";
+import { skipDownstream, skipsOf } from "./run-skips.ts";
+import type { RunState } from "./run-state.ts";
+import { isFinished } from "./states.ts";
+import type { NodeInstance } from "./task-node.ts";
+import type { Outcome } from "./work.ts";
+
+/** Ends a try by its outcome: value, skips, retry, reschedule or failure. */
+export function endAttempt(state: RunState, instance: NodeInstance, reported: Outcome, now: number): void {
+  const outcome = checked(state, instance, reported);
+  const result = decide(state, instance, outcome, now);
+  instance.error = "error" in result ? result.error : null;
+  if (result.state === "up_for_retry") {
+    remember(state, instance, now);
+    state.set(instance, "up_for_retry", now);
+    instance.jobId = null;
+    state.setTimer(instance, result.nextAt);
+    return;
+  }
+  if (result.state === "up_for_reschedule") {
+    state.set(instance, "up_for_reschedule", now);
+    state.setTimer(instance, result.nextAt);
+    return;
+  }
+  if (result.state === "success" && outcome.state === "success") {
+    instance.hasValue = outcome.value !== undefined;
+    instance.mapLength = outcome.mapLength ?? null;
+    if (outcome.value !== undefined) {
+      state.changes.values.set(instance, outcome.value);
+    }
+    skipDownstream(state, instance, skipsOf(state, instance, outcome), now);
+  }
+  state.set(instance, result.state, now);
+  if (result.state === "failed") {
+    failFast(state, instance, now);
+  }
+}
+
+function decide(state: RunState, instance: NodeInstance, outcome: Outcome, now: number): AttemptResult {
+  const spec = instance.node.task.spec;
+  const facts = {
+    dagId: state.graph.spec.dag_id,
+    taskId: spec.task_id,
+    logicalDate: state.info.logical_date,
+    tryNumber: instance.tryNumber,
+    maxTries: instance.maxTries,
+    policy: retryPolicy(spec),
+  };
+  return decideAttempt(facts, outcome, now);
+}
+
+/** Turns a success that breaks a promise (nothing to map over, too long, unknown branch) into a failure of the try. */
+function checked(state: RunState, instance: NodeInstance, outcome: Outcome): Outcome {
+  if (outcome.state !== "success") {
+    return outcome;
+  }
+  const task = instance.node.task;
+  const max = state.graph.spec.max_map_length;
+  if (task.feeds.length > 0 && task.expand === null) {
+    const consumer = state.nodes[task.feeds[0] ?? -1]?.task.id ?? "";
+    if (outcome.mapLength === undefined) {
+      return failure(
+        "UnmappableValue",
+        `expected "${task.id}" to return a list or an object, because "${consumer}" is mapped over it`,
+      );
+    }
+    if (outcome.mapLength > max) {
+      return failure(
+        "MapTooLong",
+        `expected at most ${max} elements from "${task.id}" (max_map_length), got ${outcome.mapLength}`,
+      );
+    }
+  }
+  try {
+    skipsOf(state, instance, outcome);
+  } catch (error) {
+    return failure("BranchError", error instanceof Error ? error.message : String(error));
+  }
+  return outcome;
+}
+
+/** Puts the present try into the history; one that is not over counts as failed, as in Airflow. */
+export function remember(state: RunState, instance: NodeInstance, now: number): void {
+  const row = instance.toRow();
+  const over = isFinished(row.state);
+  state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
+}
+
+/** The outcome of a try whose worker was never heard again before its first heartbeat. */
+export function zombie(instance: NodeInstance): Outcome {
+  const message = `no result and no heartbeat from ${instance.hostname ?? "its worker"} within the grace period of its first heartbeat`;
+  return failure("Zombie", message);
+}
+
+function failure(type: string, message: string): Outcome {
+  return { state: "failed", error: { type, message }, retryable: true };
+}

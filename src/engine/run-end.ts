@@ -1,0 +1,79 @@
+/**
+ * How a run ends: by its own outcome, by its timeout, or early because a `fail_fast` task failed.
+ *
+ * @module
+ */
+import { checkDependencies } from "./dependencies.ts";
+import type { RunEndReason, RunState } from "./run-state.ts";
+import { isFinished } from "./states.ts";
+import type { NodeInstance } from "./task-node.ts";
+
+/** With `fail_fast`, a failure ends everything but teardowns: what runs fails, the rest is skipped. */
+export function failFast(state: RunState, failed: NodeInstance, now: number): void {
+  if (!state.graph.spec.fail_fast) {
+    return;
+  }
+  for (const node of state.nodes) {
+    if (node.task.spec.is_teardown) {
+      continue;
+    }
+    for (const instance of node.instances) {
+      if (instance !== failed && !isFinished(instance.state)) {
+        abandon(state, instance, `"${failed.node.task.id}" failed and the DAG is fail_fast`, now);
+      }
+    }
+  }
+}
+
+/** Ends an unfinished instance from outside: running → failed (and stopped), anything else → skipped. */
+function abandon(state: RunState, instance: NodeInstance, reason: string, now: number): void {
+  if (instance.state === "running" || instance.state === "restarting") {
+    state.stop(instance, reason);
+    instance.error = { type: "Stopped", message: reason };
+    state.set(instance, "failed", now);
+  } else {
+    state.set(instance, "skipped", now);
+  }
+  instance.fence += 1;
+}
+
+/** When the run exceeds its `dagrun_timeout` (epoch ms), or null. */
+export function timesOutAt(state: RunState): number | null {
+  const seconds = state.graph.spec.dagrun_timeout;
+  return seconds === null || state.info.start_date === null ? null : state.info.start_date + seconds * 1000;
+}
+
+/** Ends a run that exceeded its `dagrun_timeout`: what runs fails and is stopped, the rest is skipped. */
+export function timeOut(state: RunState, now: number): void {
+  const reason = `the run exceeded its dagrun_timeout of ${state.graph.spec.dagrun_timeout} s`;
+  for (const node of state.nodes) {
+    for (const instance of node.instances) {
+      if (!isFinished(instance.state)) {
+        abandon(state, instance, reason, now);
+      }
+    }
+  }
+  endRun(state, "failed", "timed_out", now);
+}
+
+/** Airflow's `DagRun.update_state`: over when nothing is unfinished; deadlocked when nothing can ever move again. */
+export function decideEnd(state: RunState, now: number): void {
+  if (state.unfinished === 0) {
+    const failed = state.failedLeaves > 0;
+    endRun(state, failed ? "failed" : "success", failed ? "task_failure" : "success", now);
+  } else if (state.active === 0 && !anyTimerMatters(state)) {
+    endRun(state, "failed", "all_tasks_deadlocked", now);
+  }
+}
+
+/** Says whether an instance waits for its time alone. */
+function anyTimerMatters(state: RunState): boolean {
+  return state.timers.some((instance) => checkDependencies(state.nodes, instance) === "pass");
+}
+
+function endRun(state: RunState, to: "success" | "failed", reason: RunEndReason, now: number): void {
+  state.info.state = to;
+  state.info.reason = reason;
+  state.info.end_date = now;
+  state.changes.run = true;
+}
