@@ -190,16 +190,13 @@ export class DagStorage {
 
   /** Stores everything a run's machine gave in one drain; call inside a transaction. */
   saveChanges(id: number, changes: RunChanges, now: number): void {
-    const plain: StoredInstance[] = [];
-    const withValue: [...StoredInstance, string | null, string | null][] = [];
+    const rows: [...StoredInstance, string | null, string | null][] = [];
     for (const instance of changes.instances) {
-      const stored = toStored(instance.toRow());
       const value = changes.values.get(instance);
-      if (value === undefined) {
-        plain.push(stored);
-      } else {
-        withValue.push([...stored, ...columnsOf(value)]);
+      if (value === null) {
+        this.#clearValue(id, instance.node.task.id, instance.mapIndex);
       }
+      rows.push([...toStored(instance.toRow()), ...columnsOf(value ?? null)]);
     }
     for (const removed of changes.removedRows) {
       this.#write(
@@ -209,11 +206,8 @@ export class DagStorage {
         removed.map_index,
       );
     }
-    for (const json of chunks(plain)) {
+    for (const json of chunks(rows)) {
       this.#write(UPSERT_INSTANCES, id, json);
-    }
-    for (const json of chunks(withValue)) {
-      this.#write(UPSERT_INSTANCES_WITH_VALUES, id, json);
     }
     for (const { task_id, length } of changes.mapLengths) {
       this.#write(
@@ -239,6 +233,16 @@ export class DagStorage {
     for (const stop of changes.stops) {
       this.#write("INSERT INTO stop_order (job_id, reason, due_at) VALUES (?, ?, ?)", stop.job_id, stop.reason, now);
     }
+  }
+
+  #clearValue(id: number, taskId: string, mapIndex: number): void {
+    this.#write(
+      `UPDATE task_instance SET value = NULL, value_r2 = NULL WHERE dag_run_id = ? AND task_id = ? AND map_index = ?
+         AND (value IS NOT NULL OR value_r2 IS NOT NULL)`,
+      id,
+      taskId,
+      mapIndex,
+    );
   }
 
   /** Rows and lengths a run's machine is rebuilt from. */
@@ -386,19 +390,13 @@ export class DagStorage {
   }
 }
 
-const INSTANCE_COLUMNS = "task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail";
-const INSTANCE_VALUES = Array.from({ length: 9 }, (_, index) => `value ->> ${index}`).join(", ");
-const INSTANCE_UPDATES = `state = excluded.state, try_number = excluded.try_number, fence = excluded.fence,
-  start_date = excluded.start_date, end_date = excluded.end_date, next_at = excluded.next_at, detail = excluded.detail`;
-
-const UPSERT_INSTANCES = `INSERT INTO task_instance (dag_run_id, ${INSTANCE_COLUMNS})
-  SELECT ?1, ${INSTANCE_VALUES} FROM json_each(?2) WHERE true
-  ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET ${INSTANCE_UPDATES}`;
-
-const UPSERT_INSTANCES_WITH_VALUES = `INSERT INTO task_instance (dag_run_id, ${INSTANCE_COLUMNS}, value, value_r2)
-  SELECT ?1, ${INSTANCE_VALUES}, value ->> 9, value ->> 10 FROM json_each(?2) WHERE true
-  ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET ${INSTANCE_UPDATES},
-    value = excluded.value, value_r2 = excluded.value_r2`;
+/** One statement for all rows of a commit. A value that is not given stays; a new try clears it first. */
+const UPSERT_INSTANCES = `INSERT INTO task_instance
+    (dag_run_id, task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail, value, value_r2)
+  SELECT ?1, ${Array.from({ length: 11 }, (_, index) => `value ->> ${index}`).join(", ")} FROM json_each(?2) WHERE true
+  ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET state = excluded.state, try_number = excluded.try_number,
+    fence = excluded.fence, start_date = excluded.start_date, end_date = excluded.end_date, next_at = excluded.next_at,
+    detail = excluded.detail, value = coalesce(excluded.value, value), value_r2 = coalesce(excluded.value_r2, value_r2)`;
 
 /** JSON arrays of the items, each within the limits of one statement. */
 function* chunks(items: readonly unknown[], maxRows = CHUNK_ROWS): Generator<string> {

@@ -46,13 +46,7 @@ export function expandNode(state: RunState, node: TaskNode, now: number): void {
   } else if (length === 0) {
     state.set(instance, "skipped", now);
   } else if (!fits(state, length)) {
-    const limit = LIMITS.taskInstancesPerRun;
-    fail(
-      state,
-      instance,
-      `expected at most ${limit} task instances in a run, mapping "${node.task.id}" over ${length} elements would exceed it`,
-      now,
-    );
+    fail(state, instance, tooMany(node, length), now);
   } else {
     grow(state, node, length);
     for (const sibling of node.task.mappedGroup < 0 ? [] : state.nodes) {
@@ -81,10 +75,17 @@ export function reviseNode(state: RunState, node: TaskNode, now: number): void {
       state.set(instance, "removed", now);
     }
   }
-  if (length > node.instances.length && fits(state, 1 + length - node.instances.length)) {
+  if (length <= node.instances.length) {
+    return;
+  }
+  if (fits(state, 1 + length - node.instances.length)) {
     grow(state, node, length);
-  } else {
-    state.changes.mapLengths.push({ task_id: node.task.id, length: node.instances.length });
+    return;
+  }
+  // Whatever still waits must not go on as if these were all its elements, now or after a clear.
+  node.lengthStale = true;
+  for (const instance of node.instances.filter(({ state: current }) => isScheduleable(current))) {
+    fail(state, instance, tooMany(node, length), now);
   }
 }
 
@@ -149,6 +150,11 @@ export function lengthOfValue(state: RunState, taskId: string): number | null {
 
 function fits(state: RunState, length: number): boolean {
   return state.total + length - 1 <= LIMITS.taskInstancesPerRun;
+}
+
+function tooMany(node: TaskNode, length: number): string {
+  const limit = LIMITS.taskInstancesPerRun;
+  return `expected at most ${limit} task instances in a run, mapping "${node.task.id}" over ${length} elements would exceed it`;
 }
 
 function fail(state: RunState, instance: NodeInstance, message: string, now: number): void {
