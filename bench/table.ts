@@ -1,10 +1,14 @@
 /**
- * The README's table of figures, from the JSON lines of a run: `node bench/table.ts FILE`.
+ * The README's table of figures, from the JSON lines of a run: `node bench/table.ts FILE` prints it, and with `--write`
+ * puts it into the README.
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { z } from "zod";
+import { PROJECT_ROOT } from "../scripts/project.ts";
 
 const lineSchema = z.object({
   name: z.string(),
@@ -45,7 +49,11 @@ function goal({ target }: Line): string {
     : `≥ ${target.at_least.toLocaleString("en-US")}`;
 }
 
-const [file] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { write: { type: "boolean", default: false } },
+});
+const [file] = positionals;
 if (file === undefined) {
   console.error("expected the file of a run: npm run bench -- --json FILE");
   process.exit(1);
@@ -59,20 +67,37 @@ function find(name: string, servedBy: string): Line | undefined {
   return lines.find((line) => line.name === name && line.served_by === servedBy);
 }
 
-console.log("| | `npm start` | goal | `wrangler dev` | Workflows | against Workflows |\n|---|---|---|---|---|---|");
-for (const [name, words] of Object.entries(WORDS)) {
+const rows = Object.entries(WORDS).flatMap(([name, words]) => {
   const ours = find(name, "npm start");
-  if (ours !== undefined) {
-    const ratio = find(`${name} against Workflows`, "npm start");
-    const times = ratio === undefined ? "" : `${ratio.value} times`;
-    const cells = [
-      words,
-      shown(ours),
-      goal(ours),
-      shown(find(name, "wrangler dev")),
-      shown(find(name, "workflows")),
-      times,
-    ];
-    console.log(`| ${cells.join(" | ")} |`);
+  if (ours === undefined) {
+    return [];
   }
+  const ratio = find(`${name} against Workflows`, "npm start");
+  const times = ratio === undefined ? "" : `${ratio.value} times`;
+  const cells = [
+    words,
+    shown(ours),
+    goal(ours),
+    shown(find(name, "wrangler dev")),
+    shown(find(name, "workflows")),
+    times,
+  ];
+  return [`| ${cells.join(" | ")} |`];
+});
+const table = [
+  "| | `npm start` | goal | `wrangler dev` | Workflows | against Workflows |",
+  "|---|---|---|---|---|---|",
+  ...rows,
+].join("\n");
+
+if (values.write) {
+  const readme = join(PROJECT_ROOT, "README.md");
+  const text = readFileSync(readme, "utf8");
+  const filled = text.replace(/(<!-- figures -->\n)[\s\S]*?(<!-- end of figures -->)/, `$1\n${table}\n\n$2`);
+  if (!filled.includes(table)) {
+    throw new Error("expected README.md to have the lines <!-- figures --> and <!-- end of figures -->, it has not");
+  }
+  writeFileSync(readme, filled);
+} else {
+  console.log(table);
 }

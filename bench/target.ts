@@ -24,6 +24,9 @@ const WORKFLOWS = {
   bundleFolder: join(PROJECT_ROOT, "dist", "bench-workflows"),
 };
 
+/** Two thousand workflows at once take a while. */
+const TIMEOUT_MS = 600_000;
+
 /** A server with fresh state, and its client. */
 export interface Target {
   servedBy: ServedBy;
@@ -37,7 +40,7 @@ export interface Target {
 export async function openTarget(servedBy: ServedBy): Promise<Target> {
   const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-bench-"));
   const server = servedBy === "wrangler dev" ? await openDev(stateFolder) : await openEmbedded(stateFolder, servedBy);
-  const client = makeClient(server.url, server.apiKey);
+  const client = makeClient(server.url, server.apiKey, TIMEOUT_MS);
   return {
     servedBy,
     client,

@@ -104,15 +104,14 @@ export function createJobClass(registry: Registry) {
     }
 
     async heartbeat(progress: Progress | null): Promise<Result<JobView>> {
-      return this.#change((job, now) => {
+      return this.#change((job) => {
         if (job.state !== "running") {
           const refused = conflict<JobRecord>(`expected a running job, got one that is ${job.state}`);
           return { answer: refused, effect: null };
         }
-        const { verdict, reason, effect } = beatJob(job, job.fence, progress, now);
-        const answer: Result<JobRecord> =
-          verdict === "continue" ? { ok: true, value: job } : conflict(reason ?? "stopped");
-        return { answer, effect };
+        // Only the runner that holds the attempt proves that it lives: this notes how far it is.
+        job.progress = progress ?? job.progress;
+        return { answer: { ok: true, value: job }, effect: null };
       });
     }
 
@@ -201,7 +200,13 @@ export function createJobClass(registry: Registry) {
     }
 
     #load(): JobRecord | null {
-      this.#job ??= this.#storage.read();
+      if (this.#job === undefined) {
+        this.#job = this.#storage.read();
+        if (this.#job !== null) {
+          // An alarm may have been lost; to arm it again costs a write per wake.
+          this.#arm(this.#job, Date.now());
+        }
+      }
       return this.#job;
     }
 
@@ -220,7 +225,13 @@ export function createJobClass(registry: Registry) {
     }
 
     #save(job: JobRecord, now: number, logs: readonly LogLine[] = []): void {
-      this.#storage.update(job, logs);
+      try {
+        this.#storage.update(job, logs);
+      } catch (error) {
+        // Memory is ahead of storage: read it again next time.
+        this.#job = undefined;
+        throw error;
+      }
       this.#arm(job, now);
       if (isJobFinished(job.state)) {
         this.#waiters.wake(ENDED);
@@ -315,6 +326,7 @@ function view(job: JobRecord): JobView {
     run_at: job.run_at,
     progress: job.progress,
     result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
+    ...(job.result !== null && "r2" in job.result ? { result_r2: job.result.r2 } : {}),
     error: job.error,
     late_results: job.late_results,
   };

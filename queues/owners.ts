@@ -23,15 +23,15 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   const valueOf = async (stored: StoredValue): Promise<Json> =>
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
   const jobIds = new Map<string, string>();
-  let dag = openDag(env, name);
+  let reused = openDag(env, name);
   return {
     async report(reports) {
       try {
-        const { followUps } = await dag.report(reports, worker, FOLLOW_UPS);
+        const { followUps } = await reused.report(reports, worker, FOLLOW_UPS);
         return followUps;
       } catch (error) {
         // A reference stays broken once its object was reset under it.
-        dag = openDag(env, name);
+        reused = openDag(env, name);
         throw error;
       }
     },

@@ -102,7 +102,11 @@ async function runJob(
 function retry(messages: readonly Message<WorkMessage>[], error: unknown): void {
   console.error({ event: "claim_failed", messages: messages.length, error: String(error) });
   for (const message of messages) {
-    message.retry({ delaySeconds: RETRY_DELAY_S });
+    try {
+      message.retry({ delaySeconds: RETRY_DELAY_S });
+    } catch {
+      // A detached consumer has returned already: the owner sends again what nobody claimed.
+    }
   }
 }
 

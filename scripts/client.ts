@@ -89,9 +89,9 @@ export interface Client {
   close(): void;
 }
 
-/** Makes the client of one server. */
-export function makeClient(url: string, apiKey: string): Client {
-  const http = makeHttpClient(url, apiKey);
+/** Makes the client of one server. A call that gets no answer in `timeoutMs` throws. */
+export function makeClient(url: string, apiKey: string, timeoutMs = 60_000): Client {
+  const http = makeHttpClient(url, apiKey, timeoutMs);
 
   async function get<T>(schema: z.ZodType<T>, path: string): Promise<T> {
     return read(schema, await http.call("GET", path), `GET ${path}`);

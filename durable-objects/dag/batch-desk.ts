@@ -8,8 +8,8 @@ import { isFinished, isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { JobView } from "../../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../../src/sdk/index.ts";
-import { BATCH_RUN_ID, batchConf, batchSpec } from "./batch.ts";
-import { BATCH_PREFIX, refuse, type DagCore } from "./core.ts";
+import { BATCH_PREFIX, BATCH_RUN_ID, batchConf, batchSpec } from "./batch.ts";
+import { refuse, type DagCore } from "./core.ts";
 import type { LoadedRun } from "./run-book.ts";
 import { batchView, memberView, newRunRow } from "./views.ts";
 
@@ -30,7 +30,8 @@ export class BatchDesk {
       return refuse("not_found", `expected names of registered tasks, got ${names.join(", ")}`, ["body", "tasks"]);
     }
     const now = Date.now();
-    this.#core.openAs(() => batchSpec(this.#core.name, definitions.map(taskSpecOf)), now);
+    const spec = batchSpec(this.#core.name, definitions.map(taskSpecOf));
+    this.#core.openAs(() => spec, now);
     const existing = this.#core.runs.get(BATCH_RUN_ID);
     if (existing !== null) {
       const other = existing.batch?.batchId ?? "";
@@ -42,17 +43,19 @@ export class BatchDesk {
           ]);
     }
     const { sizes, delays } = spread(entries, now);
-    const row = newRunRow({
-      run_id: BATCH_RUN_ID,
-      run_after: now,
-      queued_at: now,
-      triggered_by: "rest_api",
-      conf: batchConf(batchId, names, entries),
-      params: {},
-      version_number: 1,
-    });
-    const run = this.#core.act(now, () =>
-      this.#core.createRun(row, now, {
+    const run = this.#core.act(now, () => {
+      // An earlier attempt may have made the object and failed: the spec is that of these entries.
+      this.#core.runs.register(spec, now);
+      const row = newRunRow({
+        run_id: BATCH_RUN_ID,
+        run_after: now,
+        queued_at: now,
+        triggered_by: "rest_api",
+        conf: batchConf(batchId, names, entries),
+        params: {},
+        version_number: this.#core.storage.newestVersion()?.version_number ?? 1,
+      });
+      return this.#core.createRun(row, now, {
         sizes,
         afterInsert: (id) => {
           this.#core.storage.saveInputs(
@@ -65,8 +68,8 @@ export class BatchDesk {
             machine.delay(name, mapIndex, runAt);
           }
         },
-      }),
-    );
+      });
+    });
     return { ok: true, value: batchView(run) };
   }
 
@@ -91,7 +94,7 @@ export class BatchDesk {
     });
   }
 
-  killMember(position: number): Result<JobView> {
+  killMember(position: number, reason: string): Result<JobView> {
     const found = this.#member(position);
     if (!found.ok) {
       return found;
@@ -100,7 +103,7 @@ export class BatchDesk {
     if (!isFinished(instance.state)) {
       const now = Date.now();
       this.#core.act(now, () => {
-        run.machine.mark(instance, "failed", { type: "Killed", message: "killed by request" }, now);
+        run.machine.mark(instance, "failed", { type: "Killed", message: reason }, now);
         this.#core.store(run, now);
       });
     }
@@ -120,7 +123,7 @@ export class BatchDesk {
 
   #view({ run, instance }: { run: LoadedRun; instance: NodeInstance }, position: number): JobView {
     const value = this.#core.storage.value(run.row.id, instance.node.task.id, instance.mapIndex, "return_value");
-    return memberView(run, instance, position, value !== null && "json" in value ? value.json : null);
+    return memberView(run, instance, position, value);
   }
 }
 

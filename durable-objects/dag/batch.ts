@@ -8,6 +8,9 @@ import type { BatchEntry } from "../../src/engine/objects.ts";
 import { dagSpecSchema, LIMITS, type DagSpec, type Json, type TaskSpec } from "../../src/engine/spec.ts";
 import type { DagStorage, RunRow } from "./storage.ts";
 
+/** Names of objects that keep a bulk submission begin with it; no DAG's id can. */
+export const BATCH_PREFIX = "@batch:";
+
 /** The one run of a bulk submission. */
 export const BATCH_RUN_ID = "bulk";
 

@@ -13,13 +13,11 @@ import type { TaskInstanceKey } from "../../src/engine/work.ts";
 import type { ObjectEnv } from "../env.ts";
 import { migrate } from "../migrate.ts";
 import { Waiters } from "../waiters.ts";
+import { BATCH_PREFIX } from "./batch.ts";
 import { DAG_MIGRATIONS } from "./migrations.ts";
 import { Outbox } from "./outbox.ts";
 import { RunBook, type LoadedRun } from "./run-book.ts";
 import { DagStorage, type RunRow } from "./storage.ts";
-
-/** Names of objects that keep a bulk submission begin with it; no DAG's id can. */
-export const BATCH_PREFIX = "@batch:";
 
 /** The shared inside of one `Dag` object. */
 export class DagCore {
@@ -134,6 +132,7 @@ export class DagCore {
     }
     this.storage.saveChanges(run.row.id, changes, now);
     this.outbox.collect(run, changes);
+    this.runs.keep(run);
     this.#stored.add(run);
   }
 

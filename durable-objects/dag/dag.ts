@@ -216,8 +216,8 @@ export function createDagClass(registry: Registry) {
       return this.#batch.getMember(index, waitMs);
     }
 
-    async killMember(index: number): Promise<Result<JobView>> {
-      return this.#batch.killMember(index);
+    async killMember(index: number, reason: string): Promise<Result<JobView>> {
+      return this.#batch.killMember(index, reason);
     }
 
     async claim(

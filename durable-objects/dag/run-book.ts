@@ -10,7 +10,7 @@ import type { QueueTiming } from "../../src/engine/queue-timing.ts";
 import { RunMachine } from "../../src/engine/run-machine.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
-import { BATCH_RUN_ID, BatchMembers } from "./batch.ts";
+import { BATCH_PREFIX, BATCH_RUN_ID, BatchMembers } from "./batch.ts";
 import type { DagStorage, RunRow, VersionRow } from "./storage.ts";
 
 /** Finished runs kept in memory for whoever looks at them next, if they are small. */
@@ -72,6 +72,13 @@ export class RunBook {
     return this.#keep({ dagId: this.#dagId, row: stored, machine, version, batch: this.#batch(stored) });
   }
 
+  /** Keeps a run that is not over in memory: a finished one that was cleared is not, if it is large. */
+  keep(run: LoadedRun): void {
+    if (!isRunFinished(run.row.state)) {
+      this.#runs.set(run.row.run_id, run);
+    }
+  }
+
   /** Forgets every run: memory may no longer agree with what is stored. */
   clear(): void {
     this.#runs.clear();
@@ -130,7 +137,9 @@ export class RunBook {
   }
 
   #batch(row: RunRow): BatchMembers | null {
-    return row.run_id === BATCH_RUN_ID && "batch_id" in row.conf ? new BatchMembers(this.#storage, row) : null;
+    return this.#dagId.startsWith(BATCH_PREFIX) && row.run_id === BATCH_RUN_ID
+      ? new BatchMembers(this.#storage, row)
+      : null;
   }
 }
 

@@ -13,6 +13,7 @@ import { fromStored, toStored, type StoredInstance } from "./rows.ts";
 /** Bytes of JSON in one statement, and rows: both far below the platform's limits. */
 const CHUNK_CHARS = 400_000;
 const CHUNK_ROWS = 2000;
+const PAYLOADS_PER_ROW = 100;
 
 /** A run's row, without what the engine does not need. */
 export interface RunRow extends RunInfo {
@@ -206,7 +207,7 @@ export class DagStorage {
         removed.map_index,
       );
     }
-    for (const json of chunks(rows)) {
+    for (const { json } of chunks(rows)) {
       this.#write(UPSERT_INSTANCES, id, json);
     }
     for (const { task_id, length } of changes.mapLengths) {
@@ -333,9 +334,9 @@ export class DagStorage {
 
   saveInputs(id: number, payloads: readonly Json[]): void {
     let first = 0;
-    for (const json of chunks(payloads, 100)) {
+    for (const { json, rows } of chunks(payloads, PAYLOADS_PER_ROW)) {
       this.#write("INSERT INTO run_input (dag_run_id, first_index, payloads) VALUES (?, ?, ?)", id, first, json);
-      first += 100;
+      first += rows;
     }
   }
 
@@ -399,14 +400,13 @@ const UPSERT_INSTANCES = `INSERT INTO task_instance
     detail = excluded.detail, value = coalesce(excluded.value, value), value_r2 = coalesce(excluded.value_r2, value_r2)`;
 
 /** JSON arrays of the items, each within the limits of one statement. */
-function* chunks(items: readonly unknown[], maxRows = CHUNK_ROWS): Generator<string> {
+function* chunks(items: readonly unknown[], maxRows = CHUNK_ROWS): Generator<{ json: string; rows: number }> {
   let parts: string[] = [];
   let chars = 0;
   for (const item of items) {
     const json = JSON.stringify(item);
-    const full = maxRows === CHUNK_ROWS && chars + json.length > CHUNK_CHARS;
-    if (parts.length > 0 && (full || parts.length === maxRows)) {
-      yield `[${parts.join(",")}]`;
+    if (parts.length > 0 && (parts.length === maxRows || chars + json.length > CHUNK_CHARS)) {
+      yield { json: `[${parts.join(",")}]`, rows: parts.length };
       parts = [];
       chars = 0;
     }
@@ -414,7 +414,7 @@ function* chunks(items: readonly unknown[], maxRows = CHUNK_ROWS): Generator<str
     chars += json.length;
   }
   if (parts.length > 0) {
-    yield `[${parts.join(",")}]`;
+    yield { json: `[${parts.join(",")}]`, rows: parts.length };
   }
 }
 

@@ -7,7 +7,7 @@ import type { BatchView, Page, TaskInstanceQuery } from "../../src/engine/object
 import type { JobState, TaskInstanceState } from "../../src/engine/states.ts";
 import { isFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
-import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
+import type { DagRunView, JobView, StoredValue, TaskInstanceView } from "../../src/engine/work.ts";
 import { memberId } from "../../src/engine/batch-ids.ts";
 import type { LoadedRun } from "./run-book.ts";
 import type { RunRow } from "./storage.ts";
@@ -112,7 +112,12 @@ export function batchView(run: LoadedRun): BatchView {
 }
 
 /** A member of a bulk submission, as the job it is to its submitter. */
-export function memberView(run: LoadedRun, instance: NodeInstance, position: number, result: string | null): JobView {
+export function memberView(
+  run: LoadedRun,
+  instance: NodeInstance,
+  position: number,
+  result: StoredValue | null,
+): JobView {
   const id = memberId(run.batch?.batchId ?? "", position);
   const { spec } = instance.node.task;
   return {
@@ -136,7 +141,8 @@ export function memberView(run: LoadedRun, instance: NodeInstance, position: num
     created_at: run.row.queued_at ?? run.row.run_after,
     run_at: instance.state === null ? instance.nextAt : null,
     progress: null,
-    result: result === null ? null : (JSON.parse(result) as JobView["result"]),
+    result: result !== null && "json" in result ? (JSON.parse(result.json) as JobView["result"]) : null,
+    ...(result !== null && "r2" in result ? { result_r2: result.r2 } : {}),
     error: instance.error,
     late_results: instance.lateResults,
   };

@@ -20,7 +20,7 @@ import { InputResolver } from "./inputs.ts";
 import type { LoadedRun } from "./run-book.ts";
 
 /** Answers kept to be given again when the same report comes twice because its answer was lost. */
-const ANSWERS_KEPT = 256;
+const ANSWERS_KEPT = 32;
 
 /** Claims, reports and adoptions of one `Dag` object. */
 export class WorkDesk {

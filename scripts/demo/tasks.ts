@@ -77,10 +77,13 @@ export async function retryAndBeat({ client, screen, checks }: Stage): Promise<v
   );
 }
 
-/** One job as a line: its state, its try, and a bar or its error. */
+/** One job as a line: its state, its try, and what it answered, how far it is, or its error. */
 export function jobLine(job: Job): string {
   const colour = job.state === "success" ? "green" : job.state === "failed" ? "red" : "cyan";
   const head = `${job.name.padEnd(9)} try ${job.try_number}  ${coloured(colour, job.state.padEnd(12))}`;
+  if (job.state === "success") {
+    return `${head} ${JSON.stringify(job.result)}`;
+  }
   if (job.progress?.fraction !== undefined) {
     const full = Math.round(job.progress.fraction * BAR_WIDTH);
     return `${head} ${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)} ${job.progress.step ?? ""}`;

@@ -127,7 +127,7 @@ export interface DagObject {
   getBatch(waitMs: number): Promise<Result<BatchView>>;
   /** The batch member at a position, shown as a job. */
   getMember(index: number, waitMs: number): Promise<Result<JobView>>;
-  killMember(index: number): Promise<Result<JobView>>;
+  killMember(index: number, reason: string): Promise<Result<JobView>>;
 
   claim(requests: (TaskInstanceKey & { try_number: number })[], worker: WorkerIdentity): Promise<ClaimedTask[]>;
   report(reports: Report[], worker: WorkerIdentity, followUpLimit: number): Promise<ReportAnswer>;
@@ -167,7 +167,7 @@ export interface JobObject {
   submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>>;
   get(waitMs: number): Promise<Result<JobView>>;
   kill(reason: string): Promise<Result<JobView>>;
-  /** A beat over HTTP, by whoever runs the job elsewhere: not_found, or conflict if the job is over. */
+  /** Progress over HTTP, which keeps no attempt alive: not_found, or conflict if the job is not running. */
   heartbeat(progress: Progress | null): Promise<Result<JobView>>;
 
   claim(worker: WorkerIdentity): Promise<ClaimedTask | null>;

@@ -182,6 +182,8 @@ export interface JobView {
   run_at: number | null;
   progress: Progress | null;
   result: Json | null;
+  /** Where a result over 128 KB lies; the API fetches it. */
+  result_r2?: string;
   error: TaskError | null;
   /** Results of dead attempts that came too late and changed nothing. */
   late_results: number;

@@ -13,9 +13,7 @@ import type { BeatClock } from "./beat-clock.ts";
 import { startHeartbeats } from "./heartbeats.ts";
 import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue, type PutPayload } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
-
-/** Log lines kept of one try; older ones give way. */
-const LOG_LINES_KEPT = 500;
+import { cleanProgress, TryLog } from "./try-log.ts";
 
 /** What an execution needs from outside. */
 export interface Surroundings {
@@ -44,7 +42,7 @@ export async function execute(
 ): Promise<Execution | null> {
   const abort = new LazyAbort();
   const pushed = new Map<string, Json>();
-  const logs: LogLine[] = [];
+  const log = new TryLog();
   let progress: Progress | null = null;
   const beats = startHeartbeats(task, owner, () => progress, abort, clock, around.now);
   const ctx = createTaskContext({
@@ -52,13 +50,10 @@ export async function execute(
     jobId: () => task.job_id ?? beats.jobId(),
     signal: () => abort.signal,
     heartbeat: (said) => {
-      progress = said ?? progress;
+      progress = said === undefined ? progress : cleanProgress(said);
     },
     log: (level, event, data) => {
-      logs.push({ timestamp: around.now(), level, event, ...(data === undefined ? {} : { data }) });
-      if (logs.length > LOG_LINES_KEPT) {
-        logs.shift();
-      }
+      log.add(around.now(), level, event, data);
     },
     xcomPush: (key, value) => pushed.set(key, value),
     xcomPull: (request) => owner.pullXCom(task, request),
@@ -77,9 +72,9 @@ export async function execute(
   const jobId = beats.jobId();
   try {
     const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
-    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), logs };
+    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), logs: log.lines };
   } catch (error) {
-    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], logs };
+    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], logs: log.lines };
   }
 }
 

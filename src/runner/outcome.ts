@@ -40,7 +40,7 @@ export function outcomeOfThrow(thrown: unknown): Outcome {
     case "skip":
       return {
         state: "skipped",
-        ...(thrown instanceof Error && thrown.message !== "" ? { reason: thrown.message } : {}),
+        ...(thrown instanceof Error && thrown.message !== "" ? { reason: thrown.message.slice(0, MESSAGE_CHARS) } : {}),
       };
     case "reschedule":
       return { state: "up_for_reschedule", at: asked.at };

@@ -91,8 +91,7 @@ export class Session {
     const finished = this.#finished;
     this.#finished = [];
     try {
-      const followUps = await this.#report(finished);
-      this.#start(followUps);
+      this.#start(await this.#report(finished));
       await Promise.all(
         finished
           .filter(({ execution }) => execution.jobId !== null)
@@ -106,7 +105,24 @@ export class Session {
     this.#next();
   }
 
+  /** Reports together; if that cannot be done, one by one, so that one result cannot take the others with it. */
   async #report(finished: readonly Finished[]): Promise<ClaimedTask[]> {
+    try {
+      return await this.#send(finished);
+    } catch (error) {
+      if (finished.length === 1) {
+        const [only] = finished;
+        return only === undefined ? [] : this.#send([{ task: only.task, execution: unreported(only, error) }]);
+      }
+      const followUps: ClaimedTask[] = [];
+      for (const one of finished) {
+        followUps.push(...(await this.#report([one])));
+      }
+      return followUps;
+    }
+  }
+
+  async #send(finished: readonly Finished[]): Promise<ClaimedTask[]> {
     const reports = finished.map(({ task, execution }) => reportOf(task, execution));
     for (let tries = 1; ; tries += 1) {
       try {
@@ -130,6 +146,17 @@ function reportOf(task: ClaimedTask, { outcome, xcoms, logs }: Execution): Repor
     outcome,
     ...(xcoms.length > 0 ? { xcoms } : {}),
     ...(logs.length > 0 ? { logs } : {}),
+  };
+}
+
+/** A result that its owner cannot take: the try failed, with what went wrong, and may be tried again. */
+function unreported({ execution }: Finished, error: unknown): Execution {
+  const message = `the result could not be reported: ${error instanceof Error ? error.message : String(error)}`;
+  return {
+    outcome: { state: "failed", error: { type: "ReportError", message: message.slice(0, 2000) }, retryable: true },
+    jobId: execution.jobId,
+    xcoms: [],
+    logs: [],
   };
 }
 

@@ -130,7 +130,7 @@ describe("POST /jobs/{job_id}/kill", () => {
   it("kills the member of a batch in the batch's object", async ({ expect }) => {
     const api = testApi({ dag: { killMember: async () => ok(jobView({ id: MEMBER, state: "failed" })) } });
     expect((await api.send("POST", `/jobs/${MEMBER}/kill`)).status).toBe(200);
-    expect(api.calls).toEqual([{ object: BATCH_OBJECT, method: "killMember", args: [7] }]);
+    expect(api.calls).toEqual([{ object: BATCH_OBJECT, method: "killMember", args: [7, "killed over the API"] }]);
   });
 
   it("refuses a job that is over with 409, as the object says", async ({ expect }) => {

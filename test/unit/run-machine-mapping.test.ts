@@ -61,6 +61,22 @@ describe("a length that changes after a clear", () => {
     expect(run.states).toMatchObject({ "each[0]": "queued", "each[1]": "removed" });
   });
 
+  test("grown beyond what a run may hold, it fails what waits rather than leave elements out", ({ expect }) => {
+    const literal = Array.from({ length: 19_990 }, (_, at) => at);
+    const wide = task("wide", [], { expand: { type: "expand", kwargs: { x: { literal } } } });
+    const list = [task("list"), task("each", ["list"], { expand: over("list") })];
+    const run = new Run([wide, ...list], { max_map_length: 20_000 });
+    run.give("list", 9);
+    run.clear("list", "each[0]");
+    run.give("list", 10);
+    expect(run.find("each[0]")).toMatchObject({ state: "upstream_failed", error: { type: "ExpansionError" } });
+    run.clear("each[0]");
+    expect(run.states).toMatchObject({ "each[0]": "upstream_failed", "each[1]": "queued" });
+    run.clear("list", "each[0]");
+    run.give("list", 9);
+    expect(run.state("each[0]")).toBe("queued");
+  });
+
   test("a removed element that is marked is removed again when its task is looked at next", ({ expect }) => {
     const run = expanded(2);
     run.clear("list", "each[0]", "each[1]");

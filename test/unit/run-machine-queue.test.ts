@@ -177,7 +177,7 @@ describe("a mark", () => {
 
 describe("a delay", () => {
   test("keeps an instance from being scheduled before its time, and the run from deadlock", ({ expect }) => {
-    const run = new Run([task("a")], {}, false);
+    const run = new Run([task("a")], {}, { start: false });
     run.machine.delay("a", -1, run.now + MINUTE);
     run.begin();
     expect(run.outcome).toBe("running: null");
@@ -185,5 +185,17 @@ describe("a delay", () => {
     run.evict();
     run.after(MINUTE);
     expect(run.sent).toEqual(["a"]);
+  });
+});
+
+describe("a bulk submission", () => {
+  test("has as many instances of a task as it says, also after an eviction", ({ expect }) => {
+    const run = new Run([task("send")], {}, { sizes: new Map([["send", 3]]) });
+    expect(run.sent).toEqual(["send[0]", "send[1]", "send[2]"]);
+    run.fail("send[1]");
+    run.evict();
+    run.succeed("send[0]", "send[2]");
+    expect(run.states).toEqual({ "send[0]": "success", "send[1]": "failed", "send[2]": "success" });
+    expect(run.outcome).toBe("failed: task_failure");
   });
 });

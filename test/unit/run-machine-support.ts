@@ -22,18 +22,25 @@ export function over(taskId: string): NonNullable<TaskInput["expand"]> {
   return { type: "expand", kwargs: { x: { $ref: "xcom", task_id: taskId } } };
 }
 
+interface RunOptions {
+  start?: boolean;
+  sizes?: ReadonlyMap<string, number>;
+}
+
 /** A run that a test drives by the names of its tasks: `"load"`, or `"clean[2]"` for an element. */
 export class Run {
   machine: RunMachine;
   now = START;
   last: RunChanges;
 
-  constructor(tasks: TaskInput[], dag: Partial<DagSpecInput> = {}, start = true) {
+  /** `start: false` leaves it queued; `sizes` are those of a bulk submission. */
+  constructor(tasks: TaskInput[], dag: Partial<DagSpecInput> = {}, options: RunOptions = {}) {
+    const { start = true, sizes = new Map<string, number>() } = options;
     const result = validateDagSpec({ dag_id: "d", ...dag, tasks });
     if (!result.ok) {
       throw new Error(JSON.stringify(result.errors));
     }
-    this.machine = RunMachine.create(compileGraph(result.spec), newInfo());
+    this.machine = RunMachine.create(compileGraph(result.spec), newInfo(), undefined, sizes);
     if (start) {
       this.machine.begin(this.now);
     }

@@ -184,7 +184,7 @@ describe("what does not exist", () => {
     const name = `@batch:${batchKey(batchId)}`;
     expect(await dagOf(name).getBatch(0)).toMatchObject({ ok: false, refusal: { code: "not_found" } });
     expect(await dagOf(name).getMember(0, 0)).toMatchObject({ ok: false });
-    expect(await dagOf(name).killMember(0)).toMatchObject({ ok: false });
+    expect(await dagOf(name).killMember(0, "x")).toMatchObject({ ok: false });
     expect(await dagOf(name).submitBatch(batchId, [{ name: "nobody", payload: null, runAt: null }])).toMatchObject({
       ok: false,
     });

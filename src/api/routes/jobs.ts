@@ -14,6 +14,7 @@ import { ulidInput } from "../ids.ts";
 import { exceedsBytes, PROGRESS_BYTES } from "../limits.ts";
 import { batchObject, jobObject } from "../objects.ts";
 import { waitQuery } from "../query.ts";
+import { readPayload } from "../payloads.ts";
 import { body, json, refusals } from "../responses.ts";
 import { jobJson, jobSchema } from "../schemas/job.ts";
 
@@ -52,8 +53,9 @@ const heartbeatRoute = createRoute({
   method: "post",
   path: "/jobs/{job_id}/heartbeat",
   tags: ["Job"],
-  summary: "Prove that a job is alive, with its progress",
-  description: "For work that is done elsewhere. A body without fields leaves the progress as it is.",
+  summary: "Note the progress of a running job",
+  description:
+    "The runner beats for the task it runs; this adds how far it is, and keeps no attempt alive whose runner is silent. A body without fields leaves the progress as it is.",
   request: { params, body: body(heartbeatBody, "The progress; the body may be left out") },
   responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 413, 415, 422) },
 });
@@ -72,16 +74,28 @@ export function jobRoutes({ now }: ApiDeps) {
     .openapi(killRoute, async (c) => {
       const { reason = "killed over the API" } = c.req.valid("json");
       const job = await askJob(c.env, c.req.valid("param").job_id, {
-        member: (batch, index) => batch.killMember(index),
+        member: (batch, index) => batch.killMember(index, reason),
         alone: (object) => object.kill(reason),
       });
       return c.json(jobJson(job, now()), 200);
     })
     .openapi(heartbeatRoute, async (c) => {
       const progress = readProgress(c.req.valid("json"));
-      const job = unwrap(await jobObject(c.env, c.req.valid("param").job_id).heartbeat(progress));
+      const job = await askJob(c.env, c.req.valid("param").job_id, {
+        member: async (batch, index) => refuseMember(await batch.getMember(index, 0)),
+        alone: (object) => object.heartbeat(progress),
+      });
       return c.json(jobJson(job, now()), 200);
     });
+}
+
+/** A member of a bulk submission keeps no progress. */
+function refuseMember(member: Result<JobView>): Result<JobView> {
+  if (!member.ok) {
+    return member;
+  }
+  const message = `expected a running job of its own, got a member of a bulk submission that is ${member.value.state}`;
+  return { ok: false, refusal: { code: "conflict", message } };
 }
 
 interface Question {
@@ -95,10 +109,15 @@ async function askJob(env: ApiEnv, jobId: string, question: Question): Promise<J
   if (member !== null) {
     const answer = await question.member(batchObject(env, member.batchKey), member.index);
     if (answer.ok || answer.refusal.code !== "not_found") {
-      return unwrap(answer);
+      return withResult(env, unwrap(answer));
     }
   }
-  return unwrap(await question.alone(jobObject(env, jobId)));
+  return withResult(env, unwrap(await question.alone(jobObject(env, jobId))));
+}
+
+/** A large result lies in the bucket. */
+async function withResult(env: ApiEnv, job: JobView): Promise<JobView> {
+  return job.result_r2 === undefined ? job : { ...job, result: await readPayload(env, job.result_r2) };
 }
 
 function readProgress({ step, fraction, data }: z.output<typeof heartbeatBody>): Progress | null {

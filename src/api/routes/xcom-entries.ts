@@ -6,8 +6,9 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { StoredValue } from "../../engine/work.ts";
 import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
-import { ApiError, unwrap } from "../errors.ts";
+import { unwrap } from "../errors.ts";
 import { knownDag } from "../known-dag.ts";
+import { readPayload } from "../payloads.ts";
 import { json, refusals } from "../responses.ts";
 import { dateTime, iso } from "../time.ts";
 
@@ -79,9 +80,5 @@ async function readValue(env: ApiEnv, stored: StoredValue): Promise<unknown> {
     const value: unknown = JSON.parse(stored.json);
     return value;
   }
-  const object = (await env.PAYLOADS?.get(stored.r2)) ?? null;
-  if (object === null) {
-    throw new ApiError(404, `the value is kept at ${stored.r2}, and there is nothing there any more`);
-  }
-  return object.json();
+  return readPayload(env, stored.r2);
 }
