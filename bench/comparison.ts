@@ -13,12 +13,17 @@ export interface WorkflowShape {
   fanOut?: number;
 }
 
+const PATH = "/bench/workflows";
+const createdSchema = z.object({ target: z.number(), id: z.string() });
+
 /** Runs `instances` workflows and returns when all have ended. */
 export async function runWorkflowInstances(
   client: Client,
   instances: number,
   shape: WorkflowShape = {},
 ): Promise<void> {
-  const answer = await client.http.call("POST", "/bench/workflows", { instances, shape });
-  read(z.object({ instances: z.literal(instances) }), answer, "POST /bench/workflows");
+  const created = read(createdSchema, await client.http.call("POST", PATH, { instances, shape }), `POST ${PATH}`);
+  const single = instances === 1 ? `&id=${created.id}` : "";
+  const wait = `${PATH}?target=${created.target}${single}`;
+  read(z.object({ ended: z.literal(true) }), await client.http.call("GET", wait), `GET ${wait}`);
 }

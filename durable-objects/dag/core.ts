@@ -146,14 +146,14 @@ export class DagCore {
       beforeStart?: (run: LoadedRun) => void;
     } = {},
   ): LoadedRun {
-    const run = this.runs.create(
-      row,
-      options.sizes ?? new Map<string, number>(),
-      options.afterInsert ?? (() => undefined),
-    );
+    const run = this.runs.create(row, options.sizes ?? new Map<string, number>());
     run.machine.hold(this.isPaused, now);
     options.beforeStart?.(run);
     this.startIfDue(run, now);
+    // Inserted as it stands by now, started or not: one write instead of two.
+    run.row.id = this.storage.insertRun(run.row);
+    run.machine.state.changes.run = false;
+    options.afterInsert?.(run.row.id);
     this.store(run, now);
     return run;
   }

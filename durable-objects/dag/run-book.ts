@@ -63,10 +63,9 @@ export class RunBook {
     return row === null ? null : this.#load(row);
   }
 
-  /** Makes a run's row and machine, in the caller's transaction. `sizes`: see `RunMachine.create`. */
-  create(row: Omit<RunRow, "id">, sizes: ReadonlyMap<string, number>, beforeLoad: (id: number) => void): LoadedRun {
-    const stored: RunRow = { ...row, id: this.#storage.insertRun(row) };
-    beforeLoad(stored.id);
+  /** Makes a run in memory; its row gets its id when it is inserted. `sizes`: see `RunMachine.create`. */
+  create(row: Omit<RunRow, "id">, sizes: ReadonlyMap<string, number>): LoadedRun {
+    const stored: RunRow = { ...row, id: 0 };
     const { row: version, graph } = this.version(row.version_number);
     const machine = RunMachine.create(graph, stored, this.#timing, sizes);
     return this.#keep({ dagId: this.#dagId, row: stored, machine, version, batch: this.#batch(stored) });
