@@ -1,12 +1,6 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import {
-  fillRemote,
-  RemoteValue,
-  resolveTemplate,
-  TEMPLATE_DEPTH,
-  templateRefs,
-} from "../../src/engine/inputs.ts";
+import { fillRemote, RemoteValue, resolveTemplate, TEMPLATE_DEPTH, templateRefs } from "../../src/engine/inputs.ts";
 import { followPath } from "../../src/engine/path.ts";
 import type { RemoteInput } from "../../src/engine/inputs.ts";
 import type { InputRef, Json } from "../../src/engine/spec.ts";
