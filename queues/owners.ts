@@ -10,10 +10,13 @@ import type { ClaimedTask, Outcome, StoredValue, TaskInstanceKey, WorkerIdentity
 import type { Owner } from "../src/runner/owner.ts";
 
 /**
- * Ready task instances one report may claim for its own worker. Enough to carry a chain or a small fan-out without the
- * queue; a wide one goes to the queue, so that other workers share it.
+ * Ready task instances one report may claim for its own worker: enough to carry a chain or a small fan-out without the
+ * queue, while a wide one goes to the queue, so that other workers share it. When what is reported was quick, as many
+ * as one batch of messages would bring: the queue would then cost more than the work.
  */
 const FOLLOW_UPS = 10;
+const FOLLOW_UPS_WHEN_QUICK = 100;
+const QUICK_MS = 50;
 
 /** Reads a value that lies in R2. */
 export type GetPayload = (key: string) => Promise<Json>;
@@ -24,10 +27,13 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
   const jobIds = new Map<string, string>();
   let reused = openDag(env, name);
+  let givenAt = Date.now();
   return {
     async report(reports) {
       try {
-        const { followUps } = await reused.report(reports, worker, FOLLOW_UPS);
+        const limit = Date.now() - givenAt < QUICK_MS ? FOLLOW_UPS_WHEN_QUICK : FOLLOW_UPS;
+        const { followUps } = await reused.report(reports, worker, limit);
+        givenAt = Date.now();
         return followUps;
       } catch (error) {
         // A reference stays broken once its object was reset under it.

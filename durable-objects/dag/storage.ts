@@ -8,7 +8,7 @@ import type { RunChanges, RunInfo } from "../../src/engine/run-state.ts";
 import type { DagSpec, Json } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { LogLine, Report, StoredValue } from "../../src/engine/work.ts";
-import { fromStored, toStored, type StoredInstance } from "./rows.ts";
+import { fromStored, toStoredJson, type StoredInstance } from "./rows.ts";
 
 /** Bytes of JSON in one statement, and rows: both far below the platform's limits. */
 const CHUNK_CHARS = 400_000;
@@ -191,13 +191,15 @@ export class DagStorage {
 
   /** Stores everything a run's machine gave in one drain; call inside a transaction. */
   saveChanges(id: number, changes: RunChanges, now: number): void {
-    const rows: [...StoredInstance, string | null, string | null][] = [];
+    const rows: string[] = [];
+    let hasValues = false;
     for (const instance of changes.instances) {
       const value = changes.values.get(instance);
       if (value === null) {
         this.#clearValue(id, instance.node.task.id, instance.mapIndex);
       }
-      rows.push([...toStored(instance.toRow()), ...columnsOf(value ?? null)]);
+      hasValues ||= value !== undefined && value !== null;
+      rows.push(toStoredJson(instance.toRow(), columnsOf(value ?? null)));
     }
     for (const removed of changes.removedRows) {
       this.#write(
@@ -207,8 +209,8 @@ export class DagStorage {
         removed.map_index,
       );
     }
-    for (const { json } of chunks(rows)) {
-      this.#write(UPSERT_INSTANCES, id, json);
+    for (const { json } of joined(rows)) {
+      this.#write(hasValues ? UPSERT_INSTANCES_WITH_VALUES : UPSERT_INSTANCES, id, json);
     }
     for (const { task_id, length } of changes.mapLengths) {
       this.#write(
@@ -334,7 +336,10 @@ export class DagStorage {
 
   saveInputs(id: number, payloads: readonly Json[]): void {
     let first = 0;
-    for (const { json, rows } of chunks(payloads, PAYLOADS_PER_ROW)) {
+    for (const { json, rows } of joined(
+      payloads.map((payload) => JSON.stringify(payload)),
+      PAYLOADS_PER_ROW,
+    )) {
       this.#write("INSERT INTO run_input (dag_run_id, first_index, payloads) VALUES (?, ?, ?)", id, first, json);
       first += rows;
     }
@@ -391,27 +396,33 @@ export class DagStorage {
   }
 }
 
-/** One statement for all rows of a commit. A value that is not given stays; a new try clears it first. */
-const UPSERT_INSTANCES = `INSERT INTO task_instance
-    (dag_run_id, task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail, value, value_r2)
-  SELECT ?1, ${Array.from({ length: 11 }, (_, index) => `value ->> ${index}`).join(", ")} FROM json_each(?2) WHERE true
-  ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET state = excluded.state, try_number = excluded.try_number,
-    fence = excluded.fence, start_date = excluded.start_date, end_date = excluded.end_date, next_at = excluded.next_at,
-    detail = excluded.detail, value = coalesce(excluded.value, value), value_r2 = coalesce(excluded.value_r2, value_r2)`;
+const COLUMNS = "task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail";
+const VALUES = `${Array.from({ length: 8 }, (_, index) => `value ->> ${index}`).join(", ")}, value -> 8`;
+const UPDATES = `state = excluded.state, try_number = excluded.try_number, fence = excluded.fence,
+  start_date = excluded.start_date, end_date = excluded.end_date, next_at = excluded.next_at, detail = excluded.detail`;
 
-/** JSON arrays of the items, each within the limits of one statement. */
-function* chunks(items: readonly unknown[], maxRows = CHUNK_ROWS): Generator<{ json: string; rows: number }> {
+const UPSERT_INSTANCES = `INSERT INTO task_instance (dag_run_id, ${COLUMNS})
+  SELECT ?1, ${VALUES} FROM json_each(?2) WHERE true
+  ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET ${UPDATES}`;
+
+/** For a commit that brings values. One that is not given stays; a new try clears it first. */
+const UPSERT_INSTANCES_WITH_VALUES = `INSERT INTO task_instance (dag_run_id, ${COLUMNS}, value, value_r2)
+  SELECT ?1, ${VALUES}, value ->> 9, value ->> 10 FROM json_each(?2) WHERE true
+  ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET ${UPDATES},
+    value = coalesce(excluded.value, value), value_r2 = coalesce(excluded.value_r2, value_r2)`;
+
+/** Arrays of JSON texts, each array within the limits of one statement. */
+function* joined(texts: readonly string[], maxRows = CHUNK_ROWS): Generator<{ json: string; rows: number }> {
   let parts: string[] = [];
   let chars = 0;
-  for (const item of items) {
-    const json = JSON.stringify(item);
-    if (parts.length > 0 && (parts.length === maxRows || chars + json.length > CHUNK_CHARS)) {
+  for (const text of texts) {
+    if (parts.length > 0 && (parts.length === maxRows || chars + text.length > CHUNK_CHARS)) {
       yield { json: `[${parts.join(",")}]`, rows: parts.length };
       parts = [];
       chars = 0;
     }
-    parts.push(json);
-    chars += json.length;
+    parts.push(text);
+    chars += text.length;
   }
   if (parts.length > 0) {
     yield { json: `[${parts.join(",")}]`, rows: parts.length };
