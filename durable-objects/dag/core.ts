@@ -99,6 +99,8 @@ export class DagCore {
    * throws, nothing is stored and memory is read anew at the next turn.
    */
   act<T>(now: number, decide: () => T): T {
+    // Before and not after: who waited for a run to end looks at it once this turn is over.
+    this.runs.trim();
     let answer: T;
     try {
       answer = this.#ctx.storage.transactionSync(decide);
@@ -119,7 +121,6 @@ export class DagCore {
     }
     this.#stored.clear();
     this.outbox.send(now);
-    this.runs.trim();
     this.arm(now);
     return answer;
   }

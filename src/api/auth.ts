@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { createMiddleware } from "hono/factory";
 import { readSecret, type AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
@@ -55,13 +54,16 @@ function refuse(key: string | null, authorization: string | undefined): ApiError
   return equalInConstantTime(token, key) ? null : unauthorized("the API key is wrong", "invalid_token");
 }
 
-/** Compares hashes, so that neither the time it takes nor a difference in length tells anything about the key. */
-function equalInConstantTime(left: string, right: string): boolean {
-  return timingSafeEqual(sha256(left), sha256(right));
-}
-
-function sha256(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
+/**
+ * Compares a given token with the key in a time that depends on the token alone. By hand: a hash in this runtime costs
+ * more than all the rest of a request.
+ */
+function equalInConstantTime(token: string, key: string): boolean {
+  let difference = token.length ^ key.length;
+  for (let index = 0; index < token.length; index += 1) {
+    difference |= token.charCodeAt(index) ^ key.charCodeAt(index % key.length);
+  }
+  return difference === 0;
 }
 
 function unauthorized(message: string, error?: "invalid_request" | "invalid_token"): ApiError {
