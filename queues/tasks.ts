@@ -12,7 +12,7 @@ import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, jobOwner } from "./owners.ts";
 
 /** Messages being worked on in this isolate up to which a detached consumer takes the next batch at once. */
-const IN_FLIGHT_AT_ONCE = 300;
+const IN_FLIGHT_AT_ONCE = 1000;
 /** How long it holds the next batch back beyond that: short tasks end in it, and a flood is taken in step. */
 const DETACH_AFTER_MS = 25;
 const RETRY_DELAY_S = 5;
