@@ -162,14 +162,21 @@ async function measureWorkflows({ client, servedBy }: Target, { figures, wants, 
     const large = await measure(0, runs(3), async () => timed(() => runWorkflowInstances(client, 1, { fanOut: 2000 })));
     figures.add({ name: "W4 2000", unit: "ms", runs: large, served_by: servedBy });
   }
-  if (wants("W1")) {
-    const rates = await measure(
-      0,
-      runs(3),
-      async () => BULK / ((await timed(() => runWorkflowInstances(client, BULK))) / 1000),
-    );
-    figures.add({ name: "W1", unit: "tasks/s", runs: rates, served_by: servedBy });
+}
+
+/** W1 on Workflows: a new server for each run, since two thousand instances leave a gigabyte behind. */
+async function measureWorkflowsInBulk({ figures, runs }: Plan): Promise<void> {
+  const rates: number[] = [];
+  for (let run = 0; run < runs(3); run += 1) {
+    const target = await openTarget("workflows");
+    try {
+      await runWorkflowInstances(target.client, 1);
+      rates.push(BULK / ((await timed(() => runWorkflowInstances(target.client, BULK))) / 1000));
+    } finally {
+      await target.stop();
+    }
   }
+  figures.add({ name: "W1", unit: "tasks/s", runs: rates, served_by: "workflows" });
 }
 
 /** How many times better Jobbers is, from the medians of this same run. */
@@ -251,6 +258,9 @@ async function main(): Promise<void> {
         await target.stop();
       }
     }
+  }
+  if (plan.wants("W1") && served.includes("workflows")) {
+    await measureWorkflowsInBulk(plan);
   }
   if (plan.wants("W5") && served.includes("npm start")) {
     await measureMemory(plan);

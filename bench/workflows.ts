@@ -77,9 +77,18 @@ async function create(request: Request, env: WorkflowsEnv): Promise<Response> {
   const target = (await env.GATE.getByName(GATE_NAME).ended()) + instances;
   const ids = Array.from({ length: instances }, () => crypto.randomUUID());
   for (let made = 0; made < instances; made += BATCH) {
-    await env.SHAPE.createBatch(ids.slice(made, made + BATCH).map((id) => ({ id, params: shape })));
+    const created = await env.SHAPE.createBatch(ids.slice(made, made + BATCH).map((id) => ({ id, params: shape })));
+    created.forEach(release);
   }
   return Response.json({ target, id: ids[0] });
+}
+
+/** Lets an instance's handle go, which the runtime else keeps until it is collected. */
+function release(handle: object): void {
+  const dispose: unknown = Reflect.get(handle, Symbol.dispose);
+  if (typeof dispose === "function") {
+    Reflect.apply(dispose, handle, []);
+  }
 }
 
 /**
@@ -94,6 +103,7 @@ async function wait(url: URL, env: WorkflowsEnv): Promise<Response> {
     while ((await instance.status()).status !== "complete") {
       await scheduler.wait(0);
     }
+    release(instance);
   }
   return Response.json({ ended: true });
 }
@@ -108,5 +118,8 @@ export default {
       return new Response(null, { status: 404 });
     }
     return request.method === "POST" ? create(request, env) : wait(url, env);
+  },
+  async scheduled() {
+    // Nothing is due here; the server ticks every Worker it serves.
   },
 } satisfies ExportedHandler<WorkflowsEnv>;
