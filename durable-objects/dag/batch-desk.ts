@@ -122,7 +122,7 @@ export class BatchDesk {
   }
 
   #view({ run, instance }: { run: LoadedRun; instance: NodeInstance }, position: number): JobView {
-    const value = this.#core.storage.value(run.row.id, instance.node.task.id, instance.mapIndex, "return_value");
+    const value = this.#core.storage.xcoms.value(run.row.id, instance.node.task.id, instance.mapIndex, "return_value");
     return memberView(run, instance, position, value);
   }
 }

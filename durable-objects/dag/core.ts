@@ -129,6 +129,7 @@ export class DagCore {
   store(run: LoadedRun, now: number): void {
     const changes = run.machine.drain();
     if (changes.run) {
+      run.row.updated_at = now;
       this.storage.updateRun(run.row.id, run.row);
     }
     this.storage.saveChanges(run.row.id, changes, now);
@@ -212,7 +213,7 @@ export class DagCore {
     const at = next === null ? null : Math.max(next, now + 1);
     if (at !== null && (this.#alarmAt === null || at < this.#alarmAt)) {
       this.#alarmAt = at;
-      this.storage.rowsWritten += 1;
+      this.storage.countRow();
       this.#ctx.waitUntil(this.#ctx.storage.setAlarm(at));
     }
   }

@@ -10,14 +10,21 @@ import type {
   BatchView,
   ClearRequest,
   DagObject,
+  DagStatsView,
+  DagVersionView,
   DagView,
+  LogPage,
+  MarkRequest,
   Page,
   Result,
   RunQuery,
   TaskInstanceQuery,
   TriggerRequest,
+  XComQuery,
+  XComView,
 } from "../../src/engine/objects.ts";
 import { resolveParams } from "../../src/engine/params.ts";
+import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type {
   BeatAnswer,
@@ -37,8 +44,13 @@ import type { Registry } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { BatchDesk } from "./batch-desk.ts";
 import { DagCore, refuse } from "./core.ts";
-import { instanceView, listInstances, manualRunId, newRunRow, orderClause, runView } from "./views.ts";
+import { DagDesk } from "./dag-desk.ts";
+import { ListDesk } from "./list-desk.ts";
+import { LogDesk } from "./log-desk.ts";
+import { RunDesk } from "./run-desk.ts";
+import { instanceView, manualRunId, newRunRow, runView } from "./views.ts";
 import { WorkDesk } from "./work-desk.ts";
+import { XComDesk } from "./xcom-desk.ts";
 
 /** Makes the class for a registry: the code that a deployment consists of. */
 export function createDagClass(registry: Registry) {
@@ -46,36 +58,50 @@ export function createDagClass(registry: Registry) {
     readonly #core: DagCore;
     readonly #work: WorkDesk;
     readonly #batch: BatchDesk;
+    readonly #dag: DagDesk;
+    readonly #runs: RunDesk;
+    readonly #lists: ListDesk;
+    readonly #xcoms: XComDesk;
+    readonly #logs: LogDesk;
 
     constructor(ctx: DurableObjectState, env: ObjectEnv) {
       super(ctx, env);
       this.#core = new DagCore(ctx, env, (dagId) => registry.dags.get(dagId)?.spec ?? null);
       this.#work = new WorkDesk(this.#core);
       this.#batch = new BatchDesk(this.#core, registry);
+      this.#dag = new DagDesk(this.#core);
+      this.#runs = new RunDesk(this.#core);
+      this.#lists = new ListDesk(this.#core);
+      this.#xcoms = new XComDesk(this.#core);
+      this.#logs = new LogDesk(this.#core);
     }
 
     async describe(): Promise<Result<DagView>> {
-      return this.#core.open() ? this.#describe() : this.#core.unknown();
+      return this.#dag.describe();
     }
 
     async setPaused(paused: boolean): Promise<Result<DagView>> {
-      const core = this.#core;
-      if (!core.open()) {
-        return core.unknown();
-      }
-      if (paused !== core.isPaused) {
-        const now = Date.now();
-        core.isPaused = paused;
-        core.act(now, () => {
-          core.storage.saveDag(core.name, paused);
-          for (const run of core.unfinished()) {
-            run.machine.hold(paused, now);
-            core.startIfDue(run, now);
-            core.store(run, now);
-          }
-        });
-      }
-      return this.#describe();
+      return this.#dag.setPaused(paused);
+    }
+
+    async register(spec: DagSpec): Promise<Result<DagView>> {
+      return this.#dag.register(spec);
+    }
+
+    async deleteDag(): Promise<Result<null>> {
+      return this.#dag.delete();
+    }
+
+    async stats(): Promise<Result<DagStatsView>> {
+      return this.#dag.stats();
+    }
+
+    async listVersions(limit: number, offset: number, descending: boolean): Promise<Result<Page<DagVersionView>>> {
+      return this.#dag.listVersions(limit, offset, descending);
+    }
+
+    async getVersion(versionNumber: number): Promise<Result<DagVersionView & { spec: DagSpec }>> {
+      return this.#dag.getVersion(versionNumber);
     }
 
     async trigger(request: TriggerRequest): Promise<Result<DagRunView>> {
@@ -123,23 +149,13 @@ export function createDagClass(registry: Registry) {
         data_interval_start: request.data_interval_start ?? logicalDate,
         data_interval_end: end,
         note: request.note,
+        triggering_user_name: request.triggering_user_name ?? null,
       };
       return { ok: true, value: runView(core.act(now, () => core.createRun(row, now))) };
     }
 
     async listRuns(query: RunQuery): Promise<Result<Page<DagRunView>>> {
-      const core = this.#core;
-      if (!core.open()) {
-        return core.unknown();
-      }
-      const order = orderClause(query.order_by);
-      const { rows, total } = core.storage.listRuns(query.state ?? [], order, query.limit, query.offset);
-      const items = rows.flatMap((row) => {
-        const run = core.runs.get(row.run_id);
-        core.runs.trim();
-        return run === null ? [] : [runView(run)];
-      });
-      return { ok: true, value: { items, total } };
+      return this.#lists.runs(query);
     }
 
     async getRun(runId: string, waitMs: number): Promise<Result<DagRunView>> {
@@ -151,9 +167,11 @@ export function createDagClass(registry: Registry) {
       });
     }
 
-    async listTaskInstances(runId: string, query: TaskInstanceQuery): Promise<Result<Page<TaskInstanceView>>> {
-      const run = this.#core.find(runId);
-      return run.ok ? { ok: true, value: listInstances(run.value, query) } : run;
+    async listTaskInstances(
+      runId: string | null,
+      query: TaskInstanceQuery,
+    ): Promise<Result<Page<TaskInstanceView>>> {
+      return this.#lists.taskInstances(runId, query);
     }
 
     async getTaskInstance(key: TaskInstanceKey): Promise<Result<TaskInstanceView>> {
@@ -166,7 +184,7 @@ export function createDagClass(registry: Registry) {
       if (!found.ok) {
         return found;
       }
-      const value = this.#core.storage.value(found.value.run.row.id, key.task_id, key.map_index, xcomKey);
+      const value = this.#core.storage.xcoms.value(found.value.run.row.id, key.task_id, key.map_index, xcomKey);
       const where = `"${key.task_id}" with map_index ${key.map_index} in run "${key.run_id}"`;
       return value === null ? refuse("not_found", `there is no XCom "${xcomKey}" of ${where}`) : { ok: true, value };
     }
@@ -174,34 +192,73 @@ export function createDagClass(registry: Registry) {
     async getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>> {
       const run = this.#core.find(runId);
       return run.ok
-        ? { ok: true, value: this.#core.storage.values(run.value.row.id, taskId, xcomKey).map(({ value }) => value) }
+        ? { ok: true, value: this.#core.storage.xcoms.values(run.value.row.id, taskId, xcomKey).map(({ value }) => value) }
         : run;
     }
 
-    async clear(request: ClearRequest): Promise<Result<{ cleared: TaskInstanceKey[] }>> {
-      const core = this.#core;
-      const found = core.find(request.run_id);
-      if (!found.ok) {
-        return found;
-      }
-      const run = found.value;
-      const chosen = run.machine.state.nodes
-        .filter((node) => request.task_ids === null || request.task_ids.includes(node.task.id))
-        .flatMap((node) => node.instances)
-        .filter((instance) => request.map_index === undefined || instance.mapIndex === request.map_index)
-        .filter(({ state }) => !request.only_failed || state === "failed" || state === "upstream_failed");
-      const now = Date.now();
-      core.act(now, () => {
-        run.machine.clear(chosen, now);
-        core.startIfDue(run, now);
-        core.store(run, now);
-      });
-      const cleared = chosen.map(({ node, mapIndex }) => ({
-        run_id: request.run_id,
-        task_id: node.task.id,
-        map_index: mapIndex,
-      }));
-      return { ok: true, value: { cleared } };
+    async listXComs(query: XComQuery): Promise<Result<Page<XComView>>> {
+      return this.#xcoms.list(query);
+    }
+
+    async setXCom(
+      key: TaskInstanceKey,
+      xcomKey: string,
+      value: StoredValue,
+      mode: "create" | "update",
+    ): Promise<Result<XComView>> {
+      return this.#xcoms.set(key, xcomKey, value, mode);
+    }
+
+    async deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>> {
+      return this.#xcoms.delete(key, xcomKey);
+    }
+
+    async clear(request: ClearRequest): Promise<Result<TaskInstanceView[]>> {
+      return this.#runs.clear(request);
+    }
+
+    async mark(request: MarkRequest): Promise<Result<TaskInstanceView[]>> {
+      return this.#runs.mark(request);
+    }
+
+    async patchRun(
+      runId: string,
+      patch: { state?: "queued" | "success" | "failed"; note?: string | null },
+    ): Promise<Result<DagRunView>> {
+      return this.#runs.patchRun(runId, patch);
+    }
+
+    async deleteRun(runId: string): Promise<Result<null>> {
+      return this.#runs.deleteRun(runId);
+    }
+
+    async setNote(
+      runId: string,
+      taskId: string,
+      mapIndex: number | null,
+      note: string | null,
+    ): Promise<Result<TaskInstanceView[]>> {
+      return this.#runs.setNote(runId, taskId, mapIndex, note);
+    }
+
+    async deleteTaskInstance(key: TaskInstanceKey): Promise<Result<null>> {
+      return this.#runs.deleteTaskInstance(key);
+    }
+
+    async listTries(key: TaskInstanceKey): Promise<Result<TaskInstanceView[]>> {
+      return this.#runs.listTries(key);
+    }
+
+    async dependencies(key: TaskInstanceKey): Promise<Result<{ name: string; reason: string }[]>> {
+      return this.#runs.dependencies(key);
+    }
+
+    async readLog(key: TaskInstanceKey, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
+      return this.#logs.read(key, tryNumber, from, waitMs);
+    }
+
+    async listAdopted(): Promise<Result<TaskInstanceView[]>> {
+      return this.#lists.adopted();
     }
 
     async submitBatch(batchId: string, entries: BatchEntry[]): Promise<Result<BatchView>> {
@@ -261,19 +318,6 @@ export function createDagClass(registry: Registry) {
       });
       await core.outbox.deliverStops(now);
       core.arm(now);
-    }
-
-    #describe(): Result<DagView> {
-      const { name, storage, isPaused } = this.#core;
-      const version = storage.newestVersion();
-      if (version === null) {
-        return this.#core.unknown();
-      }
-      const { version_number, created_at, spec } = version;
-      return {
-        ok: true,
-        value: { dag_id: name, is_paused: isPaused, version: version_number, version_created_at: created_at, spec },
-      };
     }
 
     #freeRunId(runAfter: number): string {

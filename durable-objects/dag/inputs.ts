@@ -148,7 +148,7 @@ export class InputResolver {
     const name = `${taskId}\n${mapIndex}\n${key}`;
     let value = this.#lists.get(name);
     if (value === undefined) {
-      value = this.#storage.value(this.#run.row.id, taskId, mapIndex, key);
+      value = this.#storage.xcoms.value(this.#run.row.id, taskId, mapIndex, key);
       this.#lists.set(name, value);
     }
     return Array.isArray(value) ? null : value;
@@ -158,7 +158,7 @@ export class InputResolver {
     const name = `${taskId}\n*\n${key}`;
     let values = this.#lists.get(name);
     if (values === undefined) {
-      values = this.#storage.values(this.#run.row.id, taskId, key).map(({ value }) => value);
+      values = this.#storage.xcoms.values(this.#run.row.id, taskId, key).map(({ value }) => value);
       this.#lists.set(name, values);
     }
     return Array.isArray(values) ? values : [];

@@ -121,4 +121,30 @@ export const DAG_MIGRATIONS: readonly Migration[] = [
       ) STRICT`,
     ],
   },
+  {
+    version: 2,
+    statements: [
+      "ALTER TABLE dag ADD COLUMN is_registered INTEGER NOT NULL DEFAULT 0 CHECK (is_registered IN (0, 1))",
+      "ALTER TABLE dag_run ADD COLUMN triggering_user_name TEXT",
+      "ALTER TABLE dag_run ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE dag_run ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0",
+      "UPDATE dag_run SET created_at = coalesce(queued_at, run_after), updated_at = coalesce(end_date, start_date, queued_at, run_after)",
+      "ALTER TABLE xcom ADD COLUMN timestamp INTEGER NOT NULL DEFAULT 0",
+      // A log comes in chunks; the one of a short try is whole in the first.
+      `CREATE TABLE task_log_chunk (
+        dag_run_id INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        map_index INTEGER NOT NULL,
+        try_number INTEGER NOT NULL,
+        first_line INTEGER NOT NULL CHECK (first_line >= 0),
+        line_count INTEGER NOT NULL CHECK (line_count > 0),
+        lines TEXT NOT NULL CHECK (json_valid(lines)),
+        PRIMARY KEY (dag_run_id, task_id, map_index, try_number, first_line)
+      ) STRICT, WITHOUT ROWID`,
+      `INSERT INTO task_log_chunk
+        SELECT dag_run_id, task_id, map_index, try_number, 0, json_array_length(lines), lines FROM task_log
+        WHERE json_array_length(lines) > 0`,
+      "DROP TABLE task_log",
+    ],
+  },
 ];

@@ -7,8 +7,11 @@
 import type { RunChanges, RunInfo } from "../../src/engine/run-state.ts";
 import type { DagSpec, Json } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
-import type { LogLine, Report, StoredValue } from "../../src/engine/work.ts";
+import type { Report } from "../../src/engine/work.ts";
+import { LogStorage } from "./log-storage.ts";
 import { fromStored, toStoredJson, type StoredInstance } from "./rows.ts";
+import { Sql } from "./sql.ts";
+import { columnsOf, XComStorage } from "./xcom-storage.ts";
 
 /** Bytes of JSON in one statement, and rows: both far below the platform's limits. */
 const CHUNK_CHARS = 400_000;
@@ -25,6 +28,9 @@ export interface RunRow extends RunInfo {
   conf: Record<string, Json>;
   note: string | null;
   version_number: number;
+  triggering_user_name: string | null;
+  created_at: number;
+  updated_at: number;
 }
 
 /** A stored spec version. */
@@ -49,28 +55,36 @@ type StoredRun = Omit<RunRow, "conf" | "params"> & { conf: string; params: strin
 
 /** All reads and writes of one `Dag` object. */
 export class DagStorage {
-  /** Rows written by SQL since the object woke: what the platform bills. */
-  rowsWritten = 0;
-  readonly #sql: SqlStorage;
+  readonly xcoms: XComStorage;
+  readonly logs: LogStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(storage: SqlStorage) {
+    this.#sql = new Sql(storage);
+    this.xcoms = new XComStorage(this.#sql);
+    this.logs = new LogStorage(this.#sql);
   }
 
-  #write(query: string, ...bindings: SqlStorageValue[]): void {
-    this.rowsWritten += this.#sql.exec(query, ...bindings).rowsWritten;
+  /** Rows written by SQL since the object woke: what the platform bills. */
+  get rowsWritten(): number {
+    return this.#sql.rowsWritten;
+  }
+
+  /** Counts a row that was written by other means: an alarm. */
+  countRow(): void {
+    this.#sql.rowsWritten += 1;
   }
 
   // ── the DAG and its versions ────────────────────────────────────────────────────────────────────────────────────
 
   /** The DAG's own row, or null before it was first described. */
   readDag(): { isPaused: boolean } | null {
-    const row = this.#sql.exec<{ is_paused: number }>("SELECT is_paused FROM dag").toArray()[0];
+    const row = this.#sql.query<{ is_paused: number }>("SELECT is_paused FROM dag").toArray()[0];
     return row === undefined ? null : { isPaused: row.is_paused === 1 };
   }
 
   saveDag(dagId: string, isPaused: boolean): void {
-    this.#write(
+    this.#sql.write(
       `INSERT INTO dag (singleton, dag_id, is_paused) VALUES (1, ?, ?)
        ON CONFLICT (singleton) DO UPDATE SET is_paused = excluded.is_paused`,
       dagId,
@@ -88,7 +102,7 @@ export class DagStorage {
 
   #version(where: string, ...bindings: SqlStorageValue[]): VersionRow | null {
     const row = this.#sql
-      .exec<{ version_number: number; dag_hash: string; created_at: number; spec: string }>(
+      .query<{ version_number: number; dag_hash: string; created_at: number; spec: string }>(
         `SELECT version_number, dag_hash, created_at, spec FROM dag_version ${where}`,
         ...bindings,
       )
@@ -97,7 +111,7 @@ export class DagStorage {
   }
 
   insertVersion(version: VersionRow): void {
-    this.#write(
+    this.#sql.write(
       "INSERT INTO dag_version (version_number, dag_hash, spec, created_at) VALUES (?, ?, ?, ?)",
       version.version_number,
       version.dag_hash,
@@ -110,10 +124,11 @@ export class DagStorage {
 
   /** Inserts a run and returns its sequence number. The caller has checked that run_id and logical_date are free. */
   insertRun(run: Omit<RunRow, "id">): number {
-    const cursor = this.#sql.exec<{ id: number }>(
+    const cursor = this.#sql.query<{ id: number }>(
       `INSERT INTO dag_run (run_id, run_type, state, reason, logical_date, data_interval_start, data_interval_end, run_after,
-         queued_at, start_date, end_date, triggered_by, conf, params, note, version_number)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+         queued_at, start_date, end_date, triggered_by, conf, params, note, version_number,
+         triggering_user_name, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       run.run_id,
       run.run_type,
       run.state,
@@ -130,20 +145,27 @@ export class DagStorage {
       JSON.stringify(run.params),
       run.note,
       run.version_number,
+      run.triggering_user_name,
+      run.created_at,
+      run.updated_at,
     );
     const { id } = cursor.one();
-    this.rowsWritten += cursor.rowsWritten;
+    this.#sql.rowsWritten += cursor.rowsWritten;
     return id;
   }
 
-  updateRun(id: number, run: RunInfo): void {
-    this.#write(
-      "UPDATE dag_run SET state = ?, reason = ?, queued_at = ?, start_date = ?, end_date = ? WHERE id = ?",
+  updateRun(id: number, run: RunRow): void {
+    this.#sql.write(
+      `UPDATE dag_run SET state = ?, reason = ?, queued_at = ?, start_date = ?, end_date = ?, note = ?, version_number = ?,
+         updated_at = ? WHERE id = ?`,
       run.state,
       run.reason,
       run.queued_at,
       run.start_date,
       run.end_date,
+      run.note,
+      run.version_number,
+      run.updated_at,
       id,
     );
   }
@@ -171,14 +193,14 @@ export class DagStorage {
     const filter = "WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1)))";
     const wanted = JSON.stringify(states);
     const { total } = this.#sql
-      .exec<{ total: number }>(`SELECT count(*) AS total FROM dag_run ${filter}`, wanted)
+      .query<{ total: number }>(`SELECT count(*) AS total FROM dag_run ${filter}`, wanted)
       .one();
     return { rows: this.#runs(`${filter} ORDER BY ${orderBy} LIMIT ?2 OFFSET ?3`, wanted, limit, offset), total };
   }
 
   #runs(where: string, ...bindings: SqlStorageValue[]): RunRow[] {
     return this.#sql
-      .exec<StoredRun>(`SELECT * FROM dag_run ${where}`, ...bindings)
+      .query<StoredRun>(`SELECT * FROM dag_run ${where}`, ...bindings)
       .toArray()
       .map((row) => ({
         ...row,
@@ -202,7 +224,7 @@ export class DagStorage {
       rows.push(toStoredJson(instance.toRow(), columnsOf(value ?? null)));
     }
     for (const removed of changes.removedRows) {
-      this.#write(
+      this.#sql.write(
         "DELETE FROM task_instance WHERE dag_run_id = ? AND task_id = ? AND map_index = ?",
         id,
         removed.task_id,
@@ -210,10 +232,10 @@ export class DagStorage {
       );
     }
     for (const { json } of joined(rows)) {
-      this.#write(hasValues ? UPSERT_INSTANCES_WITH_VALUES : UPSERT_INSTANCES, id, json);
+      this.#sql.write(hasValues ? UPSERT_INSTANCES_WITH_VALUES : UPSERT_INSTANCES, id, json);
     }
     for (const { task_id, length } of changes.mapLengths) {
-      this.#write(
+      this.#sql.write(
         `INSERT INTO task_map (dag_run_id, task_id, length) VALUES (?, ?, ?)
          ON CONFLICT (dag_run_id, task_id) DO UPDATE SET length = excluded.length`,
         id,
@@ -222,7 +244,7 @@ export class DagStorage {
       );
     }
     for (const { row } of changes.history) {
-      this.#write(
+      this.#sql.write(
         `INSERT OR REPLACE INTO task_instance_history (dag_run_id, task_id, map_index, fence, try_number, row)
          VALUES (?, ?, ?, ?, ?, ?)`,
         id,
@@ -234,12 +256,12 @@ export class DagStorage {
       );
     }
     for (const stop of changes.stops) {
-      this.#write("INSERT INTO stop_order (job_id, reason, due_at) VALUES (?, ?, ?)", stop.job_id, stop.reason, now);
+      this.#sql.write("INSERT INTO stop_order (job_id, reason, due_at) VALUES (?, ?, ?)", stop.job_id, stop.reason, now);
     }
   }
 
   #clearValue(id: number, taskId: string, mapIndex: number): void {
-    this.#write(
+    this.#sql.write(
       `UPDATE task_instance SET value = NULL, value_r2 = NULL WHERE dag_run_id = ? AND task_id = ? AND map_index = ?
          AND (value IS NOT NULL OR value_r2 IS NOT NULL)`,
       id,
@@ -251,7 +273,7 @@ export class DagStorage {
   /** Rows and lengths a run's machine is rebuilt from. */
   loadInstances(id: number): { rows: TaskInstanceRow[]; mapLengths: { task_id: string; length: number }[] } {
     const rows: TaskInstanceRow[] = [];
-    const cursor = this.#sql.exec(
+    const cursor = this.#sql.query(
       `SELECT task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail
        FROM task_instance WHERE dag_run_id = ?`,
       id,
@@ -260,7 +282,7 @@ export class DagStorage {
       rows.push(fromStored(raw as StoredInstance));
     }
     const mapLengths = this.#sql
-      .exec<{ task_id: string; length: number }>("SELECT task_id, length FROM task_map WHERE dag_run_id = ?", id)
+      .query<{ task_id: string; length: number }>("SELECT task_id, length FROM task_map WHERE dag_run_id = ?", id)
       .toArray();
     return { rows, mapLengths };
   }
@@ -268,7 +290,7 @@ export class DagStorage {
   /** Tries that are over, oldest first. */
   history(id: number, taskId: string, mapIndex: number): TaskInstanceRow[] {
     return this.#sql
-      .exec<{ row: string }>(
+      .query<{ row: string }>(
         "SELECT row FROM task_instance_history WHERE dag_run_id = ? AND task_id = ? AND map_index = ? ORDER BY fence",
         id,
         taskId,
@@ -276,60 +298,6 @@ export class DagStorage {
       )
       .toArray()
       .map(({ row }) => JSON.parse(row) as TaskInstanceRow);
-  }
-
-  // ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** A value one instance left, under `return_value` or another key; null if there is none. */
-  value(id: number, taskId: string, mapIndex: number, key: string): StoredValue | null {
-    const columns = "SELECT value, value_r2 FROM";
-    const where = "WHERE dag_run_id = ? AND task_id = ? AND map_index = ?";
-    const cursor =
-      key === "return_value"
-        ? this.#sql.exec(`${columns} task_instance ${where}`, id, taskId, mapIndex)
-        : this.#sql.exec(`${columns} xcom ${where} AND key = ?`, id, taskId, mapIndex, key);
-    for (const [value, r2] of cursor.raw()) {
-      return storedValue(value, r2);
-    }
-    return null;
-  }
-
-  /** Values of all instances of a mapped task that left one, by map index. */
-  values(id: number, taskId: string, key: string): { mapIndex: number; value: StoredValue }[] {
-    const table = key === "return_value" ? "task_instance" : "xcom";
-    const cursor = this.#sql.exec(
-      `SELECT map_index, value, value_r2 FROM ${table} WHERE dag_run_id = ?1 AND task_id = ?2 AND map_index >= 0
-         AND (value IS NOT NULL OR value_r2 IS NOT NULL) ${key === "return_value" ? "AND state IS NOT 'removed'" : "AND key = ?3"}
-       ORDER BY map_index`,
-      ...(key === "return_value" ? [id, taskId] : [id, taskId, key]),
-    );
-    const values: { mapIndex: number; value: StoredValue }[] = [];
-    for (const [mapIndex, value, r2] of cursor.raw()) {
-      const stored = storedValue(value, r2);
-      if (stored !== null) {
-        values.push({ mapIndex: Number(mapIndex), value: stored });
-      }
-    }
-    return values;
-  }
-
-  saveXComs(id: number, report: Report): void {
-    for (const { key, value } of report.xcoms ?? []) {
-      this.#write(
-        `INSERT INTO xcom (dag_run_id, task_id, map_index, key, value, value_r2) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (dag_run_id, task_id, map_index, key) DO UPDATE SET value = excluded.value, value_r2 = excluded.value_r2`,
-        id,
-        report.task_id,
-        report.map_index,
-        key,
-        ...columnsOf(value),
-      );
-    }
-  }
-
-  /** A new try begins without the values of the one before. */
-  clearXComs(id: number, taskId: string, mapIndex: number): void {
-    this.#write("DELETE FROM xcom WHERE dag_run_id = ? AND task_id = ? AND map_index = ?", id, taskId, mapIndex);
   }
 
   // ── inputs of bulk submissions ──────────────────────────────────────────────────────────────────────────────────
@@ -340,7 +308,7 @@ export class DagStorage {
       payloads.map((payload) => JSON.stringify(payload)),
       PAYLOADS_PER_ROW,
     )) {
-      this.#write("INSERT INTO run_input (dag_run_id, first_index, payloads) VALUES (?, ?, ?)", id, first, json);
+      this.#sql.write("INSERT INTO run_input (dag_run_id, first_index, payloads) VALUES (?, ?, ?)", id, first, json);
       first += rows;
     }
   }
@@ -348,7 +316,7 @@ export class DagStorage {
   /** The chunk of payloads that holds `index`, and where it begins. */
   inputChunk(id: number, index: number): { first: number; payloads: Json[] } | null {
     const row = this.#sql
-      .exec<{ first_index: number; payloads: string }>(
+      .query<{ first_index: number; payloads: string }>(
         "SELECT first_index, payloads FROM run_input WHERE dag_run_id = ? AND first_index <= ? ORDER BY first_index DESC LIMIT 1",
         id,
         index,
@@ -360,7 +328,7 @@ export class DagStorage {
   // ── late results, logs, stop orders ─────────────────────────────────────────────────────────────────────────────
 
   insertLateResult(id: number, report: Report, now: number): void {
-    this.#write(
+    this.#sql.write(
       "INSERT INTO late_result (dag_run_id, task_id, map_index, token, state, received_at) VALUES (?, ?, ?, ?, ?, ?)",
       id,
       report.task_id,
@@ -371,28 +339,16 @@ export class DagStorage {
     );
   }
 
-  saveLogs(id: number, taskId: string, mapIndex: number, tryNumber: number, lines: readonly LogLine[]): void {
-    this.#write(
-      `INSERT INTO task_log (dag_run_id, task_id, map_index, try_number, lines) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (dag_run_id, task_id, map_index, try_number) DO UPDATE SET lines = excluded.lines`,
-      id,
-      taskId,
-      mapIndex,
-      tryNumber,
-      JSON.stringify(lines),
-    );
-  }
-
   stopOrders(): StopRow[] {
-    return this.#sql.exec<Pick<StopRow, keyof StopRow>>("SELECT * FROM stop_order ORDER BY due_at").toArray();
+    return this.#sql.query<Pick<StopRow, keyof StopRow>>("SELECT * FROM stop_order ORDER BY due_at").toArray();
   }
 
   deleteStopOrder(id: number): void {
-    this.#write("DELETE FROM stop_order WHERE id = ?", id);
+    this.#sql.write("DELETE FROM stop_order WHERE id = ?", id);
   }
 
   postponeStopOrder(id: number, dueAt: number): void {
-    this.#write("UPDATE stop_order SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id);
+    this.#sql.write("UPDATE stop_order SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id);
   }
 }
 
@@ -427,22 +383,4 @@ function* joined(texts: readonly string[], maxRows = CHUNK_ROWS): Generator<{ js
   if (parts.length > 0) {
     yield { json: `[${parts.join(",")}]`, rows: parts.length };
   }
-}
-
-function columnsOf(value: StoredValue | null): [string | null, string | null] {
-  if (value === null) {
-    return [null, null];
-  }
-  return "json" in value ? [value.json, null] : [null, `${value.bytes}:${value.r2}`];
-}
-
-function storedValue(value: SqlStorageValue | undefined, r2: SqlStorageValue | undefined): StoredValue | null {
-  if (typeof value === "string") {
-    return { json: value };
-  }
-  if (typeof r2 === "string") {
-    const colon = r2.indexOf(":");
-    return { r2: r2.slice(colon + 1), bytes: Number(r2.slice(0, colon)) };
-  }
-  return null;
 }

@@ -29,6 +29,9 @@ export function runView(run: LoadedRun): DagRunView {
     start_date: row.start_date,
     end_date: row.end_date,
     triggered_by: row.triggered_by,
+    triggering_user_name: row.triggering_user_name,
+    created_at: row.created_at,
+    updated_at: row.updated_at,
     conf: row.conf,
     note: row.note,
     dag_version: row.version_number,
@@ -61,6 +64,8 @@ export function instanceView(run: LoadedRun, instance: NodeInstance): TaskInstan
     max_tries: instance.maxTries,
     logical_date: run.row.logical_date,
     run_after: run.row.run_after,
+    data_interval_start: run.row.data_interval_start,
+    data_interval_end: run.row.data_interval_end,
     scheduled_when: instance.scheduledWhen,
     queued_when: instance.queuedWhen,
     start_date: instance.startDate,
@@ -82,7 +87,7 @@ export function instanceView(run: LoadedRun, instance: NodeInstance): TaskInstan
 export function listInstances(run: LoadedRun, query: TaskInstanceQuery): Page<TaskInstanceView> {
   const found: NodeInstance[] = [];
   for (const node of run.machine.state.nodes) {
-    if (query.task_id !== undefined && node.task.id !== query.task_id) {
+    if (query.task_ids !== undefined && !query.task_ids.includes(node.task.id)) {
       continue;
     }
     for (const instance of node.instances) {
@@ -242,6 +247,9 @@ export function newRunRow(
     start_date: null,
     end_date: null,
     note: null,
+    triggering_user_name: null,
+    created_at: fields.queued_at ?? fields.run_after,
+    updated_at: fields.queued_at ?? fields.run_after,
     ...fields,
   };
 }

@@ -137,10 +137,10 @@ export class WorkDesk {
       storage.insertLateResult(run.row.id, report, now);
     } else if (verdict === "accepted") {
       if (report.xcoms !== undefined) {
-        storage.saveXComs(run.row.id, report);
+        storage.xcoms.saveXComs(run.row.id, report);
       }
       if (report.logs !== undefined && report.logs.length > 0) {
-        storage.saveLogs(run.row.id, report.task_id, report.map_index, tryNumber, report.logs);
+        storage.logs.saveLogs(run.row.id, report.task_id, report.map_index, tryNumber, report.logs);
       }
     }
     return verdict;
@@ -153,7 +153,7 @@ export class WorkDesk {
   #handOut(run: LoadedRun, instances: readonly NodeInstance[], worker: WorkerIdentity, now: number): ClaimedTask[] {
     for (const instance of instances) {
       if (instance.tryNumber > 1) {
-        this.#core.storage.clearXComs(run.row.id, instance.node.task.id, instance.mapIndex);
+        this.#core.storage.xcoms.clearXComs(run.row.id, instance.node.task.id, instance.mapIndex);
       }
     }
     this.#core.store(run, now);

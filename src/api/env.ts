@@ -15,6 +15,7 @@ export interface ObjectNamespace {
 export interface ApiEnv {
   DAG: ObjectNamespace;
   JOB: ObjectNamespace;
+  CATALOG: ObjectNamespace;
   JOBBERS_API_KEY?: string | undefined;
   /** Where values lie that are too large for an object's rows. */
   PAYLOADS?: { get(key: string): Promise<{ json(): Promise<unknown> } | null> } | undefined;
@@ -23,7 +24,15 @@ export interface ApiEnv {
 /** Types of a request's context. */
 export interface AppEnv {
   Bindings: ApiEnv;
-  Variables: { requestId: string };
+  Variables: { requestId: string; caller: Caller };
+}
+
+/** Who sent a request that needs a key. */
+export interface Caller {
+  /** Name of the user, or null for a bearer of the API key. */
+  name: string | null;
+  /** `viewer` may read; every other role may write too. */
+  role: "viewer" | "user" | "op" | "admin";
 }
 
 /** What the code registered, as far as the API looks at it. */

@@ -1,5 +1,5 @@
 /**
- * Which DAGs there are.
+ * Which DAGs there are: those of the code, and those the catalog knows because they were registered over HTTP.
  *
  * @module
  */
@@ -7,17 +7,26 @@ import type { DagObject } from "../engine/objects.ts";
 import type { ApiEnv, ApiRegistry } from "./env.ts";
 import { notFound } from "./errors.ts";
 import { suggestion } from "./nearest.ts";
-import { dagObject } from "./objects.ts";
+import { catalogObject, dagObject } from "./objects.ts";
+
+/** In the place of a DAG's or a run's id: all of them. */
+export const ALL = "~";
 
 /**
- * The object of a DAG that exists. Asked of the registry first, because to ask an object makes it: a wrong id must
+ * The object of a DAG that exists. Code and catalog are asked first, because to ask an object makes it: a wrong id must
  * leave nothing behind.
  *
  * @throws ApiError 404 naming the nearest ids.
  */
-export function knownDag(registry: ApiRegistry, env: ApiEnv, dagId: string): DagObject {
-  if (!registry.dags.has(dagId)) {
+export async function knownDag(registry: ApiRegistry, env: ApiEnv, dagId: string): Promise<DagObject> {
+  if (!registry.dags.has(dagId) && !(await catalogObject(env).has(dagId))) {
     throw notFound(`The Dag with ID: \`${dagId.slice(0, 250)}\` was not found${suggestion(dagId, registry.dags)}`);
   }
   return dagObject(env, dagId);
+}
+
+/** Ids of all DAGs, sorted. */
+export async function knownDagIds(registry: ApiRegistry, env: ApiEnv): Promise<string[]> {
+  const ids = new Set([...registry.dags.keys(), ...(await catalogObject(env).list())]);
+  return [...ids].sort();
 }

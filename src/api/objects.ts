@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DagObject, JobObject, TriggerRequest } from "../engine/objects.ts";
+import type { CatalogObject, DagObject, JobObject, TriggerRequest } from "../engine/objects.ts";
 import type { ApiEnv } from "./env.ts";
 
 /** Name of the object that keeps a bulk submission, from its batch key. */
@@ -24,6 +24,14 @@ export function batchObject(env: ApiEnv, batchKey: string): DagObject {
 /** The object of one job. */
 export function jobObject(env: ApiEnv, jobId: string): JobObject {
   return openObject(() => env.JOB.getByName(jobId)) as JobObject;
+}
+
+/** Name of the one catalog. */
+const CATALOG_NAME = "catalog";
+
+/** The one catalog of registered DAGs. */
+export function catalogObject(env: ApiEnv): CatalogObject {
+  return openObject(() => env.CATALOG.getByName(CATALOG_NAME)) as CatalogObject;
 }
 
 /**

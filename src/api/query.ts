@@ -5,8 +5,10 @@
  */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { Range } from "../engine/objects.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
+import { dateTimeInput } from "./time.ts";
 
 /** Entries on a page unless the caller says otherwise, and at most; a larger `limit` counts as this one. */
 const DEFAULT_LIMIT = 50;
@@ -78,6 +80,57 @@ export const waitQuery = z
     maximum: MAX_WAIT_SECONDS,
     default: 0,
     description: "Seconds to wait for the end; answers as soon as it is there, or with the state when the time is up",
+  });
+
+const BOUNDS = ["gte", "gt", "lte", "lt"] as const;
+type Bound = (typeof BOUNDS)[number];
+
+const seconds = z
+  .string()
+  .regex(/^\d{1,12}(?:\.\d{1,6})?$/, "expected seconds, 0 or more")
+  .transform(Number)
+  .openapi({ type: "number", minimum: 0 });
+
+/** The range parameters of fields: `x_gte`, `x_gt`, `x_lte` and `x_lt`, dates or, for `duration`, seconds. */
+export function rangeQuery<const F extends string>(...fields: F[]) {
+  const entries = fields.flatMap((field) =>
+    BOUNDS.map((bound) => [`${field}_${bound}`, (field === "duration" ? seconds : dateTimeInput).optional()] as const),
+  );
+  return Object.fromEntries(entries) as Record<`${F}_${Bound}`, z.ZodOptional<z.ZodType<number, string>>>;
+}
+
+/** The ranges that a request gave of `fields`. */
+export function rangesOf<const F extends string>(
+  given: { readonly [K in `${F}_${Bound}`]?: number | undefined },
+  ...fields: F[]
+): Partial<Record<F, Range>> {
+  const ranges: Partial<Record<F, Range>> = {};
+  for (const field of fields) {
+    for (const bound of BOUNDS) {
+      const value = given[`${field}_${bound}`];
+      if (value !== undefined) {
+        ranges[field] = { ...ranges[field], [bound]: value };
+      }
+    }
+  }
+  return ranges;
+}
+
+/** Whole numbers of a parameter that may be repeated. */
+export const repeatedIntegers = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (typeof value === "string" ? [value] : value))
+  .pipe(z.array(z.string().regex(/^-?\d{1,9}$/, "expected a whole number").transform(Number)))
+  .default([])
+  .openapi({ type: "array", items: { type: "integer" } });
+
+/** A search pattern, see `like.ts`. */
+export const patternQuery = z
+  .string()
+  .max(250, "expected at most 250 characters")
+  .optional()
+  .openapi({
+    description: "SQL LIKE with the text anywhere: `%` any text, `_` one character, `a|b` either, `~` everything",
   });
 
 /**

@@ -23,8 +23,11 @@ const DATE_TIME = "expected an ISO 8601 date-time with a time zone, such as 2026
 const LATEST = Date.UTC(2100, 0, 1);
 
 /** A date-time in a request, with its zone, read as epoch milliseconds. A time without a zone is refused. */
-export const dateTimeInput = z.iso
-  .datetime({ offset: true, error: DATE_TIME })
+export const dateTimeInput = z
+  .string({ error: DATE_TIME })
+  // Python writes a zone as +0000, which ISO 8601 allows and its common profile does not.
+  .transform((text) => text.replace(/([+-]\d\d)(\d\d)$/, "$1:$2"))
+  .pipe(z.iso.datetime({ offset: true, error: DATE_TIME }))
   .transform((text) => Date.parse(text))
   .refine((epochMs) => epochMs < LATEST, { error: "expected a date-time before the year 2100" })
   .openapi({ format: "date-time" });

@@ -5,6 +5,7 @@
  * @module
  */
 import type { DagSpec, Json } from "./spec.ts";
+import type { DagRunState } from "./states.ts";
 import type {
   BeatAnswer,
   ClaimedTask,
@@ -15,6 +16,7 @@ import type {
   Report,
   ReportAnswer,
   Outcome,
+  LogChunk,
   LogLine,
   StoredValue,
   TaskInstanceKey,
@@ -39,10 +41,28 @@ export type Result<T> = { ok: true; value: T } | { ok: false; refusal: Refusal }
 export interface DagView {
   dag_id: string;
   is_paused: boolean;
+  /** It came by `register` and not with the deployed code. */
+  is_registered: boolean;
   /** Version number of the newest spec, from 1. */
   version: number;
   version_created_at: number;
   spec: DagSpec;
+}
+
+/** One version of a DAG's spec. */
+export interface DagVersionView {
+  dag_id: string;
+  version_number: number;
+  created_at: number;
+}
+
+/** What a list of DAGs asks beyond the DAG itself. */
+export interface DagStatsView {
+  dag_id: string;
+  /** Runs by state; every run state is named. */
+  runs: Record<DagRunState, number>;
+  /** The run of the latest `run_after`, or null. */
+  latest: { state: DagRunState; start_date: number | null; end_date: number | null } | null;
 }
 
 /** What a caller asks for when a run is made; times in epoch milliseconds. */
@@ -56,29 +76,122 @@ export interface TriggerRequest {
   conf: Record<string, Json>;
   note: string | null;
   triggered_by: "rest_api" | "cli" | "ui" | "webhook" | "test";
+  /** Who asked for it, or null if nobody is known by name. */
+  triggering_user_name?: string | null;
   /** The same run_id again answers the run that exists: for webhook deliveries. */
   dedupe?: boolean;
 }
 
-export interface RunQuery {
-  limit: number;
-  offset: number;
-  /** e.g. `["-run_after", "run_id"]`; fields: id, run_id, run_after, logical_date, start_date, end_date, state. */
-  order_by: string[];
-  state?: string[];
+/** Bounds of a filter: epoch milliseconds, or seconds for a duration. A value that is null is in no range. */
+export interface Range {
+  gte?: number;
+  gt?: number;
+  lte?: number;
+  lt?: number;
 }
 
-export interface TaskInstanceQuery {
+/** Which runs. What is left out does not filter. Patterns: see `like.ts`. */
+export interface RunFilter {
+  run_ids?: string[];
+  state?: string[];
+  run_type?: string[];
+  dag_version?: number[];
+  run_id_pattern?: string;
+  triggering_user_name_pattern?: string;
+  /** The run's conf as JSON text contains this. */
+  conf_contains?: string;
+  run_after?: Range;
+  logical_date?: Range;
+  start_date?: Range;
+  end_date?: Range;
+  updated_at?: Range;
+  duration?: Range;
+}
+
+export interface RunQuery extends RunFilter {
   limit: number;
   offset: number;
   /**
-   * Fields: id (order of creation), task_id, map_index, state, start_date, end_date, duration, try_number, operator;
-   * `-` before one for descending. Empty: by id.
+   * e.g. `["-run_after", "run_id"]`; fields: id (order of creation), state, dag_id, run_id, logical_date, run_after,
+   * start_date, end_date, updated_at, conf, duration. Nulls come last, with `-` first. Empty: by id.
    */
   order_by: string[];
-  task_id?: string;
+}
+
+/** Which task instances. What is left out does not filter. */
+export interface TaskInstanceFilter {
+  /** Only those of these runs. */
+  runs?: RunFilter;
+  task_ids?: string[];
+  task_group_id?: string;
   /** `none` for null. */
   state?: string[];
+  map_index?: number[];
+  try_number?: number[];
+  operator?: string[];
+  pool?: string[];
+  queue?: string[];
+  executor?: string[];
+  dag_version?: number[];
+  task_display_name_pattern?: string;
+  operator_name_pattern?: string;
+  pool_name_pattern?: string;
+  queue_name_pattern?: string;
+  start_date?: Range;
+  end_date?: Range;
+  duration?: Range;
+}
+
+export interface TaskInstanceQuery extends TaskInstanceFilter {
+  limit: number;
+  offset: number;
+  /**
+   * Fields: id (order of the spec), task_id, map_index, state, start_date, end_date, duration, try_number, operator,
+   * queued_when, scheduled_when, and of the run: run_id, logical_date, run_after, data_interval_start, data_interval_end;
+   * `-` before one for descending. Nulls come last, with `-` first. Empty: by run, then id, then map index.
+   */
+  order_by: string[];
+}
+
+/** Which values task instances left. */
+export interface XComQuery {
+  limit: number;
+  offset: number;
+  /** Null: of all runs, or of all tasks. */
+  run_id: string | null;
+  task_id: string | null;
+  key?: string;
+  map_index?: number;
+  key_pattern?: string;
+  run_id_pattern?: string;
+  task_id_pattern?: string;
+  logical_date?: Range;
+  run_after?: Range;
+}
+
+/** A value a task instance left, without the value. */
+export interface XComView {
+  run_id: string;
+  task_id: string;
+  map_index: number;
+  key: string;
+  /** When it was stored, epoch milliseconds. */
+  timestamp: number;
+  logical_date: number | null;
+  run_after: number;
+}
+
+/** A part of one try's log. */
+export interface LogPage {
+  lines: LogLine[];
+  /** Where the next part begins: give it as `from`. */
+  next: number;
+  /** The try is over and these are its last lines. */
+  isOver: boolean;
+  /** Lines that were dropped before the first of these, because a log keeps its last megabyte. */
+  dropped: number;
+  /** The worker that ran the try, or null. */
+  hostname: string | null;
 }
 
 /** A page of a list. */
@@ -110,18 +223,49 @@ export interface DagObject {
   /** The DAG, or not_found if neither the code nor a registration knows it. */
   describe(): Promise<Result<DagView>>;
   setPaused(paused: boolean): Promise<Result<DagView>>;
+  /** Stores a spec that came over HTTP; one that differs from the newest becomes a new version. conflict: the code defines this DAG. */
+  register(spec: DagSpec): Promise<Result<DagView>>;
+  /** Deletes all that is stored of the DAG. conflict while task instances run. One of the code begins anew. */
+  deleteDag(): Promise<Result<null>>;
+  stats(): Promise<Result<DagStatsView>>;
+  /** Newest last unless `descending`. */
+  listVersions(limit: number, offset: number, descending: boolean): Promise<Result<Page<DagVersionView>>>;
+  getVersion(versionNumber: number): Promise<Result<DagVersionView & { spec: DagSpec }>>;
   trigger(request: TriggerRequest): Promise<Result<DagRunView>>;
   listRuns(query: RunQuery): Promise<Result<Page<DagRunView>>>;
   /** With `waitMs`, answers when the run is over or the time is up. */
   getRun(runId: string, waitMs: number): Promise<Result<DagRunView>>;
-  listTaskInstances(runId: string, query: TaskInstanceQuery): Promise<Result<Page<TaskInstanceView>>>;
+  /** Airflow's `PATCH` of a run: a state as `dags state`-marking does (semantics in `run-marking.ts`), a note, or both. */
+  patchRun(runId: string, patch: { state?: "queued" | "success" | "failed"; note?: string | null }): Promise<Result<DagRunView>>;
+  /** Deletes a run with all it owns. conflict while it is running. */
+  deleteRun(runId: string): Promise<Result<null>>;
+  /** Task instances of a run, or with null of all runs. */
+  listTaskInstances(runId: string | null, query: TaskInstanceQuery): Promise<Result<Page<TaskInstanceView>>>;
   getTaskInstance(key: TaskInstanceKey): Promise<Result<TaskInstanceView>>;
+  /** Tries that are over, oldest first, then the present one. */
+  listTries(key: TaskInstanceKey): Promise<Result<TaskInstanceView[]>>;
+  /** What keeps a task instance from being scheduled, by Airflow's names of dependencies; empty if nothing does. */
+  dependencies(key: TaskInstanceKey): Promise<Result<{ name: string; reason: string }[]>>;
+  /** Marks task instances; answers those that change (or would, with `dry_run`), in their state after it. */
+  mark(request: MarkRequest): Promise<Result<TaskInstanceView[]>>;
+  /** Sets the note of a task instance, with `map_index` null of all instances of the task. Answers them. */
+  setNote(runId: string, taskId: string, mapIndex: number | null, note: string | null): Promise<Result<TaskInstanceView[]>>;
+  /** Forgets a task instance: stopped if it runs, from then on as if its task had been removed from the run. */
+  deleteTaskInstance(key: TaskInstanceKey): Promise<Result<null>>;
+  /** The log of one try from line `from` on. With `waitMs`, answers when there is more than nothing or the time is up. */
+  readLog(key: TaskInstanceKey, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
+  /** Task instances that a job watches now, oldest first. */
+  listAdopted(): Promise<Result<TaskInstanceView[]>>;
   /** A value a task instance left; a large one stands as `{ r2 }`. not_found if there is none. */
   getXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<StoredValue>>;
   /** All values the instances of a mapped task left under a key, by map index. */
   getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>>;
-  /** Clears task instances so that they run again; a running one is stopped first. Returns how many. */
-  clear(request: ClearRequest): Promise<Result<{ cleared: TaskInstanceKey[] }>>;
+  listXComs(query: XComQuery): Promise<Result<Page<XComView>>>;
+  /** Stores a value by a user's word. `create`: conflict if there is one under the key; `update`: not_found if there is none. */
+  setXCom(key: TaskInstanceKey, xcomKey: string, value: StoredValue, mode: "create" | "update"): Promise<Result<XComView>>;
+  deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>>;
+  /** Clears task instances so that they run again; a running one is stopped first. Answers those that it clears, as they are after it. */
+  clear(request: ClearRequest): Promise<Result<TaskInstanceView[]>>;
 
   submitBatch(batchId: string, entries: BatchEntry[]): Promise<Result<BatchView>>;
   getBatch(waitMs: number): Promise<Result<BatchView>>;
@@ -137,12 +281,46 @@ export interface DagObject {
   attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict>;
 }
 
-export interface ClearRequest {
+/** Task instances that lie around those named, as Airflow's flags say it. */
+export interface Neighbourhood {
+  include_upstream?: boolean;
+  include_downstream?: boolean;
+  /** The same in runs of later logical dates; invalid if the run has none. */
+  include_future?: boolean;
+  include_past?: boolean;
+}
+
+/** Airflow's `clearTaskInstances`, and with `task_ids` null its clear of runs. What is left out is false. */
+export interface ClearRequest extends Neighbourhood {
+  /** The run, or null for all runs whose logical date lies from `start_date` to `end_date`, null for no bound. */
+  run_id: string | null;
+  start_date?: number | null;
+  end_date?: number | null;
+  /** Null: every task. A pair names one mapped instance. */
+  task_ids: (string | [string, number])[] | null;
+  only_failed?: boolean;
+  only_running?: boolean;
+  /** False leaves finished runs as they are. Default true. */
+  reset_dag_runs?: boolean;
+  /** Run again on the newest spec instead of the one the run began with. */
+  run_on_latest_version?: boolean;
+  /** conflict if one of them runs, instead of stopping it. */
+  prevent_running_task?: boolean;
+  /** Put on every cleared task instance, or with `task_ids` null on the runs. */
+  note?: string;
+  /** Changes nothing; answers the task instances as they are. */
+  dry_run?: boolean;
+}
+
+/** Airflow's `set_task_instance_state`. */
+export interface MarkRequest extends Neighbourhood {
   run_id: string;
-  /** Null: every task instance of the run. */
-  task_ids: string[] | null;
-  map_index?: number;
-  only_failed: boolean;
+  task_id: string;
+  /** Null: every instance of the task. */
+  map_index: number | null;
+  new_state: "success" | "failed" | "skipped";
+  /** Changes nothing; answers the task instances as they are. */
+  dry_run?: boolean;
 }
 
 /** What a job that watches a task instance is created from. */
@@ -171,12 +349,24 @@ export interface JobObject {
   heartbeat(progress: Progress | null): Promise<Result<JobView>>;
 
   claim(worker: WorkerIdentity): Promise<ClaimedTask | null>;
-  report(token: number, outcome: Outcome, logs: LogLine[]): Promise<Verdict>;
-  /** A beat of our own runner, fenced. */
-  beat(token: number, progress: Progress | null): Promise<BeatAnswer>;
+  report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict>;
+  /** A beat of our own runner, fenced, with the lines logged since the last one; the same lines may come twice. */
+  beat(token: number, progress: Progress | null, logs?: LogChunk): Promise<BeatAnswer>;
+  /** The log of one try from line `from` on, as far as this job has it; `waitMs` as in `DagObject.readLog`. */
+  readLog(tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
   adopt(request: AdoptionRequest): Promise<BeatAnswer>;
   /** The owner wants the adopted attempt stopped: its next beat is answered so. Idempotent. */
   stop(reason: string): Promise<void>;
   /** The adopted task instance is over; the job ends with it. */
   complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void>;
+}
+
+/** The one object that knows which DAGs were registered over HTTP: those of the code are known without it. */
+export interface CatalogObject {
+  has(dagId: string): Promise<boolean>;
+  /** Sorted. */
+  list(): Promise<string[]>;
+  /** Idempotent, as is `remove`. */
+  add(dagId: string): Promise<void>;
+  remove(dagId: string): Promise<void>;
 }

@@ -84,6 +84,13 @@ export interface LogLine {
   data?: Json;
 }
 
+/** Lines of a try's log that follow each other. */
+export interface LogChunk {
+  /** Position of the first line in the whole log of the try, from 0: sent twice, it is the same chunk. */
+  from: number;
+  lines: LogLine[];
+}
+
 /** Context of the run that claimed task instances belong to; shared by all of one run in one answer. */
 export interface RunContext {
   dag_id: string;
@@ -130,7 +137,8 @@ export interface Report {
   outcome: Outcome;
   /** Values pushed under other keys than `return_value`. */
   xcoms?: { key: string; value: StoredValue }[];
-  logs?: LogLine[];
+  /** Lines that no heartbeat has carried yet. */
+  logs?: LogChunk;
 }
 
 /** What became of one report or beat. `late`: the attempt is no longer the current one; nothing changed. */
@@ -200,6 +208,8 @@ export interface TaskInstanceView {
   max_tries: number;
   logical_date: number | null;
   run_after: number;
+  data_interval_start?: number | null;
+  data_interval_end?: number | null;
   scheduled_when: number | null;
   queued_when: number | null;
   start_date: number | null;
@@ -234,6 +244,10 @@ export interface DagRunView {
   start_date: number | null;
   end_date: number | null;
   triggered_by: string;
+  triggering_user_name: string | null;
+  /** When it was made, and when it last changed. */
+  created_at: number;
+  updated_at: number;
   conf: Record<string, Json>;
   note: string | null;
   dag_version: number;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import { newJobId, newUlid } from "../../src/api/ids.ts";
 import { syntaxErrorOf, tooDeepAt } from "../../src/api/json-text.ts";
-import { matchesPattern } from "../../src/api/like.ts";
+import { matchesPattern } from "../../src/engine/like.ts";
 import { nearest } from "../../src/api/nearest.ts";
 import { show } from "../../src/api/show.ts";
 import { stableUuid } from "../../src/api/stable-uuid.ts";

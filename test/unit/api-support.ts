@@ -5,7 +5,7 @@
  */
 import { createApi } from "../../src/api/app.ts";
 import type { ApiRegistry } from "../../src/api/env.ts";
-import type { DagObject, DagView, JobObject, Result } from "../../src/engine/objects.ts";
+import type { CatalogObject, DagObject, DagView, JobObject, Result } from "../../src/engine/objects.ts";
 import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
 import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
 
@@ -64,6 +64,9 @@ export function runView(fields: Partial<DagRunView> = {}): DagRunView {
     start_date: NOW,
     end_date: null,
     triggered_by: "rest_api",
+    triggering_user_name: null,
+    created_at: NOW,
+    updated_at: NOW,
     conf: {},
     note: null,
     dag_version: 1,
@@ -162,17 +165,26 @@ export interface Answer {
 export interface TestApiOptions {
   dag?: Partial<DagObject>;
   job?: Partial<JobObject>;
+  catalog?: Partial<CatalogObject>;
   registry?: ApiRegistry;
   env?: Record<string, unknown>;
 }
 
+const EMPTY_CATALOG: CatalogObject = {
+  has: async () => false,
+  list: async () => [],
+  add: async () => undefined,
+  remove: async () => undefined,
+};
+
 /** Makes an API whose objects have only the given methods; the default ones describe and pause DAGs. */
-export function testApi({ dag = {}, job = {}, registry = testRegistry(), env = {} }: TestApiOptions = {}): TestApi {
+export function testApi({ dag = {}, job = {}, catalog = {}, registry = testRegistry(), env = {} }: TestApiOptions = {}): TestApi {
   const app = createApi({ registry, version: "1.2.3", now: () => NOW });
   const calls: Call[] = [];
   const bindings = {
     DAG: { getByName: (name: string) => recording(`DAG ${name}`, { ...describing(registry, name), ...dag }, calls) },
     JOB: { getByName: (name: string) => recording(`JOB ${name}`, job, calls) },
+    CATALOG: { getByName: (name: string) => recording(`CATALOG ${name}`, { ...EMPTY_CATALOG, ...catalog }, []) },
     JOBBERS_API_KEY: API_KEY,
     ...env,
   };
@@ -204,7 +216,7 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
     const definition = registry.dags.get(dagId);
     return definition === undefined
       ? { ok: false, refusal: { code: "not_found", message: `no DAG ${dagId}` } }
-      : ok({ dag_id: dagId, is_paused: isPaused, version: 1, version_created_at: NOW, spec: definition.spec });
+      : ok({ dag_id: dagId, is_paused: isPaused, is_registered: false, version: 1, version_created_at: NOW, spec: definition.spec });
   };
   return {
     describe: async () => view(dagId === "reports"),
@@ -212,7 +224,7 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
   };
 }
 
-function recording(object: string, methods: Partial<DagObject> | Partial<JobObject>, calls: Call[]): unknown {
+function recording(object: string, methods: Partial<DagObject> | Partial<JobObject> | Partial<CatalogObject>, calls: Call[]): unknown {
   return Object.fromEntries(
     Object.entries<unknown>(methods).map(([method, answer]) => [
       method,

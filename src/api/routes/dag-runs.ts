@@ -70,11 +70,11 @@ const getRoute = createRoute({
 export function dagRunRoutes({ registry }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(triggerRoute, async (c) => {
-      const dag = knownDag(registry, c.env, c.req.valid("param").dag_id);
+      const dag = await knownDag(registry, c.env, c.req.valid("param").dag_id);
       return c.json(dagRunJson(unwrap(await dag.trigger(triggerRequest(c.req.valid("json"))))), 200);
     })
     .openapi(listRoute, async (c) => {
-      const dag = knownDag(registry, c.env, c.req.valid("param").dag_id);
+      const dag = await knownDag(registry, c.env, c.req.valid("param").dag_id);
       refuseUnservedFilters(c, UNSERVED);
       const { limit, offset, order_by: orderBy, state } = c.req.valid("query");
       const keys = sortKeys(orderBy, SORTABLE, { dag_run_id: "run_id" });
@@ -84,7 +84,7 @@ export function dagRunRoutes({ registry }: ApiDeps) {
     })
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
-      const dag = knownDag(registry, c.env, dagId);
+      const dag = await knownDag(registry, c.env, dagId);
       return c.json(dagRunJson(unwrap(await dag.getRun(runId, c.req.valid("query").wait))), 200);
     });
 }

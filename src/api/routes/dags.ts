@@ -9,7 +9,7 @@ import type { DagSpec } from "../../engine/spec.ts";
 import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { knownDag } from "../known-dag.ts";
-import { matchesPattern } from "../like.ts";
+import { matchesPattern } from "../../engine/like.ts";
 import { dagObject } from "../objects.ts";
 import { booleanQuery, pageQuery, refuseUnservedFilters, repeated, sortKeys } from "../query.ts";
 import { body, json, refusals } from "../responses.ts";
@@ -93,7 +93,7 @@ export function dagRoutes({ registry }: ApiDeps) {
     })
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId } = c.req.valid("param");
-      return c.json(dagJson(unwrap(await knownDag(registry, c.env, dagId).describe())), 200);
+      return c.json(dagJson(unwrap(await (await knownDag(registry, c.env, dagId)).describe())), 200);
     })
     .openapi(patchRoute, async (c) => {
       const { dag_id: dagId } = c.req.valid("param");
@@ -104,7 +104,7 @@ export function dagRoutes({ registry }: ApiDeps) {
           `Only \`is_paused\` field can be updated through the REST API, got update_mask ${mask.join(", ").slice(0, 200)}`,
         );
       }
-      const dag = knownDag(registry, c.env, dagId);
+      const dag = await knownDag(registry, c.env, dagId);
       return c.json(dagJson(unwrap(await dag.setPaused(c.req.valid("json").is_paused))), 200);
     });
 }

@@ -104,14 +104,14 @@ export function taskInstanceRoutes({ registry }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(listRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
-      const dag = knownDag(registry, c.env, dagId);
+      const dag = await knownDag(registry, c.env, dagId);
       refuseUnservedFilters(c, UNSERVED);
       const { task_id: taskId, ...query } = c.req.valid("query");
       return c.json(await list(dag, runId, taskId, query), 200);
     })
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId, task_id: taskId } = c.req.valid("param");
-      const dag = knownDag(registry, c.env, dagId);
+      const dag = await knownDag(registry, c.env, dagId);
       const answer = await dag.getTaskInstance({ run_id: runId, task_id: taskId, map_index: -1 });
       if (!answer.ok && answer.refusal.code === "not_found" && (await hasInstances(dag, runId, taskId))) {
         throw notFound("Task instance is mapped, add the map_index value to the URL");
@@ -120,7 +120,7 @@ export function taskInstanceRoutes({ registry }: ApiDeps) {
     })
     .openapi(listMappedRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId, task_id: taskId } = c.req.valid("param");
-      const dag = knownDag(registry, c.env, dagId);
+      const dag = await knownDag(registry, c.env, dagId);
       refuseUnservedFilters(c, UNSERVED);
       const page = await list(dag, runId, taskId, c.req.valid("query"));
       // A task has instances by index, or one without: of a task that is not mapped, or before it is expanded.
@@ -133,7 +133,7 @@ export function taskInstanceRoutes({ registry }: ApiDeps) {
     })
     .openapi(getMappedRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId, task_id: taskId, map_index: mapIndex } = c.req.valid("param");
-      const dag = knownDag(registry, c.env, dagId);
+      const dag = await knownDag(registry, c.env, dagId);
       const key = { run_id: runId, task_id: taskId, map_index: mapIndex };
       return c.json(taskInstanceJson(unwrap(await dag.getTaskInstance(key))), 200);
     });
@@ -149,7 +149,7 @@ async function list(dag: DagObject, runId: string, taskId: string | undefined, q
     limit,
     offset,
     order_by: telling.length === 0 ? ["map_index"] : telling,
-    ...(taskId === undefined ? {} : { task_id: taskId }),
+    ...(taskId === undefined ? {} : { task_ids: [taskId] }),
     ...(state.length === 0 ? {} : { state }),
   });
   const { items, total } = unwrap(answer);
@@ -157,7 +157,7 @@ async function list(dag: DagObject, runId: string, taskId: string | undefined, q
 }
 
 async function hasInstances(dag: DagObject, runId: string, taskId: string): Promise<boolean> {
-  const answer = await dag.listTaskInstances(runId, { limit: 1, offset: 0, order_by: [], task_id: taskId });
+  const answer = await dag.listTaskInstances(runId, { limit: 1, offset: 0, order_by: [], task_ids: [taskId] });
   return answer.ok && answer.value.total > 0;
 }
 

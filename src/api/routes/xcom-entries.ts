@@ -51,7 +51,7 @@ const getRoute = createRoute({
 export function xcomEntryRoutes({ registry }: ApiDeps) {
   return new OpenAPIHono<AppEnv>().openapi(getRoute, async (c) => {
     const { dag_id: dagId, dag_run_id: runId, task_id: taskId, xcom_key: key } = c.req.valid("param");
-    const dag = knownDag(registry, c.env, dagId);
+    const dag = await knownDag(registry, c.env, dagId);
     const at = { run_id: runId, task_id: taskId, map_index: c.req.valid("query").map_index };
     const [stored, instance] = await Promise.all([dag.getXCom(at, key), dag.getTaskInstance(at)]);
     const { end_date: endDate, run_after: runAfter, logical_date: logicalDate } = unwrap(instance);
