@@ -173,9 +173,7 @@ export class DagCore {
       return this.unknown();
     }
     const run = this.runs.get(runId);
-    return run === null
-      ? refuse("not_found", `there is no run "${runId}" of DAG "${this.name}"`)
-      : { ok: true, value: run };
+    return run === null ? this.unknownRun(runId) : { ok: true, value: run };
   }
 
   /** A task instance by its key. */
@@ -186,9 +184,14 @@ export class DagCore {
     }
     const instance = run.value.machine.find(key.task_id, key.map_index);
     const where = `"${key.task_id}" with map_index ${key.map_index} in run "${key.run_id}"`;
-    return instance === undefined
+    return instance === undefined || instance.deleted
       ? refuse("not_found", `there is no task instance ${where}`)
       : { ok: true, value: { run: run.value, instance } };
+  }
+
+  /** The refusal for a run that this DAG does not have, in Airflow's words. */
+  unknownRun<T>(runId: string): Result<T> {
+    return refuse("not_found", `The DagRun with dag_id: \`${this.name}\` and run_id: \`${runId}\` was not found`);
   }
 
   /** The refusal for a DAG that neither the code nor storage knows. */

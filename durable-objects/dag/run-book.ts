@@ -63,6 +63,22 @@ export class RunBook {
     return row === null ? null : this.#load(row);
   }
 
+  /** A run that is in memory, or null. */
+  peek(runId: string): LoadedRun | null {
+    return this.#runs.get(runId) ?? null;
+  }
+
+  /** Forgets one run: it was deleted. */
+  forget(runId: string): void {
+    this.#runs.delete(runId);
+  }
+
+  /** Reads a run anew on another version; its rows have been made to fit. The run's row changes. */
+  reload(run: LoadedRun, versionNumber: number): LoadedRun {
+    run.row.version_number = versionNumber;
+    return this.#load(run.row);
+  }
+
   /** Makes a run in memory; its row gets its id when it is inserted. `sizes`: see `RunMachine.create`. */
   create(row: Omit<RunRow, "id">, sizes: ReadonlyMap<string, number>): LoadedRun {
     const stored: RunRow = { ...row, id: 0 };

@@ -1,13 +1,30 @@
 /**
- * What users do to runs and task instances: clear, mark, note, delete.
+ * What users do to runs and task instances: clear, mark, note, delete. The engine says what changes; all that one call
+ * changes, in however many runs, is one transaction.
  *
  * @module
  */
-import type { ClearRequest, MarkRequest, Result } from "../../src/engine/objects.ts";
-import type { DagRunView, TaskInstanceKey, TaskInstanceView } from "../../src/engine/work.ts";
-import type { DagCore } from "./core.ts";
+import { chooseForClear, chooseForMark, chooseToResume } from "../../src/engine/choices.ts";
+import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
+import type { ClearRequest, MarkRequest, Neighbourhood, Result } from "../../src/engine/objects.ts";
+import type { NodeInstance } from "../../src/engine/task-node.ts";
+import type { DagRunView, TaskError, TaskInstanceKey, TaskInstanceView } from "../../src/engine/work.ts";
+import { refuse, type DagCore } from "./core.ts";
+import { repin } from "./repin.ts";
+import type { LoadedRun } from "./run-book.ts";
+import { instanceView, rowInstanceView, runView } from "./views.ts";
 
-/** What users do to runs and task instances: clear, mark, note, delete. */
+/** Runs and task instances that one call may change. */
+const MAX_RUNS = 1000;
+const MAX_INSTANCES = 20_000;
+
+/** Instances of one run. */
+interface Choice {
+  run: LoadedRun;
+  instances: NodeInstance[];
+}
+
+/** What users do to runs and task instances. */
 export class RunDesk {
   readonly #core: DagCore;
 
@@ -16,34 +33,261 @@ export class RunDesk {
   }
 
   clear(request: ClearRequest): Result<TaskInstanceView[]> {
-    throw new Error("not built yet");
+    const runs = this.#runsToClear(request);
+    if (!runs.ok) {
+      return runs;
+    }
+    const missing = unknownTask(runs.value, request.task_ids);
+    if (missing !== null) {
+      return refuse("not_found", `Task id ${missing} not found`, ["body", "task_ids"]);
+    }
+    const chosen = choose(runs.value, (run) => chooseForClear(run.machine.state, request));
+    if (!chosen.ok) {
+      return chosen;
+    }
+    if (request.prevent_running_task === true) {
+      const running = chosen.value.flatMap(({ instances }) => instances).find(({ state }) => state === "running");
+      if (running !== undefined) {
+        return refuse("conflict", `expected no running task instance, got ${running.node.task.id}, which is running`);
+      }
+    }
+    if (request.dry_run === true) {
+      return { ok: true, value: viewsOf(chosen.value) };
+    }
+    const now = Date.now();
+    const cleared = this.#core.act(now, () => chosen.value.map((choice) => this.#clear(choice, request, now)));
+    return { ok: true, value: viewsOf(cleared) };
   }
 
   mark(request: MarkRequest): Result<TaskInstanceView[]> {
-    throw new Error("not built yet");
+    const found = this.#core.find(request.run_id);
+    if (!found.ok) {
+      return found;
+    }
+    const named = request.map_index === null ? [request.task_id] : [[request.task_id, request.map_index] as const];
+    if (unknownTask([found.value], named) !== null) {
+      return refuse("not_found", `Task id ${request.task_id} not found`);
+    }
+    const chosen = choose(this.#around(found.value, request), (run) => chooseForMark(run.machine.state, request));
+    if (!chosen.ok || request.dry_run === true) {
+      return chosen.ok ? { ok: true, value: viewsOf(chosen.value) } : chosen;
+    }
+    const now = Date.now();
+    const { new_state: to } = request;
+    const error: TaskError | null = to === "failed" ? { type: "Marked", message: "marked failed by a user" } : null;
+    this.#core.act(now, () => {
+      for (const { run, instances } of chosen.value) {
+        for (const instance of instances) {
+          run.machine.mark(instance, to, error, now);
+        }
+        const resumed = chooseToResume(run.machine.state, request.task_id, new Set(instances));
+        if (resumed.length > 0) {
+          run.machine.clear(resumed, now);
+          this.#core.startIfDue(run, now);
+        }
+        this.#core.store(run, now);
+      }
+    });
+    return { ok: true, value: viewsOf(chosen.value) };
   }
 
-  patchRun(runId: string, patch: { state?: "queued" | "success" | "failed"; note?: string | null }): Result<DagRunView> {
-    throw new Error("not built yet");
+  patchRun(
+    runId: string,
+    patch: { state?: "queued" | "success" | "failed"; note?: string | null },
+  ): Result<DagRunView> {
+    const core = this.#core;
+    const found = core.find(runId);
+    if (!found.ok) {
+      return found;
+    }
+    const run = found.value;
+    const now = Date.now();
+    core.act(now, () => {
+      if (patch.state !== undefined) {
+        run.machine.markRun(patch.state, now);
+        core.startIfDue(run, now);
+      }
+      if (patch.note !== undefined) {
+        run.row.note = patch.note;
+        run.machine.state.changes.run = true;
+      }
+      core.store(run, now);
+    });
+    return { ok: true, value: runView(run) };
   }
 
   deleteRun(runId: string): Result<null> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    const found = core.find(runId);
+    if (!found.ok) {
+      return found;
+    }
+    const { row } = found.value;
+    if (row.state === "running") {
+      const which = `The DagRun with dag_id: \`${core.name}\` and run_id: \`${runId}\``;
+      return refuse("conflict", `${which} cannot be deleted in running state; mark it failed first`);
+    }
+    core.act(Date.now(), () => {
+      core.storage.deleteRun(row.id);
+      core.runs.forget(runId);
+    });
+    core.waiters.wake(`run:${runId}`);
+    return { ok: true, value: null };
   }
 
   setNote(runId: string, taskId: string, mapIndex: number | null, note: string | null): Result<TaskInstanceView[]> {
-    throw new Error("not built yet");
+    const found = this.#core.find(runId);
+    if (!found.ok) {
+      return found;
+    }
+    const run = found.value;
+    const { state } = run.machine;
+    const instances = (state.nodes[state.graph.byId.get(taskId)?.index ?? -1]?.instances ?? []).filter(
+      (instance) => !instance.deleted && (mapIndex === null || instance.mapIndex === mapIndex),
+    );
+    if (instances.length === 0) {
+      const which = mapIndex === null ? `"${taskId}"` : `"${taskId}" with map_index ${mapIndex}`;
+      return refuse("not_found", `there is no task instance ${which} in run "${runId}"`);
+    }
+    const now = Date.now();
+    this.#core.act(now, () => {
+      putNote(run, instances, note);
+      this.#core.store(run, now);
+    });
+    return { ok: true, value: viewsOf([{ run, instances }]) };
   }
 
   deleteTaskInstance(key: TaskInstanceKey): Result<null> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    const found = core.instance(key);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    const now = Date.now();
+    core.act(now, () => {
+      core.storage.deleteTraces(run.row.id, key.task_id, key.map_index);
+      run.machine.forget(instance, now);
+      core.store(run, now);
+    });
+    return { ok: true, value: null };
   }
 
   listTries(key: TaskInstanceKey): Result<TaskInstanceView[]> {
-    throw new Error("not built yet");
+    const found = this.#core.instance(key);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    const past = this.#core.storage.history(run.row.id, key.task_id, key.map_index);
+    const present = instanceView(run, instance);
+    // Until the next try begins, the row of the present one still tells of the last, which the history has.
+    const isPast = past.at(-1)?.try_number === present.try_number;
+    const tries = past.map((row) => rowInstanceView(run, row));
+    return { ok: true, value: isPast ? tries : [...tries, present] };
   }
 
   dependencies(key: TaskInstanceKey): Result<{ name: string; reason: string }[]> {
-    throw new Error("not built yet");
+    const found = this.#core.instance(key);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    const surroundings = { isPaused: this.#core.isPaused, now: Date.now() };
+    return { ok: true, value: explainDependencies(run.machine.state, instance, surroundings) };
+  }
+
+  /** Clears one run's chosen instances; only inside `act`. */
+  #clear(choice: Choice, request: ClearRequest, now: number): Choice {
+    const core = this.#core;
+    let { run, instances } = choice;
+    if (instances.length === 0) {
+      return choice;
+    }
+    if (request.run_on_latest_version === true) {
+      run = repin(core, run, now);
+      instances = chooseForClear(run.machine.state, request);
+    }
+    run.machine.clear(instances, now, request.reset_dag_runs !== false);
+    if (request.note !== undefined && request.task_ids === null) {
+      run.row.note = request.note;
+      run.machine.state.changes.run = true;
+    } else if (request.note !== undefined) {
+      putNote(run, instances, request.note);
+    }
+    core.startIfDue(run, now);
+    core.store(run, now);
+    return { run, instances };
+  }
+
+  #runsToClear(request: ClearRequest): Result<LoadedRun[]> {
+    const core = this.#core;
+    if (request.run_id === null) {
+      if (!core.open()) {
+        return core.unknown();
+      }
+      return this.#loaded(core.storage.runIdsByLogicalDate(request.start_date ?? null, request.end_date ?? null));
+    }
+    const found = core.find(request.run_id);
+    if (!found.ok) {
+      return found;
+    }
+    const isWide = request.include_past === true || request.include_future === true;
+    if (isWide && found.value.row.logical_date === null) {
+      const message = "Cannot use include_past or include_future with no logical_date(e.g. manually or asset-triggered).";
+      return refuse("invalid", message, ["body"]);
+    }
+    return { ok: true, value: this.#around(found.value, request) };
+  }
+
+  /** A run, and with `include_past` or `include_future` those of earlier or later logical dates. */
+  #around(run: LoadedRun, { include_past = false, include_future = false }: Neighbourhood): LoadedRun[] {
+    const date = run.row.logical_date;
+    if (date === null || !(include_past || include_future)) {
+      return [run];
+    }
+    const ids = this.#core.storage.runIdsByLogicalDate(include_past ? null : date, include_future ? null : date, true);
+    const around = this.#loaded(ids);
+    return around.ok ? around.value : [];
+  }
+
+  #loaded(runIds: readonly string[]): Result<LoadedRun[]> {
+    if (runIds.length > MAX_RUNS) {
+      return refuse("too_large", `expected at most ${MAX_RUNS} runs in one call, got ${runIds.length}: narrow the dates`);
+    }
+    return { ok: true, value: runIds.map((runId) => this.#core.runs.get(runId)).filter((run) => run !== null) };
+  }
+}
+
+function choose(runs: readonly LoadedRun[], which: (run: LoadedRun) => NodeInstance[]): Result<Choice[]> {
+  const choices = runs.map((run) => ({ run, instances: which(run) }));
+  const total = choices.reduce((sum, { instances }) => sum + instances.length, 0);
+  return total > MAX_INSTANCES
+    ? refuse("too_large", `expected at most ${MAX_INSTANCES} task instances in one call, got ${total}`)
+    : { ok: true, value: choices };
+}
+
+function viewsOf(choices: readonly Choice[]): TaskInstanceView[] {
+  return choices.flatMap(({ run, instances }) => instances.map((instance) => instanceView(run, instance)));
+}
+
+/** A task that none of the runs has, or null. */
+function unknownTask(
+  runs: readonly LoadedRun[],
+  names: readonly (string | readonly [string, number])[] | null,
+): string | null {
+  for (const name of names ?? []) {
+    const taskId = typeof name === "string" ? name : name[0];
+    if (runs.length > 0 && !runs.some(({ machine }) => machine.state.graph.byId.has(taskId))) {
+      return taskId;
+    }
+  }
+  return null;
+}
+
+function putNote(run: LoadedRun, instances: readonly NodeInstance[], note: string | null): void {
+  for (const instance of instances) {
+    instance.note = note;
+    run.machine.state.touch(instance);
   }
 }

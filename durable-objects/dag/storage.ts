@@ -33,6 +33,14 @@ export interface RunRow extends RunInfo {
   updated_at: number;
 }
 
+/** What a list of runs is filtered by outside of SQL. */
+export interface RunSketch {
+  id: number;
+  run_id: string;
+  triggering_user_name: string | null;
+  conf: string;
+}
+
 /** A stored spec version. */
 export interface VersionRow {
   version_number: number;
@@ -178,24 +186,94 @@ export class DagStorage {
     return this.#runs("WHERE logical_date = ?", logicalDate)[0] ?? null;
   }
 
+  /** Ids of runs by logical date, both ends included; null for no bound. Without any bound also runs that have no date, unless `dated`. */
+  runIdsByLogicalDate(from: number | null, to: number | null, dated = from !== null || to !== null): string[] {
+    return this.#sql
+      .query<{ run_id: string }>(
+        `SELECT run_id FROM dag_run
+         WHERE (?1 = 0 OR logical_date IS NOT NULL) AND (?2 IS NULL OR logical_date >= ?2) AND (?3 IS NULL OR logical_date <= ?3)
+         ORDER BY logical_date, id`,
+        Number(dated),
+        from,
+        to,
+      )
+      .toArray()
+      .map(({ run_id }) => run_id);
+  }
+
+  /** Deletes a run with all it owns. Values in the bucket stay there. */
+  deleteRun(id: number): void {
+    for (const table of RUN_TABLES) {
+      this.#sql.write(`DELETE FROM ${table} WHERE dag_run_id = ?`, id);
+    }
+    this.#sql.write("DELETE FROM dag_run WHERE id = ?", id);
+  }
+
+  /** Deletes what a task instance left beside its row: values, logs, tries. */
+  deleteTraces(id: number, taskId: string, mapIndex: number): void {
+    for (const table of ["xcom", "task_log_chunk", "task_instance_history"]) {
+      this.#sql.write(
+        `DELETE FROM ${table} WHERE dag_run_id = ? AND task_id = ? AND map_index = ?`,
+        id,
+        taskId,
+        mapIndex,
+      );
+    }
+  }
+
+  /** Fits a run's rows to another version: instances of `gone` tasks become `removed`, those of `anew` are deleted. */
+  fitToVersion(id: number, gone: readonly string[], anew: readonly string[], now: number): void {
+    this.#sql.write(
+      `UPDATE task_instance SET state = 'removed', end_date = coalesce(end_date, ?3), next_at = NULL
+       WHERE dag_run_id = ?1 AND task_id IN (SELECT value FROM json_each(?2))`,
+      id,
+      JSON.stringify(gone),
+      now,
+    );
+    for (const table of ["task_instance", "task_map"]) {
+      this.#sql.write(
+        `DELETE FROM ${table} WHERE dag_run_id = ? AND task_id IN (SELECT value FROM json_each(?))`,
+        id,
+        JSON.stringify(anew),
+      );
+    }
+  }
+
   /** Runs that are queued or running, oldest first. */
   unfinishedRuns(): RunRow[] {
     return this.#runs("WHERE state IN ('queued', 'running') ORDER BY id");
   }
 
-  /** A page of runs. `orderBy` is SQL made by `orderClause`, never a caller's text. */
-  listRuns(
-    states: readonly string[],
-    orderBy: string,
-    limit: number,
-    offset: number,
-  ): { rows: RunRow[]; total: number } {
-    const filter = "WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1)))";
-    const wanted = JSON.stringify(states);
-    const { total } = this.#sql
-      .query<{ total: number }>(`SELECT count(*) AS total FROM dag_run ${filter}`, wanted)
-      .one();
-    return { rows: this.#runs(`${filter} ORDER BY ${orderBy} LIMIT ?2 OFFSET ?3`, wanted, limit, offset), total };
+  /** Runs in an order, with what a list filters by; `where` and `orderBy` are SQL made by `run-query.ts`, never a caller's text. */
+  selectRuns(where: string, bindings: SqlStorageValue[], orderBy: string): RunSketch[] {
+    return this.#sql
+      .query<RunSketch & Record<string, SqlStorageValue>>(
+        `SELECT id, run_id, triggering_user_name, conf FROM dag_run WHERE ${where} ORDER BY ${orderBy}`,
+        ...bindings,
+      )
+      .toArray();
+  }
+
+  /** Runs by their sequence numbers, in that order. */
+  runsByIds(ids: readonly number[]): RunRow[] {
+    const rows = new Map(
+      this.#runs("WHERE id IN (SELECT value FROM json_each(?))", JSON.stringify(ids)).map((row) => [row.id, row]),
+    );
+    return ids.map((id) => rows.get(id)).filter((row) => row !== undefined);
+  }
+
+  /** Stored task instances of runs by state, `none` for null: of runs that are over these are all there are. */
+  countStates(ids: readonly number[]): Map<number, Record<string, number>> {
+    const counts = new Map<number, Record<string, number>>();
+    const cursor = this.#sql.query<{ dag_run_id: number; state: string; count: number }>(
+      `SELECT dag_run_id, coalesce(state, 'none') AS state, count(*) AS count FROM task_instance
+       WHERE dag_run_id IN (SELECT value FROM json_each(?)) AND detail ->> 'deleted' IS NULL GROUP BY 1, 2`,
+      JSON.stringify(ids),
+    );
+    for (const { dag_run_id, state, count } of cursor) {
+      counts.set(dag_run_id, { ...counts.get(dag_run_id), [state]: count });
+    }
+    return counts;
   }
 
   #runs(where: string, ...bindings: SqlStorageValue[]): RunRow[] {
@@ -351,6 +429,17 @@ export class DagStorage {
     this.#sql.write("UPDATE stop_order SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id);
   }
 }
+
+/** Tables whose rows belong to a run. */
+const RUN_TABLES = [
+  "task_instance",
+  "task_map",
+  "task_instance_history",
+  "xcom",
+  "run_input",
+  "late_result",
+  "task_log_chunk",
+];
 
 const COLUMNS = "task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail";
 const VALUES = `${Array.from({ length: 8 }, (_, index) => `value ->> ${index}`).join(", ")}, value -> 8`;

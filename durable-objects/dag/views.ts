@@ -3,20 +3,31 @@
  *
  * @module
  */
-import type { BatchView, Page, TaskInstanceQuery } from "../../src/engine/objects.ts";
+import type { BatchView } from "../../src/engine/objects.ts";
 import type { JobState, TaskInstanceState } from "../../src/engine/states.ts";
 import { isFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
-import type { DagRunView, JobView, StoredValue, TaskInstanceView } from "../../src/engine/work.ts";
+import type { TaskSpec } from "../../src/engine/spec.ts";
+import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
+import type { DagRunView, JobView, StoredValue, TaskError, TaskInstanceView } from "../../src/engine/work.ts";
 import { memberId } from "../../src/engine/batch-ids.ts";
 import type { LoadedRun } from "./run-book.ts";
-import type { RunRow } from "./storage.ts";
+import type { RunRow, VersionRow } from "./storage.ts";
 
 /** A run, with how many task instances are in which state. */
 export function runView(run: LoadedRun): DagRunView {
-  const { row } = run;
+  return rowRunView(run.dagId, run.row, run.version, countStates(run));
+}
+
+/** A run from its row and what was counted of its task instances. */
+export function rowRunView(
+  dagId: string,
+  row: RunRow,
+  version: VersionRow,
+  counts: Record<string, number>,
+): DagRunView {
   return {
-    dag_id: run.dagId,
+    dag_id: dagId,
     run_id: row.run_id,
     run_type: row.run_type,
     state: row.state,
@@ -35,8 +46,8 @@ export function runView(run: LoadedRun): DagRunView {
     conf: row.conf,
     note: row.note,
     dag_version: row.version_number,
-    dag_version_created_at: run.version.created_at,
-    counts: countStates(run),
+    dag_version_created_at: version.created_at,
+    counts,
   };
 }
 
@@ -45,8 +56,10 @@ export function countStates(run: LoadedRun): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const node of run.machine.state.nodes) {
     for (const instance of node.instances) {
-      const state = instance.state ?? "none";
-      counts[state] = (counts[state] ?? 0) + 1;
+      if (!instance.deleted) {
+        const state = instance.state ?? "none";
+        counts[state] = (counts[state] ?? 0) + 1;
+      }
     }
   }
   return counts;
@@ -54,53 +67,43 @@ export function countStates(run: LoadedRun): Record<string, number> {
 
 /** A task instance. */
 export function instanceView(run: LoadedRun, instance: NodeInstance): TaskInstanceView {
+  return rowInstanceView(run, instance.toRow());
+}
+
+/** A task instance, or a try of one that is over, from its row. `tasks`: those of its version, if the caller has them at hand. */
+export function rowInstanceView(
+  run: Pick<LoadedRun, "dagId" | "row" | "version">,
+  row: TaskInstanceRow,
+  tasks?: ReadonlyMap<string, { spec: TaskSpec }>,
+): TaskInstanceView {
+  const spec = tasks?.get(row.task_id)?.spec ?? run.version.spec.tasks.find((task) => task.task_id === row.task_id);
   return {
     dag_id: run.dagId,
     run_id: run.row.run_id,
-    task_id: instance.node.task.id,
-    map_index: instance.mapIndex,
-    state: instance.state,
-    try_number: instance.tryNumber,
-    max_tries: instance.maxTries,
+    task_id: row.task_id,
+    map_index: row.map_index,
+    state: row.state,
+    try_number: row.try_number,
+    max_tries: row.max_tries,
     logical_date: run.row.logical_date,
     run_after: run.row.run_after,
     data_interval_start: run.row.data_interval_start,
     data_interval_end: run.row.data_interval_end,
-    scheduled_when: instance.scheduledWhen,
-    queued_when: instance.queuedWhen,
-    start_date: instance.startDate,
-    end_date: instance.endDate,
-    hostname: instance.hostname,
-    unixname: instance.unixname,
-    operator: instance.node.task.spec.operator,
-    job_id: instance.jobId,
-    next_at: instance.nextAt,
-    error: instance.error,
-    late_results: instance.lateResults,
-    note: instance.note,
+    scheduled_when: row.scheduled_when,
+    queued_when: row.queued_when,
+    start_date: row.start_date,
+    end_date: row.end_date,
+    hostname: row.hostname,
+    unixname: row.unixname,
+    operator: spec?.operator ?? "task",
+    job_id: row.job_id,
+    next_at: row.next_at,
+    error: row.error === null ? null : (JSON.parse(row.error) as TaskError),
+    late_results: row.late_results,
+    note: row.note,
     dag_version: run.row.version_number,
     dag_version_created_at: run.version.created_at,
   };
-}
-
-/** A page of a run's task instances; without an order they come as the DAG lists its tasks, then by map index. */
-export function listInstances(run: LoadedRun, query: TaskInstanceQuery): Page<TaskInstanceView> {
-  const found: NodeInstance[] = [];
-  for (const node of run.machine.state.nodes) {
-    if (query.task_ids !== undefined && !query.task_ids.includes(node.task.id)) {
-      continue;
-    }
-    for (const instance of node.instances) {
-      if (query.state === undefined || query.state.includes(instance.state ?? "none")) {
-        found.push(instance);
-      }
-    }
-  }
-  if (query.order_by.length > 0) {
-    found.sort(comparator(query.order_by));
-  }
-  const items = found.slice(query.offset, query.offset + query.limit).map((instance) => instanceView(run, instance));
-  return { items, total: found.length };
 }
 
 /** A bulk submission as a whole. */
@@ -166,64 +169,6 @@ function jobState(state: TaskInstanceState): JobState {
     default:
       return state;
   }
-}
-
-/** Columns runs may be ordered by; anything else was refused before it came here. */
-const RUN_ORDER: Readonly<Record<string, string>> = {
-  id: "id",
-  run_id: "run_id",
-  run_after: "run_after",
-  logical_date: "logical_date",
-  start_date: "start_date",
-  end_date: "end_date",
-  state: "state",
-};
-
-/** The ORDER BY of a list of runs, from known names only; the sequence number breaks ties. */
-export function orderClause(orderBy: readonly string[]): string {
-  const parts = orderBy.flatMap((key) => {
-    const column = RUN_ORDER[key.replace(/^-/, "")];
-    return column === undefined ? [] : [`${column} ${key.startsWith("-") ? "DESC" : "ASC"}`];
-  });
-  return [...parts, "id ASC"].join(", ");
-}
-
-type Sortable = string | number | null;
-
-const INSTANCE_KEYS: Readonly<Record<string, (instance: NodeInstance) => Sortable>> = {
-  id: (instance) => instance.node.task.index,
-  task_id: (instance) => instance.node.task.id,
-  map_index: (instance) => instance.mapIndex,
-  state: (instance) => instance.state,
-  start_date: (instance) => instance.startDate,
-  end_date: (instance) => instance.endDate,
-  duration: (instance) =>
-    instance.startDate === null || instance.endDate === null ? null : instance.endDate - instance.startDate,
-  try_number: (instance) => instance.tryNumber,
-  operator: (instance) => instance.node.task.spec.operator,
-};
-
-function comparator(orderBy: readonly string[]): (a: NodeInstance, b: NodeInstance) => number {
-  return (a, b) => {
-    for (const key of orderBy) {
-      const read = INSTANCE_KEYS[key.replace(/^-/, "")];
-      const order = read === undefined ? 0 : compare(read(a), read(b));
-      if (order !== 0) {
-        return key.startsWith("-") ? -order : order;
-      }
-    }
-    return a.node.task.index - b.node.task.index || a.mapIndex - b.mapIndex;
-  };
-}
-
-function compare(a: Sortable, b: Sortable): number {
-  if (a === b) {
-    return 0;
-  }
-  if (a === null || b === null) {
-    return a === null ? 1 : -1;
-  }
-  return a < b ? -1 : 1;
 }
 
 /** Airflow's id of a run nobody named: `manual__` and the ISO date, to the microsecond where it is not a whole second. */

@@ -93,8 +93,12 @@ const seconds = z
 
 /** The range parameters of fields: `x_gte`, `x_gt`, `x_lte` and `x_lt`, dates or, for `duration`, seconds. */
 export function rangeQuery<const F extends string>(...fields: F[]) {
+  const schemaOf = (field: F): z.ZodType<number, string> => (field === "duration" ? seconds : dateTimeInput);
   const entries = fields.flatMap((field) =>
-    BOUNDS.map((bound) => [`${field}_${bound}`, (field === "duration" ? seconds : dateTimeInput).optional()] as const),
+    BOUNDS.map((bound): [string, z.ZodOptional<z.ZodType<number, string>>] => [
+      `${field}_${bound}`,
+      schemaOf(field).optional(),
+    ]),
   );
   return Object.fromEntries(entries) as Record<`${F}_${Bound}`, z.ZodOptional<z.ZodType<number, string>>>;
 }

@@ -37,7 +37,7 @@ export function checkDependencies(nodes: readonly TaskNode[], instance: NodeInst
 }
 
 /** A skip outlives a clear of what it skipped, as long as the branch's answer stands (Airflow: NotPreviouslySkippedDep). */
-function wasSkipped(nodes: readonly TaskNode[], instance: NodeInstance): boolean {
+export function wasSkipped(nodes: readonly TaskNode[], instance: NodeInstance): boolean {
   const task = instance.node.task;
   return task.skipParents.some((index) => {
     const parent = nodes[index];
@@ -56,7 +56,7 @@ function wasSkipped(nodes: readonly TaskNode[], instance: NodeInstance): boolean
  * the length is how many of its instances left a value; how they ended is judged by the trigger rule: only one that ended
  * before it expanded fails or skips what it feeds (Airflow: MappedTaskUpstreamDep).
  */
-function checkMappedUpstream(nodes: readonly TaskNode[], task: GraphTask): DependencyVerdict {
+export function checkMappedUpstream(nodes: readonly TaskNode[], task: GraphTask): DependencyVerdict {
   let verdict: DependencyVerdict = "pass";
   for (const index of task.feeders) {
     const feeder = nodes[index];

@@ -71,7 +71,8 @@ function anyTimerMatters(state: RunState): boolean {
   return state.timers.some((instance) => checkDependencies(state.nodes, instance) === "pass");
 }
 
-function endRun(state: RunState, to: "success" | "failed", reason: RunEndReason, now: number): void {
+/** Ends a run. */
+export function endRun(state: RunState, to: "success" | "failed", reason: RunEndReason, now: number): void {
   state.info.state = to;
   state.info.reason = reason;
   state.info.end_date = now;

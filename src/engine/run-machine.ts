@@ -11,9 +11,11 @@ import { checkDependencies } from "./dependencies.ts";
 import type { Graph } from "./graph.ts";
 import { livenessDeadline } from "./liveness.ts";
 import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } from "./queue-timing.ts";
-import { endAttempt, remember, zombie } from "./run-attempts.ts";
+import { endAttempt, zombie } from "./run-attempts.ts";
+import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, expandNode, grow, reviseNode } from "./run-expansion.ts";
+import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
 import { latestOnly, skipDownstream } from "./run-skips.ts";
 import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
 import { isScheduleable } from "./states.ts";
@@ -188,7 +190,7 @@ export class RunMachine {
   /** The worker of a try is gone (`zombie`), or it obeyed a stop (`stopped`): a cleared instance may run again now. */
   attemptEnded(instance: NodeInstance, token: number, outcome: Outcome, now: number): Verdict {
     if (instance.state === "restarting" && token === instance.fence - 1) {
-      this.#reset(instance, now);
+      resetInstance(this.state, instance, now);
       this.#advance(now);
       return "accepted";
     }
@@ -230,56 +232,38 @@ export class RunMachine {
   }
 
   /**
-   * Clears instances so that they run again, as Airflow's `clear_task_instances`: the present try goes to the history, a
-   * running one is stopped first (`restarting`), `max_tries` becomes the tries so far plus the task's retries. A finished run is queued
-   * again; call `begin` to start it.
+   * Clears instances so that they run again; see `clearInstances`. With `resetRun` a run that is over is queued again
+   * (call `begin` to start it); without, it stays over and nothing runs until somebody queues it.
    */
-  clear(instances: readonly NodeInstance[], now: number): void {
-    for (const instance of instances) {
-      const running = instance.state === "running";
-      if (instance.state === null || instance.state === "restarting") {
-        continue;
-      }
-      if (instance.tryNumber > 0 && instance.state !== "up_for_retry") {
-        remember(this.state, instance, now);
-      }
-      instance.maxTries = instance.tryNumber + instance.node.task.spec.retries;
-      instance.fence += 1;
-      instance.error = null;
-      if (running) {
-        this.state.stop(instance, "the task instance was cleared");
-        this.state.set(instance, "restarting", now);
-        this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
-      } else {
-        this.#reset(instance, now);
-      }
+  clear(instances: readonly NodeInstance[], now: number, resetRunToo = true): void {
+    clearInstances(this.state, instances, now);
+    if (resetRunToo) {
+      resetRun(this.state, now);
     }
-    if (isEnd(this.info.state)) {
-      this.info.state = "queued";
-      this.info.queued_at = now;
-      this.info.start_date = null;
-      this.info.end_date = null;
-      this.info.reason = null;
-      this.state.changes.run = true;
-    } else {
-      this.#advance(now);
-    }
+    this.#advance(now);
   }
 
-  /** Ends one instance by a user's word (kill or mark): whatever runs is stopped, its late answer changes nothing. */
-  mark(instance: NodeInstance, to: "success" | "failed" | "skipped", error: TaskError | null, now: number): void {
-    if (instance.state === to || this.info.state !== "running") {
-      return;
+  /** Ends one instance by a user's word (kill or mark), also in a run that is over. False: it was so already. */
+  mark(instance: NodeInstance, to: MarkedState, error: TaskError | null, now: number): boolean {
+    if (!markInstance(this.state, instance, to, error, now)) {
+      return false;
     }
-    if (instance.state === "running") {
-      this.state.stop(instance, error?.message ?? `the task instance was marked ${to}`);
-    }
-    instance.fence += 1;
-    instance.error = error;
-    this.state.set(instance, to, now);
-    if (to === "failed") {
+    if (to === "failed" && this.info.state === "running") {
       failFast(this.state, instance, now);
     }
+    this.#advance(now);
+    return true;
+  }
+
+  /** Marks the run and, by Airflow's rules, its instances; see `markRun`. Call `begin` after `queued`. */
+  markRun(to: "queued" | "success" | "failed", now: number): void {
+    markRun(this.state, to, now);
+    this.#advance(now);
+  }
+
+  /** Takes an instance out of the run; see `forgetInstance`. */
+  forget(instance: NodeInstance, now: number): void {
+    forgetInstance(this.state, instance, now);
     this.#advance(now);
   }
 
@@ -432,7 +416,7 @@ export class RunMachine {
         this.#endDead(instance, zombie(instance), now);
         break;
       case "restarting":
-        this.#reset(instance, now);
+        resetInstance(this.state, instance, now);
         break;
       default:
         this.state.dirtyInstances.add(instance);
@@ -445,22 +429,9 @@ export class RunMachine {
     endAttempt(this.state, instance, outcome, now);
   }
 
-  #reset(instance: NodeInstance, now: number): void {
-    this.state.set(instance, null, now);
-    instance.scheduledWhen = null;
-    instance.queuedWhen = null;
-    instance.startDate = null;
-    instance.endDate = null;
-    instance.jobId = null;
-  }
-
   #late(instance: NodeInstance): Verdict {
     instance.lateResults += 1;
     this.state.touch(instance);
     return "late";
   }
-}
-
-function isEnd(state: RunInfo["state"]): boolean {
-  return state === "success" || state === "failed";
 }

@@ -171,6 +171,7 @@ export class RunState {
       this.failedLeaves += Number(isFailure(to)) - Number(isFailure(from));
     }
     if (from === "removed") {
+      instance.deleted = false;
       // Somebody brought it back; whether its element exists is for the length to say.
       node.lengthStale = node.expanded;
     }

@@ -37,6 +37,8 @@ export interface TaskInstanceRow {
   error: string | null;
   late_results: number;
   note: string | null;
+  /** 1 if a user deleted it: it is `removed` and nobody sees it. */
+  deleted: number;
 }
 
 /** Task instances of one task in one run share it; the machine's side is in `task-node.ts`. */
@@ -67,6 +69,8 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
   error: TaskError | null = null;
   lateResults = 0;
   note: string | null = null;
+  /** A user deleted it: it is `removed` and nobody sees it, until its task expands anew. */
+  deleted = false;
   /** A row of it is stored (under its present map index). */
   stored = false;
 
@@ -102,6 +106,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
     this.error = row.error === null ? null : (JSON.parse(row.error) as TaskError);
     this.lateResults = row.late_results;
     this.note = row.note;
+    this.deleted = row.deleted === 1;
     this.stored = true;
   }
 
@@ -129,6 +134,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
       error: this.error === null ? null : JSON.stringify(this.error),
       late_results: this.lateResults,
       note: this.note,
+      deleted: this.deleted ? 1 : 0,
     };
   }
 }

@@ -144,6 +144,8 @@ export interface Call {
 export interface TestApi {
   calls: Call[];
   send(method: string, path: string, options?: SendOptions): Promise<Answer>;
+  /** The same, answered as it came: for streams. */
+  fetch(method: string, path: string, options?: SendOptions): Promise<Response>;
 }
 
 export interface SendOptions {
@@ -159,6 +161,7 @@ export interface SendOptions {
 export interface Answer {
   status: number;
   headers: Headers;
+  /** Null if there is none. */
   body: unknown;
 }
 
@@ -188,24 +191,33 @@ export function testApi({ dag = {}, job = {}, catalog = {}, registry = testRegis
     JOBBERS_API_KEY: API_KEY,
     ...env,
   };
+  async function fetch(
+    method: string,
+    path: string,
+    { json, raw, headers = {}, key = API_KEY }: SendOptions = {},
+  ): Promise<Response> {
+    return app.request(
+      path,
+      {
+        method,
+        headers: {
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...(json === undefined ? {} : { "content-type": "application/json" }),
+          ...headers,
+        },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(raw === undefined ? {} : { body: typeof raw === "string" ? raw : new Uint8Array(raw) }),
+      },
+      bindings,
+    );
+  }
   return {
     calls,
-    async send(method, path, { json, raw, headers = {}, key = API_KEY } = {}) {
-      const response = await app.request(
-        path,
-        {
-          method,
-          headers: {
-            ...(key === null ? {} : { authorization: `Bearer ${key}` }),
-            ...(json === undefined ? {} : { "content-type": "application/json" }),
-            ...headers,
-          },
-          ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-          ...(raw === undefined ? {} : { body: typeof raw === "string" ? raw : new Uint8Array(raw) }),
-        },
-        bindings,
-      );
-      const body: unknown = await response.json();
+    fetch,
+    async send(method, path, options) {
+      const response = await fetch(method, path, options);
+      const text = await response.text();
+      const body: unknown = text === "" ? null : JSON.parse(text);
       return { status: response.status, headers: response.headers, body };
     },
   };

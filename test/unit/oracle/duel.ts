@@ -40,6 +40,8 @@ export class Duel {
   readonly #rows = new Map<string, string>();
   readonly #lengths = new Map<string, number>();
   #byUser = false;
+  /** Somebody cleared without the run, so that a run that is over may have what is not. */
+  #clearedAlone = false;
 
   constructor(spec: DagSpec) {
     this.spec = spec;
@@ -115,14 +117,16 @@ export class Duel {
     this.#compare("worker gone");
   }
 
-  clear(cells: readonly Cell[]): void {
+  clear(cells: readonly Cell[], resetRun = true): void {
     this.#byUser = true;
+    this.#clearedAlone ||= !resetRun;
     const found = cells.map((cell) => this.machine.find(cell.task.task_id, cell.index));
     this.machine.clear(
       found.filter((instance) => instance !== undefined),
       this.now,
+      resetRun,
     );
-    oracle.clear(this.world, cells, this.now);
+    oracle.clear(this.world, cells, this.now, resetRun);
     this.#compare(`clear ${cells.map((cell) => `${cell.task.task_id}[${cell.index}]`).join()}`);
   }
 
@@ -134,6 +138,13 @@ export class Duel {
     }
     oracle.mark(this.world, cell, to, this.now);
     this.#compare(`mark ${cell.task.task_id}[${cell.index}] ${to}`);
+  }
+
+  markRun(to: "queued" | "success" | "failed"): void {
+    this.#byUser = true;
+    this.machine.markRun(to, this.now);
+    oracle.markRun(this.world, to, this.now);
+    this.#compare(`mark the run ${to}`);
   }
 
   resend(): void {
@@ -257,7 +268,7 @@ export class Duel {
     same(`states after ${event}`, lines(this.#all().map(describeInstance)), lines(this.world.cells.map(describeCell)));
     const { state, reason } = this.machine.info;
     same(`run after ${event}`, `${state} ${reason}`, `${this.world.run.state} ${this.world.run.reason}`);
-    if (this.isOver && reason !== "all_tasks_deadlocked") {
+    if (this.isOver && reason !== "all_tasks_deadlocked" && !this.#clearedAlone) {
       same(`unfinished after ${event}`, this.#all().filter((instance) => !isFinished(instance.state)).length, 0);
     }
   }

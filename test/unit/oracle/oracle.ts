@@ -115,7 +115,7 @@ export function resendQueued(world: World, now: number): void {
   world.cells.filter((cell) => cell.state === "queued").forEach((cell) => send(world, cell, now));
 }
 
-export function clear(world: World, cells: readonly Cell[], now: number): void {
+export function clear(world: World, cells: readonly Cell[], now: number, resetRun = true): void {
   for (const cell of cells.filter(({ state }) => state !== null && state !== "restarting")) {
     cell.maxTries = cell.tries + cell.task.retries;
     cell.token += 1;
@@ -126,18 +126,40 @@ export function clear(world: World, cells: readonly Cell[], now: number): void {
     }
   }
   if (world.run.state === "success" || world.run.state === "failed") {
-    world.run = { state: "queued", reason: null, start: null };
+    world.run = resetRun ? { state: "queued", reason: null, start: null } : world.run;
   } else {
     advance(world, now);
   }
 }
 
+/** A user ends the run, but for the teardowns that are still to do; or queues it again. */
+export function markRun(world: World, to: "queued" | "success" | "failed", now: number): void {
+  if (to === "queued") {
+    world.run = { state: "queued", reason: null, start: null };
+    return;
+  }
+  const open = (cell: Cell): boolean => !w.OVER.includes(cell.state);
+  const begun: readonly TaskInstanceState[] = [...RUNS, "up_for_reschedule", "deferred"];
+  for (const cell of world.cells) {
+    const spared = cell.task.is_teardown && (to === "failed" || open(cell));
+    const next = to === "success" ? to : begun.includes(cell.state) ? "failed" : "skipped";
+    if (!spared && (to === "success" || open(cell)) && cell.state !== next) {
+      cell.token += 1;
+      put(cell, next);
+    }
+  }
+  if (!world.cells.some((cell) => cell.task.is_teardown && open(cell)) && world.run.state !== to) {
+    world.run = { start: world.run.start ?? now, state: to, reason: to === "success" ? "success" : "task_failure" };
+  }
+  advance(world, now);
+}
+
 export function mark(world: World, cell: Cell, to: "success" | "failed" | "skipped", now: number): void {
-  if (world.run.state !== "running" || cell.state === to) {
+  if (cell.state === to) {
     return;
   }
   cell.token += 1;
-  if (to === "failed") {
+  if (to === "failed" && world.run.state === "running") {
     fail(world, cell);
   } else {
     put(cell, to);

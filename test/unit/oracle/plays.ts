@@ -53,6 +53,8 @@ export function play(duel: Duel, [kind, a, b, c]: Move): void {
     const to = (["success", "failed", "skipped"] as const)[b % 3];
     if (cell !== undefined && to !== undefined && c % 2 === 0) {
       duel.mark(cell, to);
+    } else if (c % 7 === 1) {
+      duel.markRun((["success", "failed", "queued"] as const)[a % 3] ?? "queued");
     }
   } else if (kind < 35) {
     duel.evict();
@@ -112,7 +114,8 @@ function clearSome(duel: Duel, among: readonly Cell[], a: number, b: number): vo
   const id = cell.task.task_id;
   const behind = [...allDownstream(duel.world, id)].flatMap((after) => cellsOf(duel.world, after));
   const chosen = [[cell], cellsOf(duel.world, id), [...cellsOf(duel.world, id), ...behind], [cell, ...behind]][b % 4];
-  duel.clear(chosen ?? []);
+  // Without its run a cleared cell of a run that is over waits; the next move that queues the run lets it go on.
+  duel.clear(chosen ?? [], b % 5 !== 0);
 }
 
 function outcomeOf(duel: Duel, { task }: Held, b: number, c: number): Outcome {

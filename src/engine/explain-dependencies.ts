@@ -1,0 +1,83 @@
+/**
+ * Why a task instance is not scheduled, in the words of Airflow's dependencies: from the same functions that decide.
+ *
+ * @module
+ */
+import { checkMappedUpstream, wasSkipped } from "./dependencies.ts";
+import type { RunState } from "./run-state.ts";
+import { isScheduleable } from "./states.ts";
+import type { NodeInstance } from "./task-node.ts";
+import { explainSetups, explainTriggerRule } from "./trigger-rules.ts";
+
+/** A dependency that is not met. */
+export interface UnmetDependency {
+  /** Airflow's name of it. */
+  name: string;
+  reason: string;
+}
+
+/** What lies outside of the run and holds it. */
+export interface Surroundings {
+  isPaused: boolean;
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** Every dependency of an instance that is not met. Empty for one that is already on its way, or over. */
+export function explainDependencies(
+  state: RunState,
+  instance: NodeInstance,
+  { isPaused, now }: Surroundings,
+): UnmetDependency[] {
+  if (!isScheduleable(instance.state) && instance.state !== "scheduled") {
+    return [];
+  }
+  const unmet: UnmetDependency[] = [];
+  const add = (name: string, reason: string): void => {
+    if (reason !== "") {
+      unmet.push({ name, reason });
+    }
+  };
+  add("Dag Not Paused", isPaused ? `DAG '${state.graph.spec.dag_id}' is paused` : "");
+  add("Dagrun Running", explainRun(state, now));
+  if (!isScheduleable(instance.state)) {
+    return unmet;
+  }
+  const { node, mapIndex } = instance;
+  add("Not In Retry Period", instance.state === "up_for_retry" ? explainTimer(instance, now, "retry") : "");
+  add("Ready To Reschedule", instance.state === "up_for_reschedule" ? explainTimer(instance, now, "reschedule") : "");
+  const skipper = node.task.skipParents.map((index) => state.nodes[index]?.task.id).join(", ");
+  add("Not Previously Skipped", wasSkipped(state.nodes, instance) ? `Skipped by the answer of ${skipper}` : "");
+  add("Mapped dependencies have succeeded", explainFeeders(state, instance));
+  const setups = node.setupCountsOf(mapIndex);
+  add("Unfinished Setups", setups === null ? "" : explainSetups(setups, mapIndex));
+  add("Trigger Rule", explainTriggerRule(node.task.spec.trigger_rule, node.countsOf(mapIndex), mapIndex));
+  return unmet;
+}
+
+function explainRun({ info }: RunState, now: number): string {
+  if (info.state === "running") {
+    return "";
+  }
+  const later = info.state === "queued" && info.run_after > now;
+  const when = later ? `; it begins at ${new Date(info.run_after).toISOString()}` : "";
+  return `Task instance's dagrun was not in the 'running' state but in the state '${info.state}'${when}.`;
+}
+
+function explainTimer({ dueAt }: NodeInstance, now: number, what: string): string {
+  return dueAt === null || dueAt <= now
+    ? ""
+    : `The next ${what} is at ${new Date(dueAt).toISOString()}, in ${(dueAt - now) / 1000} s.`;
+}
+
+function explainFeeders(state: RunState, { node }: NodeInstance): string {
+  if (node.expanded || checkMappedUpstream(state.nodes, node.task) === "pass") {
+    return "";
+  }
+  const open = node.task.feeders.flatMap((index) => {
+    const feeder = state.nodes[index];
+    return feeder === undefined || (feeder.unfinished === 0 && feeder.expanded) ? [] : [feeder];
+  });
+  const names = open.map((feeder) => `'${feeder.task.id}' (${feeder.instances[0]?.state ?? "none"})`);
+  return `The task is mapped over the result of ${names.join(", ")}, which is not there.`;
+}

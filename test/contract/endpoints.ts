@@ -1,0 +1,139 @@
+/**
+ * Airflow's endpoints that Jobbers serves, as Airflow's reference gives them: method, path, success and answer. What
+ * `models.ts` is for fields this is for calls.
+ *
+ * @module
+ */
+
+/** One endpoint. */
+export interface Endpoint {
+  /** e.g. `GET /dags/{dag_id}`, below `/api/v2`. */
+  call: string;
+  status: number;
+  /** Type of the JSON answer, or null for an empty one. */
+  answer: string | null;
+  /** For collections: the field with the items. */
+  items?: string;
+  /** For collections that have pages. */
+  paged?: true;
+  /** A key that `order_by` takes, and the field of an item that shows its order. */
+  sort?: { key: string; field: string };
+  /** Needs no key. */
+  public?: true;
+  /** Not Airflow's but ours. */
+  ours?: true;
+}
+
+const DAG = "/dags/{dag_id}";
+const RUNS = `${DAG}/dagRuns`;
+const RUN = `${RUNS}/{dag_run_id}`;
+const INSTANCES = `${RUN}/taskInstances`;
+const INSTANCE = `${INSTANCES}/{task_id}`;
+const MAPPED = `${INSTANCE}/{map_index}`;
+const XCOMS = `${INSTANCE}/xcomEntries`;
+
+const instances = { status: 200, answer: "TaskInstanceCollectionResponse", items: "task_instances" };
+const instance = { status: 200, answer: "TaskInstanceResponse" };
+const run = { status: 200, answer: "DAGRunResponse" };
+const dag = { status: 200, answer: "DAGResponse" };
+const dependencies = { status: 200, answer: "TaskDependencyCollectionResponse", items: "dependencies" };
+const tries = { status: 200, answer: "TaskInstanceHistoryCollectionResponse", items: "task_instances" };
+const oneTry = { status: 200, answer: "TaskInstanceHistoryResponse" };
+
+export const ENDPOINTS: readonly Endpoint[] = [
+  { call: "GET /monitor/health", status: 200, answer: "HealthInfoResponse", public: true },
+  { call: "GET /version", status: 200, answer: "VersionInfo", public: true },
+
+  {
+    call: "GET /dags",
+    status: 200,
+    answer: "DAGCollectionResponse",
+    items: "dags",
+    paged: true,
+    sort: { key: "dag_id", field: "dag_id" },
+  },
+  { call: "PATCH /dags", status: 200, answer: "DAGCollectionResponse", items: "dags", paged: true },
+  { call: `PUT ${DAG}`, status: 200, answer: "DAGResponse", ours: true },
+  { call: `GET ${DAG}`, ...dag },
+  { call: `PATCH ${DAG}`, ...dag },
+  { call: `GET ${DAG}/details`, status: 200, answer: "DAGDetailsResponse" },
+  {
+    call: `GET ${DAG}/tasks`,
+    status: 200,
+    answer: "TaskCollectionResponse",
+    items: "tasks",
+    sort: { key: "task_id", field: "task_id" },
+  },
+  { call: `GET ${DAG}/tasks/{task_id}`, status: 200, answer: "TaskResponse" },
+  {
+    call: `GET ${DAG}/dagVersions`,
+    status: 200,
+    answer: "DAGVersionCollectionResponse",
+    items: "dag_versions",
+    paged: true,
+    sort: { key: "version_number", field: "version_number" },
+  },
+  { call: `GET ${DAG}/dagVersions/{version_number}`, status: 200, answer: "DagVersionResponse" },
+  { call: "GET /dagStats", status: 200, answer: "DagStatsCollectionResponse", items: "dags" },
+
+  { call: `POST ${RUNS}`, ...run },
+  {
+    call: `GET ${RUNS}`,
+    status: 200,
+    answer: "DAGRunCollectionResponse",
+    items: "dag_runs",
+    paged: true,
+    sort: { key: "run_id", field: "dag_run_id" },
+  },
+  { call: `POST ${RUNS}/list`, status: 200, answer: "DAGRunCollectionResponse", items: "dag_runs" },
+  { call: `GET ${RUN}`, ...run },
+  { call: `PATCH ${RUN}`, ...run },
+  { call: `POST ${RUN}/clear`, status: 200, answer: "TaskInstanceCollectionResponse|DAGRunResponse" },
+  { call: `GET ${RUN}/wait`, status: 200, answer: "WaitLine" },
+
+  { call: `GET ${INSTANCES}`, ...instances, paged: true, sort: { key: "map_index", field: "map_index" } },
+  { call: `POST ${INSTANCES}/list`, ...instances },
+  { call: `PATCH ${INSTANCES}`, status: 200, answer: "BulkResponse" },
+  { call: `GET ${INSTANCE}`, ...instance },
+  { call: `PATCH ${INSTANCE}`, ...instances },
+  { call: `PATCH ${INSTANCE}/dry_run`, ...instances },
+  { call: `GET ${INSTANCE}/dependencies`, ...dependencies },
+  { call: `GET ${INSTANCE}/tries`, ...tries },
+  { call: `GET ${INSTANCE}/tries/{task_try_number}`, ...oneTry },
+  { call: `GET ${INSTANCE}/logs/{try_number}`, status: 200, answer: "TaskInstancesLogResponse" },
+  { call: `GET ${INSTANCE}/links`, status: 200, answer: "ExtraLinkCollectionResponse" },
+  {
+    call: `GET ${INSTANCE}/listMapped`,
+    ...instances,
+    paged: true,
+    sort: { key: "map_index", field: "map_index" },
+  },
+  { call: `GET ${MAPPED}`, ...instance },
+  { call: `PATCH ${MAPPED}`, ...instances },
+  { call: `PATCH ${MAPPED}/dry_run`, ...instances },
+  { call: `GET ${MAPPED}/dependencies`, ...dependencies },
+  { call: `GET ${MAPPED}/tries`, ...tries },
+  { call: `GET ${MAPPED}/tries/{task_try_number}`, ...oneTry },
+  { call: `POST ${DAG}/clearTaskInstances`, ...instances },
+
+  { call: `GET ${XCOMS}`, status: 200, answer: "XComCollectionResponse", items: "xcom_entries", paged: true },
+  { call: `POST ${XCOMS}`, status: 201, answer: "XComResponseNative" },
+  { call: `GET ${XCOMS}/{xcom_key}`, status: 200, answer: "XComResponseNative|XComResponseString" },
+  { call: `PATCH ${XCOMS}/{xcom_key}`, status: 200, answer: "XComResponseNative" },
+  { call: `DELETE ${XCOMS}/{xcom_key}`, status: 204, answer: null },
+
+  {
+    call: "GET /jobs",
+    status: 200,
+    answer: "JobCollectionResponse",
+    items: "jobs",
+    paged: true,
+    sort: { key: "id", field: "id" },
+  },
+  { call: "GET /dagTags", status: 200, answer: "DAGTagCollectionResponse", items: "tags", paged: true },
+  { call: "GET /dagSources/{dag_id}", status: 200, answer: "DAGSourceResponse" },
+
+  { call: `DELETE ${INSTANCE}`, status: 200, answer: "any" },
+  { call: `DELETE ${RUN}`, status: 204, answer: null },
+  { call: `DELETE ${DAG}`, status: 200, answer: "any" },
+];
