@@ -26,7 +26,7 @@ export default defineConfig({
             miniflare: { bindings: TEST_BINDINGS },
           }),
         ],
-        test: { name: "workers", include: ["test/workers/**/*.test.ts"] },
+        test: { name: "workers", include: ["test/workers/**/*.test.ts", "test/contract/**/*.test.ts"] },
       },
       {
         test: {

@@ -167,10 +167,7 @@ export function createDagClass(registry: Registry) {
       });
     }
 
-    async listTaskInstances(
-      runId: string | null,
-      query: TaskInstanceQuery,
-    ): Promise<Result<Page<TaskInstanceView>>> {
+    async listTaskInstances(runId: string | null, query: TaskInstanceQuery): Promise<Result<Page<TaskInstanceView>>> {
       return this.#lists.taskInstances(runId, query);
     }
 
@@ -192,7 +189,10 @@ export function createDagClass(registry: Registry) {
     async getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>> {
       const run = this.#core.find(runId);
       return run.ok
-        ? { ok: true, value: this.#core.storage.xcoms.values(run.value.row.id, taskId, xcomKey).map(({ value }) => value) }
+        ? {
+            ok: true,
+            value: this.#core.storage.xcoms.values(run.value.row.id, taskId, xcomKey).map(({ value }) => value),
+          }
         : run;
     }
 

@@ -90,14 +90,12 @@ export class ListDesk {
     if (!core.open()) {
       return core.unknown();
     }
-    const adopted = core
-      .unfinished()
-      .flatMap((run) =>
-        run.machine.state.nodes
-          .flatMap((node) => node.instances)
-          .filter(({ state, jobId }) => jobId !== null && (state === "running" || state === "restarting"))
-          .map((instance) => instanceView(run, instance)),
-      );
+    const adopted = core.unfinished().flatMap((run) =>
+      run.machine.state.nodes
+        .flatMap((node) => node.instances)
+        .filter(({ state, jobId }) => jobId !== null && (state === "running" || state === "restarting"))
+        .map((instance) => instanceView(run, instance)),
+    );
     adopted.sort((a, b) => (a.start_date ?? 0) - (b.start_date ?? 0));
     return { ok: true, value: adopted };
   }

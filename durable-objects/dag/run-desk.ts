@@ -234,7 +234,8 @@ export class RunDesk {
     }
     const isWide = request.include_past === true || request.include_future === true;
     if (isWide && found.value.row.logical_date === null) {
-      const message = "Cannot use include_past or include_future with no logical_date(e.g. manually or asset-triggered).";
+      const message =
+        "Cannot use include_past or include_future with no logical_date(e.g. manually or asset-triggered).";
       return refuse("invalid", message, ["body"]);
     }
     return { ok: true, value: this.#around(found.value, request) };
@@ -253,7 +254,10 @@ export class RunDesk {
 
   #loaded(runIds: readonly string[]): Result<LoadedRun[]> {
     if (runIds.length > MAX_RUNS) {
-      return refuse("too_large", `expected at most ${MAX_RUNS} runs in one call, got ${runIds.length}: narrow the dates`);
+      return refuse(
+        "too_large",
+        `expected at most ${MAX_RUNS} runs in one call, got ${runIds.length}: narrow the dates`,
+      );
     }
     return { ok: true, value: runIds.map((runId) => this.#core.runs.get(runId)).filter((run) => run !== null) };
   }

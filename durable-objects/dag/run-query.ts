@@ -38,7 +38,9 @@ const COMPARISONS = { gte: ">=", gt: ">", lte: "<=", lt: "<" } as const satisfie
 export function runOrder(orderBy: readonly string[]): string {
   const parts = orderBy.flatMap((key) => {
     const column = ORDER[key.replace(/^-/, "")];
-    return column === undefined ? [] : [key.startsWith("-") ? `${column} DESC NULLS FIRST` : `${column} ASC NULLS LAST`];
+    return column === undefined
+      ? []
+      : [key.startsWith("-") ? `${column} DESC NULLS FIRST` : `${column} ASC NULLS LAST`];
   });
   return [...parts, "id ASC"].join(", ");
 }

@@ -334,7 +334,12 @@ export class DagStorage {
       );
     }
     for (const stop of changes.stops) {
-      this.#sql.write("INSERT INTO stop_order (job_id, reason, due_at) VALUES (?, ?, ?)", stop.job_id, stop.reason, now);
+      this.#sql.write(
+        "INSERT INTO stop_order (job_id, reason, due_at) VALUES (?, ?, ?)",
+        stop.job_id,
+        stop.reason,
+        now,
+      );
     }
   }
 

@@ -8,11 +8,13 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import packageJson from "../../package.json" with { type: "json" };
-import { requireApiKey } from "./auth.ts";
+import { authenticate } from "./auth.ts";
+import { allowOrigins } from "./cors.ts";
 import type { ApiDeps, ApiRegistry, AppEnv } from "./env.ts";
 import { respondToError } from "./errors.ts";
-import { limitDepth, limitSize } from "./limits.ts";
+import { limitDepth, limitSize, limitUrl } from "./limits.ts";
 import { openApiText } from "./openapi.ts";
+import { authRoutes } from "./routes/auth.ts";
 import { batchRoutes } from "./routes/batches.ts";
 import { dagRunRoutes } from "./routes/dag-runs.ts";
 import { dagRoutes } from "./routes/dags.ts";
@@ -70,9 +72,10 @@ export function createApi({ registry, version = packageJson.version, now = Date.
       },
     }),
   );
-  app.use(requireApiKey, limitSize, limitDepth);
+  app.use(limitUrl, allowOrigins, authenticate(now), limitSize, limitDepth);
 
   const routes = app
+    .route("/", authRoutes(deps))
     .route("/", taskRoutes(deps))
     .route("/", batchRoutes())
     .route("/", jobRoutes(deps))

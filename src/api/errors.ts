@@ -119,10 +119,15 @@ async function knownError(error: unknown, c: Context<AppEnv>): Promise<ApiError 
   if (error.status === 415) {
     return unsupportedType(c.req.header("content-type"));
   }
-  if (error.status === 400) {
+  if (error.status === 400 && isJson(c.req.header("content-type"))) {
     return malformedJson(await c.req.text());
   }
   return new ApiError(error.status, error.message);
+}
+
+/** Says whether a body declares itself to be JSON of any kind. Media types have no case. */
+export function isJson(contentType: string | undefined): boolean {
+  return /json/i.test(contentType ?? "");
 }
 
 /** 415 for a body that does not say it is JSON. */

@@ -47,7 +47,7 @@ export async function gather<T>(
       `expected offset and limit of at most ${MAX_DEPTH} together in a list over many DAGs, got ${offset + limit}; name one DAG, or filter`,
     );
   }
-  const stride = Math.min(offset + limit, STRIDE);
+  const stride = limit === 0 ? 0 : Math.min(offset + limit, STRIDE);
   const heads = await eachAtMost(parts, async (part) => new Head(part, stride, await readPart(part, stride, 0)));
   const items: T[] = [];
   for (let position = 0; position < offset + limit; position += 1) {

@@ -6,7 +6,7 @@
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "./env.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError, isJson } from "./errors.ts";
 import { MAX_DEPTH, tooDeepAt } from "./json-text.ts";
 
 /** Bytes of a bulk submission. */
@@ -19,6 +19,25 @@ export const PAYLOAD_BYTES = 128 * 1024;
 export const PROGRESS_BYTES = 16 * 1024;
 
 const BULK_PATH = "/tasks";
+
+/** Characters of a request's address. */
+export const URL_CHARACTERS = 16 * 1024;
+/** Parameters of a request's query. */
+export const QUERY_PARAMETERS = 500;
+
+/** Refuses addresses that are too long, or have too many parameters. */
+export const limitUrl = createMiddleware<AppEnv>(async (c, next) => {
+  const { url } = c.req;
+  if (url.length > URL_CHARACTERS) {
+    throw new ApiError(414, `expected an address of at most ${URL_CHARACTERS} characters, got ${url.length}`);
+  }
+  // A shorter one cannot have too many.
+  if (url.length > QUERY_PARAMETERS && url.split("&", QUERY_PARAMETERS + 1).length > QUERY_PARAMETERS) {
+    const msg = `expected at most ${QUERY_PARAMETERS} parameters, got more`;
+    throw new ApiError(422, [{ loc: ["query"], msg, type: "too_many" }]);
+  }
+  await next();
+});
 
 /** Refuses bodies that are too large. */
 export const limitSize = createMiddleware<AppEnv>(async (c, next) => {
@@ -40,7 +59,7 @@ const countOrdinary = countBody(BODY_BYTES);
 
 /** Refuses JSON that nests too deep for code that walks it recursively. Webhooks are read raw, by their route. */
 export const limitDepth = createMiddleware<AppEnv>(async (c, next) => {
-  if (c.req.header("content-type")?.includes("json") === true && !c.req.path.startsWith("/webhooks/")) {
+  if (isJson(c.req.header("content-type")) && !c.req.path.startsWith("/webhooks/")) {
     refuseTooDeep(await c.req.text());
   }
   await next();

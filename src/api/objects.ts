@@ -60,6 +60,10 @@ function openObject(open: () => unknown): object {
   const first = open() as object;
   return new Proxy(first, {
     get(_target, method) {
+      // A promise that is resolved with this asks whether it is a promise itself.
+      if (method === "then") {
+        return undefined;
+      }
       return async function call(...args: unknown[]): Promise<unknown> {
         try {
           return await invoke(first, method, args);

@@ -168,15 +168,20 @@ export function sortKeys(
 }
 
 const RANGE =
-  /^(?:run_after|logical_date|start_date|end_date|duration|updated_at|dag_run_(?:start|end)_date)_(?:gte|gt|lte|lt)$/;
+  /^(run_after|logical_date|start_date|end_date|duration|updated_at|dag_run_(?:start|end)_date)_(?:gte|gt|lte|lt)$/;
 
 /**
  * Refuses filters that Airflow has and this route does not serve: to ignore one would answer more than was asked for.
- * Parameters that Airflow does not know either are ignored, as Airflow does.
+ * Parameters that Airflow does not know either are ignored, as Airflow does. `served` are the ranges that are served.
  */
-export function refuseUnservedFilters(c: Context<AppEnv>, unserved: ReadonlySet<string>): void {
+export function refuseUnservedFilters(
+  c: Context<AppEnv>,
+  unserved: ReadonlySet<string>,
+  served: readonly string[] = [],
+): void {
   for (const name of Object.keys(c.req.query())) {
-    if (unserved.has(name) || RANGE.test(name)) {
+    const range = RANGE.exec(name)?.[1];
+    if (unserved.has(name) || (range !== undefined && !served.includes(range))) {
       throw new ApiError(400, `expected a filter that this list serves, got ${name}`);
     }
   }

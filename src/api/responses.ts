@@ -19,10 +19,11 @@ export function body<S extends z.ZodType>(schema: S, description: string) {
 const REFUSALS = {
   400: json(errorSchema, "The request is malformed"),
   401: json(errorSchema, "No API key, a wrong one, or a missing or wrong signature"),
+  403: json(errorSchema, "The caller's role may not do this"),
   404: json(errorSchema, "There is no such thing"),
   409: json(errorSchema, "It conflicts with what is there"),
   413: json(errorSchema, "It is too large"),
-  415: json(errorSchema, "The body is not declared as JSON"),
+  415: json(errorSchema, "The body is not declared as what it must be, which is JSON"),
   422: json(errorSchema, "The request does not fit: a list of place, expectation and value"),
 } as const;
 

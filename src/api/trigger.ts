@@ -4,31 +4,35 @@
  * @module
  */
 import { z } from "@hono/zod-openapi";
-import type { TriggerRequest } from "../engine/objects.ts";
+import type { Result, TriggerRequest } from "../engine/objects.ts";
 import type { Json } from "../engine/spec.ts";
+import type { DagRunView } from "../engine/work.ts";
+import { ApiError, unwrap } from "./errors.ts";
+import { show } from "./show.ts";
 import { dateTimeInput } from "./time.ts";
 import { WEBHOOK_RUN_PREFIX } from "./webhooks/run-id.ts";
 
 const RUN_ID = /^[A-Za-z0-9_.~:+-]+$/;
 
+/** Names that mean something else where a run id stands in a path. */
+const NO_RUN_IDS = [".", "..", "~"];
+
 /** What starts the run ids of other types of runs. */
-const RESERVED = [
-  "scheduled__",
-  "backfill__",
-  "asset_triggered__",
-  "asset_materialization__",
-  "operator_triggered__",
-  WEBHOOK_RUN_PREFIX,
-];
+const RESERVED: Record<string, string> = {
+  scheduled__: "scheduled",
+  backfill__: "backfill",
+  asset_triggered__: "asset_triggered",
+  asset_materialization__: "asset_materialization",
+  operator_triggered__: "operator_triggered",
+  [WEBHOOK_RUN_PREFIX]: "webhook",
+};
 
 const runId = z
   .string()
   .min(1, "expected at least one character")
   .max(250, "expected at most 250 characters")
-  .regex(RUN_ID, `expected a run id of the characters ${RUN_ID.source}`)
-  .refine((id) => !RESERVED.some((prefix) => id.startsWith(prefix)), {
-    error: `expected a run id that does not start like those of other types (${RESERVED.join(", ")})`,
-  });
+  .refine((id) => !NO_RUN_IDS.includes(id), { error: `expected a run id other than ${NO_RUN_IDS.join(", ")}` })
+  .openapi({ pattern: RUN_ID.source });
 
 const conf = z
   .custom<Record<string, Json>>((value) => typeof value === "object" && value !== null && !Array.isArray(value), {
@@ -59,19 +63,57 @@ export const triggerBody = z
   })
   .openapi("TriggerDAGRunPostBody");
 
-/** What the DAG's object is asked, from a body. Without a logical date there is no data interval either. */
-export function triggerRequest(run: z.output<typeof triggerBody>): TriggerRequest {
+/**
+ * What the DAG's object is asked, from a body. Without a logical date there is no data interval either.
+ *
+ * @throws ApiError 400, as Airflow answers it, for a run id of characters or a type that manual runs have not.
+ */
+export function triggerRequest(run: z.output<typeof triggerBody>, user: string | null): TriggerRequest {
   const hasDate = run.logical_date !== null;
   return {
-    run_id: run.dag_run_id ?? null,
+    run_id: manualRunId(run.dag_run_id ?? null),
     logical_date: run.logical_date,
     data_interval_start: hasDate ? (run.data_interval_start ?? null) : null,
     data_interval_end: hasDate ? (run.data_interval_end ?? null) : null,
     run_after: run.run_after ?? null,
     conf: run.conf ?? {},
-    note: run.note ?? null,
+    note: run.note === "" ? null : (run.note ?? null),
     triggered_by: "rest_api",
+    triggering_user_name: user,
   };
+}
+
+/**
+ * The run that a trigger made.
+ *
+ * @throws ApiError 400, as Airflow answers it, for conf that violates the DAG's params; else as the refusal says.
+ */
+export function triggered(answer: Result<DagRunView>): DagRunView {
+  if (!answer.ok && answer.refusal.code === "invalid") {
+    const { message, loc = [] } = answer.refusal;
+    const [place, field, param] = loc;
+    if (place === "body" && field === "conf" && param !== undefined) {
+      throw new ApiError(400, `Invalid input for param ${String(param).slice(0, 250)}: ${message}`);
+    }
+  }
+  return unwrap(answer);
+}
+
+function manualRunId(id: string | null): string | null {
+  if (id === null) {
+    return null;
+  }
+  if (!RUN_ID.test(id)) {
+    throw new ApiError(400, `The run_id provided ${show(id)} does not match regex pattern '${RUN_ID.source}'`);
+  }
+  const prefix = Object.keys(RESERVED).find((start) => id.startsWith(start));
+  if (prefix !== undefined) {
+    throw new ApiError(
+      400,
+      `A manual DAG run cannot use ID ${show(id)} since it is reserved for ${RESERVED[prefix] ?? prefix} runs`,
+    );
+  }
+  return id;
 }
 
 function isGiven(value: number | null | undefined): boolean {

@@ -15,7 +15,7 @@ export const MAX_PROBLEMS = 20;
 type Issue = z.core.$ZodIssue;
 
 /** Where Airflow's clients look for each part of a request. */
-const PLACES: Partial<Record<keyof ValidationTargets, string>> = { json: "body", param: "path" };
+const PLACES: Partial<Record<keyof ValidationTargets, string>> = { json: "body", form: "body", param: "path" };
 
 /** The hook of every route: refuses a request that does not fit the route's schemas. */
 export const refuseInvalid: Hook<unknown, AppEnv, string, Promise<void>> = async (result, c) => {

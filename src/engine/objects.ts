@@ -236,7 +236,10 @@ export interface DagObject {
   /** With `waitMs`, answers when the run is over or the time is up. */
   getRun(runId: string, waitMs: number): Promise<Result<DagRunView>>;
   /** Airflow's `PATCH` of a run: a state as `dags state`-marking does (semantics in `run-marking.ts`), a note, or both. */
-  patchRun(runId: string, patch: { state?: "queued" | "success" | "failed"; note?: string | null }): Promise<Result<DagRunView>>;
+  patchRun(
+    runId: string,
+    patch: { state?: "queued" | "success" | "failed"; note?: string | null },
+  ): Promise<Result<DagRunView>>;
   /** Deletes a run with all it owns. conflict while it is running. */
   deleteRun(runId: string): Promise<Result<null>>;
   /** Task instances of a run, or with null of all runs. */
@@ -249,7 +252,12 @@ export interface DagObject {
   /** Marks task instances; answers those that change (or would, with `dry_run`), in their state after it. */
   mark(request: MarkRequest): Promise<Result<TaskInstanceView[]>>;
   /** Sets the note of a task instance, with `map_index` null of all instances of the task. Answers them. */
-  setNote(runId: string, taskId: string, mapIndex: number | null, note: string | null): Promise<Result<TaskInstanceView[]>>;
+  setNote(
+    runId: string,
+    taskId: string,
+    mapIndex: number | null,
+    note: string | null,
+  ): Promise<Result<TaskInstanceView[]>>;
   /** Forgets a task instance: stopped if it runs, from then on as if its task had been removed from the run. */
   deleteTaskInstance(key: TaskInstanceKey): Promise<Result<null>>;
   /** The log of one try from line `from` on. With `waitMs`, answers when there is more than nothing or the time is up. */
@@ -262,7 +270,12 @@ export interface DagObject {
   getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>>;
   listXComs(query: XComQuery): Promise<Result<Page<XComView>>>;
   /** Stores a value by a user's word. `create`: conflict if there is one under the key; `update`: not_found if there is none. */
-  setXCom(key: TaskInstanceKey, xcomKey: string, value: StoredValue, mode: "create" | "update"): Promise<Result<XComView>>;
+  setXCom(
+    key: TaskInstanceKey,
+    xcomKey: string,
+    value: StoredValue,
+    mode: "create" | "update",
+  ): Promise<Result<XComView>>;
   deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>>;
   /** Clears task instances so that they run again; a running one is stopped first. Answers those that it clears, as they are after it. */
   clear(request: ClearRequest): Promise<Result<TaskInstanceView[]>>;

@@ -68,8 +68,9 @@ export function selectForClear(
 
 /** For a mark: those named, and all that lies up- or downstream of them. */
 export function selectForMark(graph: Graph, name: TaskName, { upstream, downstream }: Directions): Selection {
-  const selection = selectNamed(graph, [name]);
-  for (const index of [...selection.keys()]) {
+  const named = selectNamed(graph, [name]);
+  const selection: Selection = new Map(named);
+  for (const index of named.keys()) {
     const relatives = [
       ...(upstream ? reachable(graph.tasks, index, "upstream") : []),
       ...(downstream ? reachable(graph.tasks, index, "downstream") : []),

@@ -13,14 +13,7 @@
 export type Fields = Readonly<Record<string, string>>;
 
 export const ENUMS: Readonly<Record<string, readonly string[]>> = {
-  DagRunType: [
-    "backfill",
-    "scheduled",
-    "manual",
-    "operator_triggered",
-    "asset_triggered",
-    "asset_materialization",
-  ],
+  DagRunType: ["backfill", "scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization"],
   DagRunState: ["queued", "running", "success", "failed"],
   DagRunTriggeredByType: ["cli", "operator", "rest_api", "ui", "test", "timetable", "asset", "backfill"],
   TaskInstanceState: [
@@ -117,7 +110,11 @@ const XCOM: Fields = {
 };
 
 /** What collections have that can be walked by a cursor, too. */
-const CURSORS: Fields = { "next_cursor?": "string?", "previous_cursor?": "string?", "total_entries_limit?": "integer?" };
+const CURSORS: Fields = {
+  "next_cursor?": "string?",
+  "previous_cursor?": "string?",
+  "total_entries_limit?": "integer?",
+};
 
 export const MODELS: Readonly<Record<string, Fields>> = {
   DAGResponse: DAG,
@@ -278,6 +275,8 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   VersionInfo: { version: "string", git_version: "string?" },
   LoginResponse: { access_token: "string" },
   WaitLine: { state: "DagRunState", "results?": "object" },
+  HTTPExceptionResponse: { detail: "string|[ValidationError]" },
+  ValidationError: { loc: "[string|integer]", msg: "string", type: "string", "input?": "any", "ctx?": "object" },
 };
 
 /** Fields that we answer beside Airflow's. Any other one is a mistake. */

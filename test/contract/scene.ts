@@ -5,9 +5,11 @@
  * @module
  */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { ulid } from "ulid";
 import { vi } from "vitest";
+import { batchKey } from "../../src/engine/batch-ids.ts";
 import { NonRetryableError, task } from "../../src/sdk/index.ts";
-import { adopt, claimOne, clock, deliver, dagOf, objectEnv, settle, settleJob, value } from "../workers/lab.ts";
+import { adopt, claimOne, clock, deliver, objectEnv, settle, settleJob } from "../workers/lab.ts";
 import { mailbox } from "../workers/mailbox.ts";
 import { deploy, ECHO } from "../workers/registry.ts";
 import { jobbers } from "../workers/worker.ts";
@@ -50,9 +52,13 @@ export interface Answer {
 }
 
 /** Sends a request to the Worker and waits until all it began is over. */
-export async function call(method: string, path: string, { json, raw, headers = {}, key = KEY }: Sent = {}): Promise<Answer> {
+export async function call(
+  method: string,
+  path: string,
+  { json, raw, headers = {}, key = KEY }: Sent = {},
+): Promise<Answer> {
   const body = json === undefined ? raw : JSON.stringify(json);
-  const request = new Request(`${ORIGIN}${path}`, {
+  const request = new Request<unknown, IncomingRequestCfProperties>(`${ORIGIN}${path}`, {
     method,
     headers: {
       ...(key === null ? {} : { authorization: `Bearer ${key}` }),
@@ -171,7 +177,7 @@ export async function makeScene(): Promise<Scene> {
   }
   await must("PATCH", `${API}/dags/${REGISTERED}`, { json: { is_paused: false } });
   const running = await trigger(SLOW);
-  const watcher = ulidLike();
+  const watcher = ulid(clock.now());
   await adopt(SLOW, watcher, await claimOne(SLOW, running, "wait_for_it"));
   return {
     done: [await finish(ORDERS, dayOf(0)), await finish(ORDERS, dayOf(1)), await finish(ORDERS, dayOf(2))],
@@ -204,9 +210,12 @@ async function makeJobs(): Promise<Pick<Scene, "job" | "waiting" | "batch">> {
   const job = textField(await submit(0), "id");
   await settleJob(job);
   const waiting = textField(await submit(3600), "id");
-  const tasks = [{ name: ECHO, payload: 1 }, { name: ECHO, payload: 2 }];
+  const tasks = [
+    { name: ECHO, payload: 1 },
+    { name: ECHO, payload: 2 },
+  ];
   const batch = textField(await must("POST", "/tasks", { json: { tasks } }), "batch_id");
-  await deliver(mailbox.takeAll());
+  await deliver(mailbox.takeOf(`@batch:${batchKey(batch)}`));
   return { job, waiting, batch };
 }
 

@@ -15,6 +15,7 @@ import type {
   Registry,
   Scope,
   TaskDefinition,
+  TaskNode,
 } from "../../src/sdk/index.ts";
 
 const dags = new Map<string, DagDefinition>();
@@ -76,4 +77,20 @@ export function counting(options: Omit<NamedTaskOptions, "id"> = {}): {
   let runs = 0;
   const definition = addTask(task({ id: fresh("counting"), ...options }, () => (runs += 1)));
   return { definition, ran: () => runs };
+}
+
+/** Steps of a DAG, one after the other. */
+export function inOrder(d: Scope<NoParams>, ...ids: string[]): TaskNode<null>[] {
+  const nodes = ids.map((id) => d.run(step(id)));
+  nodes.slice(1).forEach((node, index) => d.after(nodes[index] ?? [], node));
+  return nodes;
+}
+
+/** A setup, two tasks and a teardown that closes the setup. */
+export function withTeardown(): string {
+  return addDag({}, (d) => {
+    const [setup = [], work = [], rest = []] = inOrder(d, "setup", "work", "rest");
+    const teardown = d.run(step("teardown")).asTeardown({ setups: [setup].flat() });
+    d.after([work, rest], teardown);
+  });
 }

@@ -41,13 +41,20 @@ function keySubject(env: ApiEnv, apiKey: string): Subject {
   return { sub: KEY_SUBJECT, role: KEY_BEARER.role, credential: key };
 }
 
-async function userSubject(env: ApiEnv, { username, password }: { username: string; password: string }): Promise<Subject> {
+async function userSubject(
+  env: ApiEnv,
+  { username, password }: { username: string; password: string },
+): Promise<Subject> {
   const users = configuredUsers(env);
   if (users.state === "none") {
-    throw unauthorized(`no users are configured: set the secret ${USERS_SECRET}, or send the API key as {"api_key": "…"}`);
+    throw unauthorized(
+      `no users are configured: set the secret ${USERS_SECRET}, or send the API key as {"api_key": "…"}`,
+    );
   }
   if (users.state === "broken") {
-    throw unauthorized(`the secret ${USERS_SECRET} cannot be read, so nobody can log in; the log says what is wrong with it`);
+    throw unauthorized(
+      `the secret ${USERS_SECRET} cannot be read, so nobody can log in; the log says what is wrong with it`,
+    );
   }
   const user = users.byName.get(username);
   // Also for nobody: the time it takes must not tell which users there are.

@@ -11,7 +11,8 @@ const ITERATIONS = 100_000;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 
-const FORM = /^pbkdf2-sha256\$100000\$((?:[A-Za-z0-9+/]{4}){5}[A-Za-z0-9+/]{2}==)\$((?:[A-Za-z0-9+/]{4}){10}[A-Za-z0-9+/]{3}=)$/;
+const FORM =
+  /^pbkdf2-sha256\$100000\$((?:[A-Za-z0-9+/]{4}){5}[A-Za-z0-9+/]{2}==)\$((?:[A-Za-z0-9+/]{4}){10}[A-Za-z0-9+/]{3}=)$/;
 
 /** What a kept password looks like, for messages. */
 export const PASSWORD_FORM = `pbkdf2-sha256$${ITERATIONS}$<${SALT_BYTES} bytes of salt>$<${HASH_BYTES} bytes of hash>, both in base 64`;

@@ -30,7 +30,12 @@ async function derive(secret: string): Promise<CryptoKey> {
   const encoder = new TextEncoder();
   const source = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, ["deriveKey"]);
   return crypto.subtle.deriveKey(
-    { name: "HKDF", hash: "SHA-512", salt: new Uint8Array(), info: encoder.encode("jobbers: tokens of the API, HS512") },
+    {
+      name: "HKDF",
+      hash: "SHA-512",
+      salt: new Uint8Array(),
+      info: encoder.encode("jobbers: tokens of the API, HS512"),
+    },
     source,
     { name: "HMAC", hash: "SHA-512", length: 512 },
     false,

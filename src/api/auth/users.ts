@@ -34,7 +34,7 @@ const usersSchema = z.record(
 export type User = z.output<typeof userSchema>;
 
 /** Who is configured: `broken` if the secret cannot be read, which refuses every user. */
-export type Users = { state: "none" | "broken" } | { state: "known"; byName: ReadonlyMap<string, User> };
+export type Users = { state: "none" } | { state: "broken" } | { state: "known"; byName: ReadonlyMap<string, User> };
 
 let read: { text: string; users: Users } | null = null;
 
@@ -55,7 +55,9 @@ function parseUsers(text: string): Users {
   if (users.success) {
     return { state: "known", byName: new Map(Object.entries(users.data)) };
   }
-  const problems = users.error.issues.map(({ path, message }) => `${path.map(String).join(".") || "value"}: ${message}`);
+  const problems = users.error.issues.map(
+    ({ path, message }) => `${path.map(String).join(".") || "value"}: ${message}`,
+  );
   console.error({ event: "users_misconfigured", secret: USERS_SECRET, problems: problems.slice(0, 10) });
   return { state: "broken" };
 }

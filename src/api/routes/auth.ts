@@ -86,22 +86,25 @@ export function authRoutes({ now }: ApiDeps) {
       answer(c, { ...c.req.valid("json"), ...c.req.valid("form") }, CLI_TOKEN_SECONDS),
     )
     .openapi(adminTokenRoute, () => {
-      throw new ApiError(403, "Forbidden: tokens are given for credentials only; expected POST with username and password");
+      throw new ApiError(
+        403,
+        "Forbidden: tokens are given for credentials only; expected POST with username and password",
+      );
     });
 }
 
 /** The one proof of a request. @throws ApiError 422 if there is none, half a one, or several. */
-function proofOf(c: Context<AppEnv>, { username, password, api_key: apiKey }: Credentials): Proof {
-  const fields = Object.keys({ ...(username !== undefined && { username }), ...(password !== undefined && { password }) });
-  if (apiKey !== undefined && fields.length === 0) {
-    return { apiKey };
-  }
-  if (apiKey === undefined && username !== undefined && password !== undefined) {
+function proofOf(c: Context<AppEnv>, body: Credentials): Proof {
+  const { username, password, api_key: apiKey } = body;
+  const given = (["username", "password", "api_key"] as const).filter((field) => body[field] !== undefined);
+  if (username !== undefined && password !== undefined && given.length === 2) {
     return { username, password };
   }
-  const bearer = apiKey === undefined && fields.length === 0 ? bearerOf(c) : undefined;
+  if (apiKey !== undefined && given.length === 1) {
+    return { apiKey };
+  }
+  const bearer = given.length === 0 ? bearerOf(c) : undefined;
   if (bearer === undefined) {
-    const given = [...fields, ...(apiKey === undefined ? [] : ["api_key"])];
     throw invalid(["body"], EXPECTED, given.length === 0 ? undefined : given.join(" and "));
   }
   return { apiKey: bearer };

@@ -1,20 +1,22 @@
 /**
- * DAG runs, in Airflow's paths and fields.
+ * DAG runs, in Airflow's paths and fields: trigger, get, change, delete.
  *
  * @module
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { DAG_RUN_STATES } from "../../engine/states.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
 import { knownDag } from "../known-dag.ts";
-import { pageQuery, refuseUnservedFilters, repeated, repeatedOf, sortKeys, waitQuery } from "../query.ts";
+import { repeated, waitQuery } from "../query.ts";
 import { body, json, refusals } from "../responses.ts";
-import { dagRunCollectionSchema, dagRunJson, dagRunSchema } from "../schemas/dag-run.ts";
-import { triggerBody, triggerRequest } from "../trigger.ts";
+import { dagRunJson, dagRunSchema } from "../schemas/dag-run.ts";
+import { dagRunPatchBody, runPatch } from "../schemas/dag-run-bodies.ts";
+import { triggerBody, triggered, triggerRequest } from "../trigger.ts";
 
 const dagParams = z.object({ dag_id: z.string() });
 const runParams = dagParams.extend({ dag_run_id: z.string() });
+const RUN = "/dags/{dag_id}/dagRuns/{dag_run_id}";
+const run = json(dagRunSchema, "The run");
 
 const triggerRoute = createRoute({
   method: "post",
@@ -25,66 +27,66 @@ const triggerRoute = createRoute({
     params: dagParams,
     body: body(triggerBody, "The run; the key logical_date is required, its value may be null"),
   },
-  responses: { 200: json(dagRunSchema, "The run"), ...refusals(400, 401, 404, 409, 415, 422) },
-});
-
-const SORTABLE = ["id", "run_id", "run_after", "logical_date", "start_date", "end_date", "state"];
-
-const UNSERVED: ReadonlySet<string> = new Set([
-  "conf_contains",
-  "run_type",
-  "dag_version",
-  "bundle_version",
-  "run_id_pattern",
-  "triggering_user_name_pattern",
-  "dag_id_pattern",
-  "partition_key_pattern",
-]);
-
-const listRoute = createRoute({
-  method: "get",
-  path: "/dags/{dag_id}/dagRuns",
-  tags: ["DagRun"],
-  summary: "List the runs of a DAG",
-  request: {
-    params: dagParams,
-    query: z.object({
-      ...pageQuery,
-      order_by: repeated.openapi({ description: `One of ${SORTABLE.join(", ")}; \`-\` before it for descending` }),
-      state: repeatedOf(DAG_RUN_STATES),
-    }),
-  },
-  responses: { 200: json(dagRunCollectionSchema, "A page of runs"), ...refusals(400, 401, 404, 422) },
+  responses: { 200: run, ...refusals(400, 401, 404, 409, 413, 415, 422) },
 });
 
 const getRoute = createRoute({
   method: "get",
-  path: "/dags/{dag_id}/dagRuns/{dag_run_id}",
+  path: RUN,
   tags: ["DagRun"],
   summary: "Get a run, or wait for its end",
   request: { params: runParams, query: z.object({ wait: waitQuery }) },
-  responses: { 200: json(dagRunSchema, "The run"), ...refusals(401, 404, 422) },
+  responses: { 200: run, ...refusals(401, 404, 422) },
 });
 
-/** Routes of DAG runs. */
+const patchRoute = createRoute({
+  method: "patch",
+  path: RUN,
+  tags: ["DagRun"],
+  summary: "Mark a run, or set its note",
+  request: {
+    params: runParams,
+    query: z.object({
+      update_mask: repeated.openapi({ description: "Of state and note, what counts of the body; other names are ignored" }),
+    }),
+    body: body(dagRunPatchBody, "The state, the note, or both"),
+  },
+  responses: { 200: run, ...refusals(400, 401, 404, 409, 413, 415, 422) },
+});
+
+const deleteRoute = createRoute({
+  method: "delete",
+  path: RUN,
+  tags: ["DagRun"],
+  summary: "Delete a run with all that is kept of it",
+  request: { params: runParams },
+  responses: { 204: { description: "It is gone" }, ...refusals(401, 404, 409) },
+});
+
+/** Routes of single DAG runs. */
 export function dagRunRoutes({ registry }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(triggerRoute, async (c) => {
       const dag = await knownDag(registry, c.env, c.req.valid("param").dag_id);
-      return c.json(dagRunJson(unwrap(await dag.trigger(triggerRequest(c.req.valid("json"))))), 200);
-    })
-    .openapi(listRoute, async (c) => {
-      const dag = await knownDag(registry, c.env, c.req.valid("param").dag_id);
-      refuseUnservedFilters(c, UNSERVED);
-      const { limit, offset, order_by: orderBy, state } = c.req.valid("query");
-      const keys = sortKeys(orderBy, SORTABLE, { dag_run_id: "run_id" });
-      const query = { limit, offset, order_by: keys.length === 0 ? ["id"] : keys };
-      const { items, total } = unwrap(await dag.listRuns(state.length === 0 ? query : { ...query, state }));
-      return c.json({ dag_runs: items.map((run) => dagRunJson(run)), total_entries: total }, 200);
+      const request = triggerRequest(c.req.valid("json"), c.get("caller")?.name ?? null);
+      return c.json(dagRunJson(triggered(await dag.trigger(request))), 200);
     })
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
       const dag = await knownDag(registry, c.env, dagId);
       return c.json(dagRunJson(unwrap(await dag.getRun(runId, c.req.valid("query").wait))), 200);
+    })
+    .openapi(patchRoute, async (c) => {
+      const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
+      const dag = await knownDag(registry, c.env, dagId);
+      const patch = runPatch(c.req.valid("json"), c.req.valid("query").update_mask);
+      const changesNothing = Object.keys(patch).length === 0;
+      const answer = await (changesNothing ? dag.getRun(runId, 0) : dag.patchRun(runId, patch));
+      return c.json(dagRunJson(unwrap(answer)), 200);
+    })
+    .openapi(deleteRoute, async (c) => {
+      const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
+      unwrap(await (await knownDag(registry, c.env, dagId)).deleteRun(runId));
+      return c.body(null, 204);
     });
 }

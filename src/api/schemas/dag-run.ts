@@ -35,6 +35,7 @@ export const dagRunSchema = z
     dag_versions: z.array(dagVersionSchema),
     bundle_version: z.string().nullable(),
     partition_key: z.string().nullable(),
+    partition_date: dateTime.nullable(),
     reason: z.string().nullable().openapi({ description: "Why the run ended, null while it goes on" }),
     task_instance_counts: z.record(z.string(), z.number().int()).openapi({ description: "Task instances by state" }),
   })
@@ -63,21 +64,30 @@ export function dagRunJson(run: DagRunView): DagRunJson {
     last_scheduling_decision: null,
     run_type: runTypeSchema.catch("manual").parse(run.run_type),
     state: run.state,
-    ...triggeredBy(run.triggered_by),
+    ...triggeredBy(run),
     conf: run.conf,
-    note: run.note,
+    note: run.note === "" ? null : run.note,
     dag_versions: version === null ? [] : [version],
     bundle_version: null,
     partition_key: null,
+    partition_date: null,
     reason: run.reason,
     task_instance_counts: run.counts,
   };
 }
 
+/** One page of runs as the API answers it. */
+export function dagRunCollectionJson(runs: readonly DagRunView[], total: number): z.infer<typeof dagRunCollectionSchema> {
+  return { dag_runs: runs.map((run) => dagRunJson(run)), total_entries: total };
+}
+
 /** Airflow's clients know a closed list of triggers; a webhook is for them a caller of the REST API, by that name. */
-function triggeredBy(trigger: string): Pick<DagRunJson, "triggered_by" | "triggering_user_name"> {
+function triggeredBy({
+  triggered_by: trigger,
+  triggering_user_name: user,
+}: DagRunView): Pick<DagRunJson, "triggered_by" | "triggering_user_name"> {
   const known = TRIGGERED_BY.find((name) => name === trigger);
   return known === undefined
-    ? { triggered_by: "rest_api", triggering_user_name: trigger }
-    : { triggered_by: known, triggering_user_name: null };
+    ? { triggered_by: "rest_api", triggering_user_name: user ?? trigger }
+    : { triggered_by: known, triggering_user_name: user };
 }

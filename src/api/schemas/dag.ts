@@ -9,7 +9,7 @@ import type { DagView } from "../../engine/objects.ts";
 import { LIMITS } from "../../engine/spec.ts";
 import { dateTime, iso } from "../time.ts";
 
-const RUN_TYPES = [
+export const RUN_TYPES = [
   "backfill",
   "scheduled",
   "manual",

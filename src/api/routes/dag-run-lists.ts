@@ -1,0 +1,172 @@
+/**
+ * Lists of DAG runs, of one DAG or of all, by query or by body.
+ *
+ * @module
+ */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import type { RunFilter } from "../../engine/objects.ts";
+import { DAG_RUN_STATES } from "../../engine/states.ts";
+import type { ApiDeps, AppEnv } from "../env.ts";
+import { ALL, knownDagIds } from "../known-dag.ts";
+import {
+  MAX_LIMIT,
+  pageQuery,
+  patternQuery,
+  rangeQuery,
+  rangesOf,
+  refuseUnservedFilters,
+  repeated,
+  repeatedIntegers,
+  repeatedOf,
+} from "../query.ts";
+import { body, json, refusals } from "../responses.ts";
+import { dagIdsOf, listRuns, RUN_SORT_KEYS } from "../run-lists.ts";
+import { RUN_TYPES } from "../schemas/dag.ts";
+import { dagRunCollectionJson, dagRunCollectionSchema } from "../schemas/dag-run.ts";
+import { dateTimeInput } from "../time.ts";
+
+const RANGES = ["run_after", "logical_date", "start_date", "end_date", "updated_at", "duration"] as const;
+
+const UNSERVED: ReadonlySet<string> = new Set([
+  "bundle_version",
+  "partition_key_pattern",
+  "partition_key_prefix_pattern",
+  "partition_date_gte",
+  "partition_date_lte",
+  "run_id_prefix_pattern",
+  "triggering_user_name_prefix_pattern",
+  "dag_id_prefix_pattern",
+  "consuming_asset_pattern",
+  "cursor",
+]);
+
+const orderBy = `One of ${RUN_SORT_KEYS.join(", ")}; \`-\` before it for descending`;
+
+const confContains = z
+  .string()
+  .max(1000, "expected at most 1000 characters")
+  .openapi({ description: "The conf as JSON text contains this" });
+
+const listQuery = z.object({
+  ...pageQuery,
+  order_by: repeated.openapi({ description: orderBy }),
+  run_type: repeatedOf(RUN_TYPES),
+  state: repeatedOf([...DAG_RUN_STATES, "none"]).openapi({ description: "`none`, for no state, fits no run" }),
+  dag_version: repeatedIntegers,
+  run_id_pattern: patternQuery,
+  triggering_user_name_pattern: patternQuery,
+  dag_id_pattern: patternQuery,
+  conf_contains: confContains.optional(),
+  ...rangeQuery(...RANGES),
+});
+
+const listRoute = createRoute({
+  method: "get",
+  path: "/dags/{dag_id}/dagRuns",
+  tags: ["DagRun"],
+  summary: "List the runs of a DAG, or with ~ of all DAGs",
+  request: { params: z.object({ dag_id: z.string() }), query: listQuery },
+  responses: { 200: json(dagRunCollectionSchema, "A page of runs"), ...refusals(400, 401, 404, 422) },
+});
+
+const BATCH_RANGES = ["run_after", "logical_date", "start_date", "end_date", "duration"] as const;
+
+/** Bounds in a body: as in a query, but nullable, and seconds are a number. */
+function bodyRanges() {
+  const bounds = ["gte", "gt", "lte", "lt"] as const;
+  const entries = BATCH_RANGES.flatMap((field) =>
+    bounds.map((bound): [string, z.ZodType<number | null | undefined>] => [
+      `${field}_${bound}`,
+      field === "duration" ? z.number().nullish() : dateTimeInput.nullish(),
+    ]),
+  );
+  return Object.fromEntries(entries) as Record<
+    `${(typeof BATCH_RANGES)[number]}_${(typeof bounds)[number]}`,
+    z.ZodType<number | null | undefined>
+  >;
+}
+
+const whole = "expected a whole number, 0 or more";
+
+const batchBody = z
+  .strictObject({
+    order_by: z.string().nullish().openapi({ description: orderBy }),
+    page_offset: z.int(whole).min(0, whole).max(1e9).default(0),
+    page_limit: z
+      .int(whole)
+      .min(0, whole)
+      .default(MAX_LIMIT)
+      .openapi({ description: `More than ${MAX_LIMIT} counts as ${MAX_LIMIT}` }),
+    dag_ids: z.array(z.string()).nullish().openapi({ description: "None or no list: all DAGs. Unknown ones are left out" }),
+    states: z.array(z.enum(DAG_RUN_STATES).nullable()).nullish(),
+    conf_contains: confContains.nullish(),
+    ...bodyRanges(),
+  })
+  .openapi("DAGRunsBatchBody");
+
+const batchRoute = createRoute({
+  method: "post",
+  path: "/dags/{dag_id}/dagRuns/list",
+  tags: ["DagRun"],
+  summary: "List runs of many DAGs",
+  request: {
+    params: z.object({ dag_id: z.literal(ALL, { error: 'expected "~": the body names the DAGs' }) }),
+    body: body(batchBody, "Which runs, and which page of them"),
+  },
+  responses: { 200: json(dagRunCollectionSchema, "A page of runs"), ...refusals(400, 401, 413, 415, 422) },
+});
+
+/** Routes of lists of DAG runs. */
+export function dagRunListRoutes({ registry }: ApiDeps) {
+  return new OpenAPIHono<AppEnv>()
+    .openapi(listRoute, async (c) => {
+      refuseUnservedFilters(c, UNSERVED, RANGES);
+      const query = c.req.valid("query");
+      const { limit, offset, order_by: order } = query;
+      const dagIds = await dagIdsOf(registry, c.env, c.req.valid("param").dag_id, query.dag_id_pattern);
+      const page = await listRuns(c.env, dagIds, { filter: filterOf(query), orderBy: order, limit, offset });
+      return c.json(dagRunCollectionJson(page.items, page.total), 200);
+    })
+    .openapi(batchRoute, async (c) => {
+      const wanted = c.req.valid("json");
+      const named = new Set(wanted.dag_ids ?? []);
+      const known = await knownDagIds(registry, c.env);
+      const page = await listRuns(c.env, named.size === 0 ? known : known.filter((id) => named.has(id)), {
+        filter: {
+          ...rangesOf(withoutNulls(wanted), ...BATCH_RANGES),
+          ...(isEmpty(wanted.states) ? {} : { state: wanted.states.map((state) => state ?? "none") }),
+          ...(isGiven(wanted.conf_contains) ? { conf_contains: wanted.conf_contains } : {}),
+        },
+        orderBy: isGiven(wanted.order_by) ? [wanted.order_by] : [],
+        limit: Math.min(wanted.page_limit, MAX_LIMIT),
+        offset: wanted.page_offset,
+      });
+      return c.json(dagRunCollectionJson(page.items, page.total), 200);
+    });
+}
+
+function filterOf(query: z.output<typeof listQuery>): RunFilter {
+  const { run_id_pattern: runId, triggering_user_name_pattern: user, conf_contains: conf } = query;
+  return {
+    ...rangesOf(query, ...RANGES),
+    ...(query.state.length === 0 ? {} : { state: query.state }),
+    ...(query.run_type.length === 0 ? {} : { run_type: query.run_type }),
+    ...(query.dag_version.length === 0 ? {} : { dag_version: query.dag_version }),
+    ...(runId === undefined ? {} : { run_id_pattern: runId }),
+    ...(user === undefined ? {} : { triggering_user_name_pattern: user }),
+    ...(conf === undefined ? {} : { conf_contains: conf }),
+  };
+}
+
+function isGiven(text: string | null | undefined): text is string {
+  return text !== undefined && text !== null && text !== "";
+}
+
+function isEmpty<T>(list: readonly T[] | null | undefined): list is null | undefined {
+  return list === undefined || list === null || list.length === 0;
+}
+
+/** A bound of null is no bound. */
+function withoutNulls(body: z.output<typeof batchBody>): Parameters<typeof rangesOf<(typeof BATCH_RANGES)[number]>>[0] {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => typeof value === "number"));
+}

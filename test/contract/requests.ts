@@ -1,0 +1,238 @@
+/**
+ * For each endpoint requests that it serves, over the things of a scene. Those that change something do it to things of
+ * their own.
+ *
+ * @module
+ */
+import { API, BROKEN, finish, must, ORDERS, REGISTERED, registeredSpec, SLOW, trigger, type Scene } from "./scene.ts";
+
+/** A request that is to succeed. */
+export interface Wanted {
+  /** Values of the path's parameters. */
+  path: Record<string, string | number>;
+  /** Query, with `?`. */
+  query?: string;
+  body?: unknown;
+}
+
+const ORDERS_DAG = { dag_id: ORDERS };
+
+/** A run of `orders` of its own, which has succeeded. */
+async function own(): Promise<{ dag_id: string; dag_run_id: string }> {
+  return { ...ORDERS_DAG, dag_run_id: await finish(ORDERS) };
+}
+
+type Requests = (scene: Scene) => Wanted[] | Promise<Wanted[]>;
+
+function runs({ done, failed, running, byHand }: Scene) {
+  return {
+    done: { ...ORDERS_DAG, dag_run_id: done[0] },
+    failed: { dag_id: BROKEN, dag_run_id: failed },
+    running: { dag_id: SLOW, dag_run_id: running },
+    byHand: { dag_id: REGISTERED, dag_run_id: byHand },
+    anyRun: { ...ORDERS_DAG, dag_run_id: "~" },
+    any: { dag_id: "~", dag_run_id: "~" },
+  };
+}
+
+const DAG = "/dags/{dag_id}";
+const RUNS = `${DAG}/dagRuns`;
+const RUN = `${RUNS}/{dag_run_id}`;
+const INSTANCES = `${RUN}/taskInstances`;
+const INSTANCE = `${INSTANCES}/{task_id}`;
+const MAPPED = `${INSTANCE}/{map_index}`;
+const XCOMS = `${INSTANCE}/xcomEntries`;
+
+/** Task instances in every state there is in the scene. */
+const someInstances: Requests = (scene) => {
+  const { done, failed, running, byHand } = runs(scene);
+  return [
+    { path: { ...done, task_id: "extract" } },
+    { path: { ...failed, task_id: "fail" } },
+    { path: { ...failed, task_id: "after" } },
+    { path: { ...running, task_id: "wait_for_it" } },
+    { path: { ...running, task_id: "after" } },
+    { path: { ...byHand, task_id: "second" } },
+  ];
+};
+
+const mappedInstances: Requests = (scene) =>
+  [0, 2].map((index) => ({ path: { ...runs(scene).done, task_id: "clean", map_index: index } }));
+
+function withPath(more: Record<string, string | number>, wanted: Wanted[]): Wanted[] {
+  return wanted.map(({ path, ...rest }) => ({ path: { ...path, ...more }, ...rest }));
+}
+
+/** The requests by the table's `call`. */
+export const REQUESTS: Readonly<Record<string, Requests>> = {
+  "GET /monitor/health": () => [{ path: {} }],
+  "GET /version": () => [{ path: {} }],
+  "GET /dags": () => [{ path: {} }, { path: {}, query: "?dag_id_pattern=e&tags=example" }],
+  "PATCH /dags": () => [{ path: {}, query: `?dag_id_pattern=${ORDERS}`, body: { is_paused: false } }],
+  [`PUT ${DAG}`]: () => [
+    { path: { dag_id: REGISTERED }, body: registeredSpec("put again") },
+    { path: { dag_id: "put_anew" }, body: { ...registeredSpec("new"), dag_id: "put_anew" } },
+  ],
+  [`GET ${DAG}`]: () => [{ path: ORDERS_DAG }, { path: { dag_id: REGISTERED } }],
+  [`PATCH ${DAG}`]: () => [
+    { path: { dag_id: REGISTERED }, body: { is_paused: true } },
+    { path: { dag_id: REGISTERED }, query: "?update_mask=is_paused", body: { is_paused: false } },
+  ],
+  [`GET ${DAG}/details`]: () => [{ path: ORDERS_DAG }, { path: { dag_id: REGISTERED } }],
+  [`GET ${DAG}/tasks`]: () => [{ path: ORDERS_DAG }, { path: { dag_id: REGISTERED } }],
+  [`GET ${DAG}/tasks/{task_id}`]: () => [
+    { path: { ...ORDERS_DAG, task_id: "extract" } },
+    { path: { ...ORDERS_DAG, task_id: "clean" } },
+  ],
+  [`GET ${DAG}/dagVersions`]: () => [{ path: { dag_id: REGISTERED } }, { path: { dag_id: ORDERS } }],
+  [`GET ${DAG}/dagVersions/{version_number}`]: () => [{ path: { dag_id: REGISTERED, version_number: 1 } }],
+  "GET /dagStats": () => [{ path: {} }, { path: {}, query: `?dag_ids=${ORDERS}&dag_ids=${BROKEN}` }],
+
+  [`POST ${RUNS}`]: () => [
+    { path: ORDERS_DAG, body: { logical_date: null } },
+    {
+      path: ORDERS_DAG,
+      body: {
+        dag_run_id: "by-table",
+        logical_date: "2026-03-01T06:00:00Z",
+        data_interval_start: "2026-02-28T06:00:00+00:00",
+        data_interval_end: "2026-03-01T06:00:00Z",
+        run_after: "2026-03-01T06:00:00Z",
+        conf: { year: 2026 },
+        note: "a note",
+      },
+    },
+  ],
+  [`GET ${RUNS}`]: () => [
+    { path: ORDERS_DAG },
+    { path: { dag_id: "~" } },
+    { path: { dag_id: "~" }, query: "?state=failed&run_after_gte=2026-01-01T00:00:00Z" },
+  ],
+  [`POST ${RUNS}/list`]: () => [
+    { path: { dag_id: "~" }, body: {} },
+    { path: { dag_id: "~" }, body: { dag_ids: [ORDERS], states: ["success"], page_limit: 2, order_by: "-run_after" } },
+  ],
+  [`GET ${RUN}`]: (scene) => {
+    const { done, failed, running, byHand } = runs(scene);
+    return [done, failed, running, byHand].map((path) => ({ path }));
+  },
+  [`PATCH ${RUN}`]: async () => [
+    { path: await own(), body: { note: "noted" } },
+    { path: await own(), body: { state: "failed" } },
+    { path: await own(), query: "?update_mask=note", body: { note: null } },
+  ],
+  [`POST ${RUN}/clear`]: async (scene) => [
+    { path: runs(scene).failed, body: {} },
+    { path: await own(), body: { dry_run: false } },
+  ],
+  [`GET ${RUN}/wait`]: (scene) => [{ path: runs(scene).done, query: "?interval=1" }],
+
+  [`GET ${INSTANCES}`]: (scene) => Object.values(runs(scene)).map((path) => ({ path })),
+  [`POST ${INSTANCES}/list`]: (scene) => [
+    { path: runs(scene).any, body: {} },
+    { path: runs(scene).any, body: { dag_ids: [ORDERS], state: ["success"], page_limit: 2 } },
+  ],
+  [`PATCH ${INSTANCES}`]: async () => [
+    {
+      path: await own(),
+      body: {
+        actions: [
+          {
+            action: "update",
+            entities: [
+              { task_id: "total", new_state: "failed", note: "bulk" },
+              { task_id: "nope", new_state: "failed" },
+            ],
+          },
+        ],
+      },
+    },
+  ],
+  [`GET ${INSTANCE}`]: someInstances,
+  [`PATCH ${INSTANCE}`]: async () => [
+    { path: { ...(await own()), task_id: "total" }, body: { new_state: "failed", note: "marked" } },
+    { path: { ...(await own()), task_id: "total" }, body: { note: "noted" } },
+    { path: { ...(await own()), task_id: "clean" }, query: "?map_index=1", body: { new_state: "failed" } },
+  ],
+  [`PATCH ${INSTANCE}/dry_run`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "total" }, body: { new_state: "failed", include_upstream: true } },
+  ],
+  [`GET ${INSTANCE}/dependencies`]: someInstances,
+  [`GET ${INSTANCE}/tries`]: someInstances,
+  [`GET ${INSTANCE}/tries/{task_try_number}`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "extract", task_try_number: 1 } },
+    { path: { ...runs(scene).done, task_id: "extract", task_try_number: 2 } },
+    { path: { ...runs(scene).running, task_id: "wait_for_it", task_try_number: 1 } },
+  ],
+  [`GET ${INSTANCE}/logs/{try_number}`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "extract", try_number: 1 } },
+    { path: { ...runs(scene).done, task_id: "extract", try_number: 2 }, query: "?full_content=true" },
+    { path: { ...runs(scene).done, task_id: "clean", try_number: 1 }, query: "?map_index=1" },
+    { path: { ...runs(scene).running, task_id: "wait_for_it", try_number: 1 } },
+  ],
+  [`GET ${INSTANCE}/links`]: someInstances,
+  [`GET ${INSTANCE}/listMapped`]: (scene) => [{ path: { ...runs(scene).done, task_id: "clean" } }],
+  [`GET ${MAPPED}`]: mappedInstances,
+  [`PATCH ${MAPPED}`]: async () => [
+    { path: { ...(await own()), task_id: "clean", map_index: 1 }, body: { new_state: "skipped" } },
+  ],
+  [`PATCH ${MAPPED}/dry_run`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "clean", map_index: 1 }, body: { new_state: "failed" } },
+  ],
+  [`GET ${MAPPED}/dependencies`]: mappedInstances,
+  [`GET ${MAPPED}/tries`]: mappedInstances,
+  [`GET ${MAPPED}/tries/{task_try_number}`]: async (scene) =>
+    withPath({ task_try_number: 1 }, await mappedInstances(scene)),
+  [`POST ${DAG}/clearTaskInstances`]: async (scene) => [
+    { path: { dag_id: BROKEN }, body: { dag_run_id: scene.failed } },
+    {
+      path: ORDERS_DAG,
+      body: {
+        dry_run: false,
+        only_failed: false,
+        dag_run_id: (await own()).dag_run_id,
+        task_ids: ["total", ["clean", 1]],
+      },
+    },
+  ],
+
+  [`GET ${XCOMS}`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "extract" } },
+    { path: { ...runs(scene).done, task_id: "clean" }, query: "?map_index=1" },
+    { path: { ...runs(scene).any, task_id: "~" } },
+  ],
+  [`POST ${XCOMS}`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "total" }, body: { key: "by_table", value: { a: [1] } } },
+    { path: { ...runs(scene).done, task_id: "clean" }, body: { key: "by_table", value: null, map_index: 1 } },
+  ],
+  [`GET ${XCOMS}/{xcom_key}`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "extract", xcom_key: "return_value" } },
+    { path: { ...runs(scene).done, task_id: "extract", xcom_key: "bytes" }, query: "?stringify=true" },
+    { path: { ...runs(scene).done, task_id: "clean", xcom_key: "return_value" }, query: "?map_index=2" },
+  ],
+  [`PATCH ${XCOMS}/{xcom_key}`]: async () => [
+    { path: { ...(await own()), task_id: "extract", xcom_key: "bytes" }, body: { value: "changed" } },
+  ],
+  [`DELETE ${XCOMS}/{xcom_key}`]: async () => [{ path: { ...(await own()), task_id: "extract", xcom_key: "bytes" } }],
+
+  "GET /jobs": () => [{ path: {} }, { path: {}, query: "?is_alive=false" }],
+  "GET /dagTags": () => [{ path: {} }],
+  "GET /dagSources/{dag_id}": () => [{ path: ORDERS_DAG }],
+
+  [`DELETE ${INSTANCE}`]: async () => [
+    { path: { ...(await own()), task_id: "total" } },
+    { path: { ...(await own()), task_id: "clean" }, query: "?map_index=1" },
+  ],
+  [`DELETE ${RUN}`]: async () => [{ path: await own() }],
+  [`DELETE ${DAG}`]: async () => {
+    await must("PUT", `${API}/dags/to_delete`, { json: { ...registeredSpec("soon gone"), dag_id: "to_delete" } });
+    await trigger("to_delete");
+    return [{ path: { dag_id: "to_delete" } }];
+  },
+};
+
+/** The path of an endpoint with its parameters filled in. */
+export function fill(template: string, { path, query = "" }: Wanted): string {
+  const filled = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(path[name])));
+  return `${API}${filled}${query}`;
+}

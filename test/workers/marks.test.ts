@@ -1,0 +1,252 @@
+import { evictDurableObject } from "cloudflare:test";
+import { describe, it } from "vitest";
+import type { MarkRequest } from "../../src/engine/objects.ts";
+import type { Outcome } from "../../src/engine/work.ts";
+import {
+  claimOne,
+  dagOf,
+  drive,
+  failure,
+  instanceOf,
+  nameOf,
+  report,
+  rowsOf,
+  runOf,
+  start,
+  statesOf,
+  stopClock,
+  stubOf,
+  success,
+  value,
+} from "./lab.ts";
+import { addDag, inOrder, step, withTeardown } from "./registry.ts";
+
+stopClock();
+
+const DAY = 86_400_000;
+const FIRST = Date.UTC(2026, 0, 1);
+
+function chain(): string {
+  return addDag({}, (d) => void inOrder(d, "a", "b", "c"));
+}
+
+function failing(taskId: string): (task: { task_id: string }) => Outcome {
+  return ({ task_id }) => (task_id === taskId ? failure("no", false) : success());
+}
+
+async function mark(
+  dagId: string,
+  request: Pick<MarkRequest, "run_id" | "task_id" | "new_state"> & Partial<MarkRequest>,
+) {
+  const marked = value(await dagOf(dagId).mark({ map_index: null, ...request }));
+  return marked.map((one) => nameOf(one)).toSorted();
+}
+
+describe("a task instance that is marked", () => {
+  it("success lets what failed for want of it run again, and the run with it", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    await drive(dagId, runId, failing("a"));
+    expect(await statesOf(dagId, runId)).toEqual({ a: "failed", b: "upstream_failed", c: "upstream_failed" });
+
+    expect(await mark(dagId, { run_id: runId, task_id: "a", new_state: "success" })).toEqual(["a"]);
+
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "running" });
+    expect(await statesOf(dagId, runId)).toEqual({ a: "success", b: "queued", c: "none" });
+    await evictDurableObject(stubOf("DAG", dagId));
+    expect(await drive(dagId, runId, () => success())).toMatchObject({ state: "success" });
+  });
+
+  it("failed while it runs is stopped, and its late answer changes nothing", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    const running = await claimOne(dagId, runId, "a");
+    await mark(dagId, { run_id: runId, task_id: "a", new_state: "failed" });
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "failed", reason: "task_failure" });
+    expect(await report(dagId, running, success())).toBe("late");
+    expect(await statesOf(dagId, runId)).toEqual({ a: "failed", b: "upstream_failed", c: "upstream_failed" });
+  });
+
+  it("skipped lets the rest judge it by its trigger rules", async ({ expect }) => {
+    const dagId = addDag({}, (d) => {
+      const a = d.run(step("a"));
+      const done = d.run(step("done", { triggerRule: "all_done" }));
+      d.after(a, d.run(step("b")));
+      d.after(a, done);
+    });
+    const runId = await start(dagId);
+    await mark(dagId, { run_id: runId, task_id: "a", new_state: "skipped" });
+    expect(await statesOf(dagId, runId)).toEqual({ a: "skipped", b: "skipped", done: "queued" });
+  });
+
+  it("reaches upstream, downstream, past and future; only what changes is answered", async ({ expect }) => {
+    const dagId = chain();
+    const runs: string[] = [];
+    for (let day = 0; day < 3; day += 1) {
+      const runId = await start(dagId, { logical_date: FIRST + day * DAY });
+      await drive(dagId, runId, failing("b"));
+      runs.push(runId);
+    }
+    const run = runs[1] ?? "";
+    const dry = (more: Partial<MarkRequest>) =>
+      mark(dagId, { run_id: run, task_id: "b", new_state: "success", dry_run: true, ...more });
+    expect(await dry({ include_upstream: true })).toEqual(["b"]);
+    expect(await dry({ include_downstream: true })).toEqual(["b", "c"]);
+    expect(await dry({ include_past: true })).toEqual(["b", "b"]);
+    expect(await dry({ include_past: true, include_future: true })).toEqual(["b", "b", "b"]);
+    expect(await statesOf(dagId, run)).toEqual({ a: "success", b: "failed", c: "upstream_failed" });
+
+    await mark(dagId, {
+      run_id: run,
+      task_id: "b",
+      new_state: "success",
+      include_future: true,
+      include_downstream: true,
+    });
+
+    expect(await statesOf(dagId, runs[0] ?? "")).toMatchObject({ b: "failed" });
+    expect(await statesOf(dagId, run)).toEqual({ a: "success", b: "success", c: "success" });
+    expect(await statesOf(dagId, runs[2] ?? "")).toEqual({ a: "success", b: "success", c: "success" });
+    expect(await runOf(dagId, run)).toMatchObject({ state: "failed" });
+  });
+
+  it("may be one element of a mapped task", async ({ expect }) => {
+    const dagId = addDag({}, (d) => void d.expand(step("m"), { n: [1, 2] }));
+    const runId = await start(dagId);
+    expect(await mark(dagId, { run_id: runId, task_id: "m", map_index: 1, new_state: "success" })).toEqual(["m[1]"]);
+    expect(await statesOf(dagId, runId)).toEqual({ "m[0]": "queued", "m[1]": "success" });
+  });
+
+  it("changes nothing on a dry run", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    await drive(dagId, runId, failing("a"));
+    const before = await rowsOf(stubOf("DAG", dagId), "SELECT * FROM task_instance");
+    await mark(dagId, { run_id: runId, task_id: "a", new_state: "success", include_downstream: true, dry_run: true });
+    expect(await rowsOf(stubOf("DAG", dagId), "SELECT * FROM task_instance")).toEqual(before);
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "failed" });
+  });
+});
+
+describe("a run that is marked", () => {
+  it("success is so at once, with everything in it", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    const running = await claimOne(dagId, runId, "a");
+    expect(value(await dagOf(dagId).patchRun(runId, { state: "success" }))).toMatchObject({ state: "success" });
+    expect(await statesOf(dagId, runId)).toEqual({ a: "success", b: "success", c: "success" });
+    expect(await report(dagId, running, failure("late"))).toBe("late");
+  });
+
+  it("failed fails what runs and skips the rest", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    await claimOne(dagId, runId, "a");
+    expect(value(await dagOf(dagId).patchRun(runId, { state: "failed", note: "stop" }))).toMatchObject({
+      state: "failed",
+      reason: "task_failure",
+      note: "stop",
+    });
+    expect(await statesOf(dagId, runId)).toEqual({ a: "failed", b: "skipped", c: "skipped" });
+  });
+
+  it("still does its teardown before it ends", async ({ expect }) => {
+    for (const state of ["success", "failed"] as const) {
+      const dagId = withTeardown();
+      const runId = await start(dagId);
+      await report(dagId, await claimOne(dagId, runId, "setup"), success());
+      await claimOne(dagId, runId, "work");
+      expect(value(await dagOf(dagId).patchRun(runId, { state }))).toMatchObject({ state: "running" });
+      expect(await statesOf(dagId, runId)).toEqual(
+        state === "success"
+          ? { setup: "success", work: "success", rest: "success", teardown: "queued" }
+          : { setup: "success", work: "failed", rest: "skipped", teardown: "queued" },
+      );
+      await evictDurableObject(stubOf("DAG", dagId));
+      await report(dagId, await claimOne(dagId, runId, "teardown"), success());
+      expect((await runOf(dagId, runId)).end_date).not.toBeNull();
+    }
+  });
+
+  it("queued goes on with what it still has to do, and a paused DAG holds it", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    await dagOf(dagId).setPaused(true);
+    expect(value(await dagOf(dagId).patchRun(runId, { state: "queued" }))).toMatchObject({
+      state: "queued",
+      start_date: null,
+    });
+    await dagOf(dagId).setPaused(false);
+    expect(await drive(dagId, runId, () => success())).toMatchObject({ state: "success" });
+  });
+});
+
+describe("a task instance that is deleted", () => {
+  it("is gone for whoever asks, and the run goes on as if its task had been removed", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    const running = await claimOne(dagId, runId, "a");
+    value(await dagOf(dagId).deleteTaskInstance({ run_id: runId, task_id: "a", map_index: -1 }));
+    await evictDurableObject(stubOf("DAG", dagId));
+
+    expect(await report(dagId, running, success())).toBe("late");
+    expect(await dagOf(dagId).getTaskInstance({ run_id: runId, task_id: "a", map_index: -1 })).toMatchObject({
+      refusal: { code: "not_found" },
+    });
+    expect(Object.keys(await statesOf(dagId, runId))).toEqual(["b", "c"]);
+    expect(
+      value(await dagOf(dagId).clear({ run_id: runId, task_ids: null })).map(({ task_id }) => task_id),
+    ).not.toContain("a");
+  });
+});
+
+describe("a run that is deleted", () => {
+  it("leaves no row behind, and its late messages find nothing", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    const running = await claimOne(dagId, runId, "a");
+    expect(await dagOf(dagId).deleteRun(runId)).toMatchObject({ refusal: { code: "conflict" } });
+    value(await dagOf(dagId).patchRun(runId, { state: "failed" }));
+    value(await dagOf(dagId).deleteRun(runId));
+
+    expect(await dagOf(dagId).getRun(runId, 0)).toMatchObject({ refusal: { code: "not_found" } });
+    expect(await report(dagId, running, success())).toBe("late");
+    for (const table of [
+      "dag_run",
+      "task_instance",
+      "task_instance_history",
+      "xcom",
+      "task_log_chunk",
+      "late_result",
+    ]) {
+      expect(await rowsOf(stubOf("DAG", dagId), `SELECT * FROM ${table}`)).toEqual([]);
+    }
+  });
+
+  it("leaves the others alone", async ({ expect }) => {
+    const dagId = chain();
+    const kept = await start(dagId);
+    const gone = await start(dagId);
+    value(await dagOf(dagId).patchRun(gone, { state: "failed" }));
+    value(await dagOf(dagId).deleteRun(gone));
+    expect(await drive(dagId, kept, () => success())).toMatchObject({ state: "success" });
+    expect(await instanceOf(dagId, kept, "c")).toMatchObject({ state: "success" });
+  });
+});
+
+describe("why a task instance is not scheduled", () => {
+  it("is said by Airflow's names of what is not met", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    const key = { run_id: runId, task_id: "b", map_index: -1 };
+    expect(value(await dagOf(dagId).dependencies(key))).toEqual([
+      { name: "Trigger Rule", reason: expect.stringContaining("'all_success' requires") },
+    ]);
+    await dagOf(dagId).setPaused(true);
+    expect(value(await dagOf(dagId).dependencies(key)).map(({ name }) => name)).toEqual([
+      "Dag Not Paused",
+      "Trigger Rule",
+    ]);
+    expect(value(await dagOf(dagId).dependencies({ ...key, task_id: "a" }))).toEqual([]);
+  });
+});
