@@ -2,7 +2,8 @@
  * The layers of the tests, each a project: `vitest run --project unit`.
  *
  * unit: pure code, in Node. workers: inside workerd, with the objects, the queue and alarms. e2e and chaos: the built
- * bundle on the embedded runtime as `npm start` serves it, over HTTP, one file after the other.
+ * bundle on the embedded runtime as `npm start` serves it, over HTTP, one file after the other. fuzz: inside workerd, alone,
+ * because it measures.
  *
  * @module
  */
@@ -12,6 +13,18 @@ import { defineConfig } from "vitest/config";
 /** Keys and secrets that tests sign and call with; the e2e layer passes the same to its server. */
 const TEST_BINDINGS = { JOBBERS_API_KEY: "test-key", TASK_CONSUMER: "detach" };
 
+/** What the fuzz layer makes its requests from; another one makes others. */
+const FUZZ_SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_121);
+
+/** Inside workerd, with the objects of the tests' Worker. */
+function workers() {
+  return cloudflareTest({
+    main: "./test/workers/worker.ts",
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: { bindings: TEST_BINDINGS },
+  });
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -19,13 +32,7 @@ export default defineConfig({
         test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node" },
       },
       {
-        plugins: [
-          cloudflareTest({
-            main: "./test/workers/worker.ts",
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: TEST_BINDINGS },
-          }),
-        ],
+        plugins: [workers()],
         test: { name: "workers", include: ["test/workers/**/*.test.ts", "test/contract/**/*.test.ts"] },
       },
       {
@@ -48,6 +55,16 @@ export default defineConfig({
           hookTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        plugins: [workers()],
+        test: {
+          name: "fuzz",
+          include: ["test/fuzz/**/*.test.ts"],
+          fileParallelism: false,
+          provide: { fuzzSeed: FUZZ_SEED },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

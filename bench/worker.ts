@@ -11,6 +11,7 @@ import { registry } from "./dags.ts";
 const jobbers = createJobbers(registry);
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
+export class Catalog extends jobbers.Catalog {}
 
 interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;

@@ -3,13 +3,14 @@
  *
  * @module
  */
-import type { DagObject, JobObject } from "../src/engine/objects.ts";
+import type { CatalogObject, DagObject, JobObject } from "../src/engine/objects.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
 
 /** Bindings of the Worker, as far as the objects use them. */
 export interface ObjectEnv {
   DAG: DurableObjectNamespace;
   JOB: DurableObjectNamespace;
+  CATALOG: DurableObjectNamespace;
   TASKS: Queue<WorkMessage>;
   PAYLOADS: R2Bucket;
   /** `hold` on Cloudflare, `detach` on the embedded runtime: see wrangler.toml. */
@@ -22,6 +23,15 @@ export interface ObjectEnv {
 export function openDag(env: ObjectEnv, name: string): DagObject {
   const stub: object = env.DAG.getByName(name);
   return stub as DagObject;
+}
+
+/** Name of the one catalog. */
+export const CATALOG_NAME = "catalog";
+
+/** The one catalog of registered DAGs. */
+export function openCatalog(env: ObjectEnv): CatalogObject {
+  const stub: object = env.CATALOG.getByName(CATALOG_NAME);
+  return stub as CatalogObject;
 }
 
 /** The object of a job, by its id. */

@@ -1,11 +1,12 @@
 /**
- * The one table of a `Job` object, with its one row. The ledger of migrations is a column of that row: a table of its own
- * would be a third of all rows a job ever writes.
+ * The table of a `Job` object, with its one row. The ledger of migrations is a column of that row: a table of its own
+ * would be a third of all rows a job ever writes. Log lines beyond a few have a table of theirs: see `job-log.ts`.
  *
  * @module
  */
 import type { JobRecord } from "../src/engine/job-machine.ts";
-import type { LogLine } from "../src/engine/work.ts";
+import type { LogChunk } from "../src/engine/work.ts";
+import { JobLog } from "./job-log.ts";
 import { migrate, type Ledger, type Migration } from "./migrate.ts";
 
 const MIGRATIONS: readonly Migration[] = [
@@ -29,7 +30,17 @@ const MIGRATIONS: readonly Migration[] = [
       ) STRICT`,
     ],
   },
+  {
+    // The lines of the last try, and nothing else, were in the column.
+    version: 2,
+    statements: [
+      "UPDATE job SET logs = json_object('try_number', try_number, 'first', 0, 'lines', json(logs)) WHERE logs IS NOT NULL",
+    ],
+  },
 ];
+
+/** The table as the newest version has it, for a new job. */
+const MAKE_TABLE = MIGRATIONS.slice(0, 1).flatMap(({ statements }) => statements);
 
 const LEDGER: Ledger = {
   read(sql) {
@@ -53,10 +64,16 @@ type Columns = "state" | "try_number" | "fence" | "latest_heartbeat" | "end_date
 export class JobStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
   rowsWritten = 0;
+  readonly log: JobLog;
   readonly #storage: DurableObjectStorage;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
+    this.log = new JobLog({
+      query: <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: SqlStorageValue[]) =>
+        storage.sql.exec<T>(query, ...bindings),
+      write: (query, ...bindings) => this.#write(query, ...bindings),
+    });
   }
 
   /** The job, or null; nothing is written for a job that does not exist. */
@@ -65,21 +82,20 @@ export class JobStorage {
       return null;
     }
     migrate(this.#storage, MIGRATIONS, LEDGER);
-    const { detail, ...columns } = this.#storage.sql
-      .exec<Pick<JobRecord, Columns> & { detail: string }>(
-        "SELECT state, try_number, fence, latest_heartbeat, end_date, next_at, detail FROM job",
+    const { detail, logs, ...columns } = this.#storage.sql
+      .exec<Pick<JobRecord, Columns> & { detail: string; logs: string | null }>(
+        "SELECT state, try_number, fence, latest_heartbeat, end_date, next_at, detail, logs FROM job",
       )
       .one();
+    this.log.load(logs);
     return { ...(JSON.parse(detail) as Omit<JobRecord, Columns>), ...columns };
   }
 
   /** Makes the table and its row. */
   create(job: JobRecord): void {
     this.#storage.transactionSync(() => {
-      for (const step of MIGRATIONS) {
-        for (const statement of step.statements) {
-          this.#write(statement);
-        }
+      for (const statement of MAKE_TABLE) {
+        this.#write(statement);
       }
       const { columns, detail } = split(job);
       this.#write(
@@ -92,16 +108,19 @@ export class JobStorage {
     });
   }
 
-  /** Stores a changed job; log lines are kept with the try that ended. */
-  update(job: JobRecord, logs: readonly LogLine[]): void {
-    const { columns, detail } = split(job);
-    this.#write(
-      `UPDATE job SET state = ?, try_number = ?, fence = ?, latest_heartbeat = ?, end_date = ?, next_at = ?, detail = ?,
-         logs = coalesce(?, logs)`,
-      ...columns,
-      detail,
-      logs.length > 0 ? JSON.stringify(logs) : null,
-    );
+  /** Stores a changed job, with lines of one of its tries. */
+  update(job: JobRecord, tryNumber: number | null, logs: LogChunk): void {
+    this.#storage.transactionSync(() => {
+      const column = tryNumber === null ? undefined : this.log.add(tryNumber, logs);
+      const { columns, detail } = split(job);
+      this.#write(
+        `UPDATE job SET state = ?, try_number = ?, fence = ?, latest_heartbeat = ?, end_date = ?, next_at = ?, detail = ?
+           ${column === undefined ? "" : ", logs = ?"}`,
+        ...columns,
+        detail,
+        ...(column === undefined ? [] : [column]),
+      );
+    });
   }
 
   #write(query: string, ...bindings: SqlStorageValue[]): void {

@@ -16,10 +16,11 @@ import {
   reportJob,
   submitJob,
   tickJob,
+  tryOf,
   type JobEffect,
   type JobRecord,
 } from "../src/engine/job-machine.ts";
-import type { AdoptionRequest, JobObject, Result } from "../src/engine/objects.ts";
+import type { AdoptionRequest, JobObject, LogPage, Result } from "../src/engine/objects.ts";
 import type { Json, TaskSpec } from "../src/engine/spec.ts";
 import { isJobFinished } from "../src/engine/states.ts";
 import type {
@@ -27,7 +28,7 @@ import type {
   ClaimedTask,
   JobSubmission,
   JobView,
-  LogLine,
+  LogChunk,
   Outcome,
   Progress,
   Verdict,
@@ -39,6 +40,8 @@ import { JobStorage } from "./job-storage.ts";
 import { Waiters } from "./waiters.ts";
 
 const ENDED = "ended";
+const LOGGED = "logged";
+const NO_LINES: LogChunk = { from: 0, lines: [] };
 
 /** Makes the class for a registry: the code that a deployment consists of. */
 export function createJobClass(registry: Registry) {
@@ -122,41 +125,55 @@ export function createJobClass(registry: Registry) {
         return null;
       }
       this.#save(job, now);
-      return claimed(job);
+      const logFrom = this.#storage.log.end(job.try_number);
+      return { ...claimed(job), ...(logFrom > 0 ? { log_from: logFrom } : {}) };
     }
 
-    async report(token: number, outcome: Outcome, logs: LogLine[]): Promise<Verdict> {
+    async report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict> {
       const job = this.#load();
       if (job === null) {
         return "late";
       }
       const now = Date.now();
+      const tryNumber = tryOf(job, token);
       const verdict = reportJob(job, token, outcome, now);
       if (verdict !== "duplicate") {
-        this.#save(job, now, logs);
+        this.#save(job, now, tryNumber, logs);
       }
       return verdict;
     }
 
-    async beat(token: number, progress: Progress | null): Promise<BeatAnswer> {
+    async beat(token: number, progress: Progress | null, logs: LogChunk = NO_LINES): Promise<BeatAnswer> {
       const job = this.#load();
       if (job === null) {
         return { verdict: "stop", reason: "there is no such job" };
       }
       const now = Date.now();
+      const tryNumber = tryOf(job, token);
       const { effect, ...answer } = beatJob(job, token, progress, now);
-      this.#save(job, now);
+      this.#save(job, now, tryNumber, logs);
       this.#after(job, effect, now);
       return answer;
     }
 
+    async readLog(tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
+      return this.#waiters.until<Result<LogPage>>(LOGGED, waitMs, () => {
+        const page = this.#logPage(tryNumber, from);
+        return { value: page, done: !page.ok || page.value.lines.length > 0 || page.value.isOver };
+      });
+    }
+
     async adopt(request: AdoptionRequest): Promise<BeatAnswer> {
       const now = Date.now();
-      if (this.#load() === null) {
-        const job = adoptJob(this.ctx.id.name ?? "", request, now);
+      let job = this.#load();
+      if (job === null) {
+        job = adoptJob(this.ctx.id.name ?? "", request, now);
         this.#storage.create(job);
         this.#job = job;
         this.#after(job, null, now);
+      }
+      if (request.logs !== undefined) {
+        this.#save(job, now, tryOf(job, request.token), request.logs);
       }
       return { verdict: "continue" };
     }
@@ -219,20 +236,45 @@ export function createJobClass(registry: Registry) {
       }
       const now = Date.now();
       const { answer, effect } = decide(job, now);
+      if (!answer.ok) {
+        return answer;
+      }
       this.#save(job, now);
       this.#after(job, effect, now);
-      return answer.ok ? { ok: true, value: view(answer.value) } : answer;
+      return { ok: true, value: view(answer.value) };
     }
 
-    #save(job: JobRecord, now: number, logs: readonly LogLine[] = []): void {
+    #logPage(tryNumber: number, from: number): Result<LogPage> {
+      const job = this.#load();
+      const isPresent = job !== null && tryNumber === job.try_number;
+      if (job === null || tryNumber > job.try_number || (job.adoption !== null && !isPresent)) {
+        const message = `expected a try of job ${this.ctx.id.name ?? ""}, got try ${tryNumber}, of which there is none`;
+        return { ok: false, refusal: { code: "not_found", message } };
+      }
+      const { first, lines, isLast } = this.#storage.log.read(tryNumber, from);
+      const isOver = isLast && !(isPresent && goesOn(job));
+      const value = {
+        lines,
+        next: first + lines.length,
+        isOver,
+        dropped: first - from,
+        // Of the tries before the present one only the lines are kept.
+        hostname: isPresent ? job.hostname : null,
+        error: isPresent && isOver ? job.error : null,
+      };
+      return { ok: true, value };
+    }
+
+    #save(job: JobRecord, now: number, tryNumber: number | null = null, logs: LogChunk = NO_LINES): void {
       try {
-        this.#storage.update(job, logs);
+        this.#storage.update(job, tryNumber, logs);
       } catch (error) {
         // Memory is ahead of storage: read it again next time.
         this.#job = undefined;
         throw error;
       }
       this.#arm(job, now);
+      this.#waiters.wake(LOGGED);
       if (isJobFinished(job.state)) {
         this.#waiters.wake(ENDED);
       }
@@ -284,6 +326,11 @@ export function createJobClass(registry: Registry) {
       }
     }
   };
+}
+
+/** Says whether the present try may log more. */
+function goesOn({ state }: JobRecord): boolean {
+  return !isJobFinished(state) && state !== "up_for_retry";
 }
 
 function claimed(job: JobRecord): ClaimedTask {

@@ -31,6 +31,13 @@ export class Waiters {
     }
   }
 
+  /** Wakes everybody: what they wait for is gone. */
+  wakeAll(): void {
+    for (const topic of this.#topics.keys()) {
+      this.wake(topic);
+    }
+  }
+
   /** Calls `look` until it says done or the time is up, waking with the topic; gives what it saw last. */
   async until<T>(topic: string, waitMs: number, look: () => { value: T; done: boolean }): Promise<T> {
     const deadline = Date.now() + waitMs;

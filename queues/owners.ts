@@ -6,7 +6,14 @@
 import { ulid } from "ulid";
 import { openDag, openJob, type ObjectEnv } from "../durable-objects/env.ts";
 import type { Json } from "../src/engine/spec.ts";
-import type { ClaimedTask, Outcome, StoredValue, TaskInstanceKey, WorkerIdentity } from "../src/engine/work.ts";
+import type {
+  ClaimedTask,
+  LogChunk,
+  Outcome,
+  StoredValue,
+  TaskInstanceKey,
+  WorkerIdentity,
+} from "../src/engine/work.ts";
 import type { Owner } from "../src/runner/owner.ts";
 
 /**
@@ -41,14 +48,14 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         throw error;
       }
     },
-    async beat(task, beats, progress, startDate) {
+    async beat(task, beats, progress, startDate, logs) {
       const key = keyOf(task);
       const attempt = `${key.run_id}\n${key.task_id}\n${key.map_index}\n${task.token}`;
       const jobId = jobIds.get(attempt) ?? ulid();
       jobIds.set(attempt, jobId);
       const job = openJob(env, jobId);
       if (beats > 0) {
-        return { ...(await job.beat(task.token, progress)), jobId };
+        return { ...(await job.beat(task.token, progress, ...linesOf(logs))), jobId };
       }
       // The job first: between the two the DAG's own lease still watches the attempt.
       const { heartrateMs, handler, try_number, max_tries, token } = task;
@@ -63,6 +70,7 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         startDate,
         worker,
         progress,
+        ...(logs.lines.length > 0 ? { logs } : {}),
       });
       const answer = await openDag(env, name).adopt(key, token, jobId, worker);
       if (answer.verdict === "stop") {
@@ -93,12 +101,12 @@ export function jobOwner(env: ObjectEnv, jobId: string): Owner {
   return {
     async report([report]) {
       if (report !== undefined) {
-        await openJob(env, jobId).report(report.token, report.outcome, report.logs ?? []);
+        await openJob(env, jobId).report(report.token, report.outcome, report.logs ?? NO_LINES);
       }
       return [];
     },
-    async beat(task, _beats, progress) {
-      return { ...(await openJob(env, jobId).beat(task.token, progress)), jobId };
+    async beat(task, _beats, progress, _startDate, logs) {
+      return { ...(await openJob(env, jobId).beat(task.token, progress, ...linesOf(logs))), jobId };
     },
     async ended() {
       // Its report ended the job.
@@ -107,6 +115,13 @@ export function jobOwner(env: ObjectEnv, jobId: string): Owner {
       return null;
     },
   };
+}
+
+const NO_LINES: LogChunk = { from: 0, lines: [] };
+
+/** The last argument of a beat, which most go without. */
+function linesOf(logs: LogChunk): [] | [LogChunk] {
+  return logs.lines.length > 0 ? [logs] : [];
 }
 
 function keyOf(task: ClaimedTask): TaskInstanceKey {

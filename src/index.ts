@@ -11,3 +11,4 @@ const jobbers = createJobbers(registry);
 export default jobbers.handler;
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
+export class Catalog extends jobbers.Catalog {}

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { Catalog } from "../durable-objects/catalog.ts";
 import { createDagClass } from "../durable-objects/dag/dag.ts";
-import { openDag, type ObjectEnv } from "../durable-objects/env.ts";
+import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createJobClass } from "../durable-objects/job.ts";
+import { wakeDags } from "../durable-objects/wake.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
 import type { WorkMessage } from "./engine/work.ts";
@@ -24,16 +26,14 @@ export interface JobbersEnv extends ObjectEnv {
  * export default jobbers.handler;
  * export class Dag extends jobbers.Dag {}
  * export class Job extends jobbers.Job {}
+ * export class Catalog extends jobbers.Catalog {}
  */
 export function createJobbers(registry: Registry) {
   const api = createApi({ registry });
   const handler = {
     fetch: (request, env, ctx) => api.fetch(request, env, ctx),
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
-    async scheduled(_controller, env) {
-      // Waking a DAG's object is enough: it arms its alarm for whatever is due, should that have been lost.
-      await Promise.all([...registry.dags.keys()].map((dagId) => openDag(env, dagId).describe()));
-    },
+    scheduled: (_controller, env) => wakeDags(env, registry.dags.keys()),
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
-  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry) };
+  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog };
 }

@@ -6,7 +6,7 @@
 import type { BatchEntry, BatchView, Result } from "../../src/engine/objects.ts";
 import { isFinished, isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
-import type { JobView } from "../../src/engine/work.ts";
+import type { JobView, TaskInstanceKey } from "../../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../../src/sdk/index.ts";
 import { BATCH_PREFIX, BATCH_RUN_ID, batchConf, batchSpec } from "./batch.ts";
 import { refuse, type DagCore } from "./core.ts";
@@ -108,6 +108,17 @@ export class BatchDesk {
       });
     }
     return { ok: true, value: this.#view(found.value, position) };
+  }
+
+  /** Which task instance a member is. */
+  memberKey(position: number): Result<TaskInstanceKey> {
+    const found = this.#member(position);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    const key = { run_id: run.row.run_id, task_id: instance.node.task.id, map_index: instance.mapIndex };
+    return { ok: true, value: key };
   }
 
   #member(position: number): Result<{ run: LoadedRun; instance: NodeInstance }> {

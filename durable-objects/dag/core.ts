@@ -27,6 +27,9 @@ export class DagCore {
   readonly outbox: Outbox;
   readonly waiters = new Waiters();
   isPaused = false;
+  /** Goes up when everything is deleted: what was remembered of an earlier DAG of this name holds no more. */
+  generation = 0;
+  #isRegistered = false;
   readonly #ctx: DurableObjectState;
   readonly #env: ObjectEnv;
   readonly #codeSpec: (dagId: string) => DagSpec | null;
@@ -43,6 +46,16 @@ export class DagCore {
     this.storage = new DagStorage(ctx.storage.sql);
     this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING);
     this.outbox = new Outbox(this.storage, env, ctx, this.name);
+  }
+
+  /** The deployed code defines this DAG. */
+  get isOfCode(): boolean {
+    return this.#codeSpec(this.name) !== null;
+  }
+
+  /** The DAG came by registration. One that the code defines too is the code's. */
+  get isRegistered(): boolean {
+    return this.#isRegistered && !this.isOfCode;
   }
 
   /** Opens the object once per wake. False, and nothing is written, if there is no such DAG. */
@@ -69,6 +82,7 @@ export class DagCore {
       const stored = this.storage.readDag();
       const current = stored !== null && this.name.startsWith(BATCH_PREFIX) ? null : spec();
       this.isPaused = stored?.isPaused ?? current?.is_paused_upon_creation ?? false;
+      this.#isRegistered = stored?.isRegistered ?? false;
       if (stored === null) {
         this.storage.saveDag(this.name, this.isPaused);
       }
@@ -88,6 +102,48 @@ export class DagCore {
         this.store(run, now);
       }
     });
+  }
+
+  /** Stores a spec that came by registration, and makes the DAG if it is new. */
+  register(spec: DagSpec, now: number): void {
+    const isNew = !this.open();
+    this.openAs(() => spec, now);
+    this.act(now, () => {
+      if (!isNew) {
+        this.runs.register(spec, now);
+      }
+      this.storage.summaries.setRegistered();
+    });
+    this.#isRegistered = true;
+  }
+
+  /**
+   * Deletes everything that is stored, the alarm too, if `isAllowed` still says so once nothing else can come between.
+   * Who waits for a run looks again. Messages and reports that come later find no such DAG.
+   */
+  async wipe(isAllowed: () => boolean): Promise<boolean> {
+    const isDone = await this.#ctx.blockConcurrencyWhile(async () => {
+      if (!isAllowed()) {
+        return false;
+      }
+      await this.#ctx.storage.deleteAlarm();
+      await this.#ctx.storage.deleteAll();
+      this.#forget();
+      return true;
+    });
+    this.waiters.wakeAll();
+    return isDone;
+  }
+
+  #forget(): void {
+    this.runs.clear();
+    this.outbox.forget();
+    this.#stored.clear();
+    this.isPaused = false;
+    this.#isRegistered = false;
+    this.#alarmAt = null;
+    this.#isOpen = false;
+    this.generation += 1;
   }
 
   unfinished(): LoadedRun[] {
@@ -112,6 +168,7 @@ export class DagCore {
       throw error;
     }
     for (const run of this.#stored) {
+      this.waiters.wake(`log:${run.row.run_id}`);
       if (isRunFinished(run.row.state)) {
         this.waiters.wake(`run:${run.row.run_id}`);
       }
@@ -206,6 +263,10 @@ export class DagCore {
 
   /** Arms the alarm for the earliest thing that is due; leaves one that is early enough alone, since setting it is a write. */
   arm(now: number): void {
+    // Deleted while a stop order was on its way.
+    if (!this.#isOpen) {
+      return;
+    }
     let next = this.outbox.nextDue();
     for (const run of this.runs.loaded()) {
       const waits = run.row.state === "queued" && !this.isPaused;

@@ -5,7 +5,8 @@
  */
 import type { DagStatsView, DagVersionView, DagView, Page, Result } from "../../src/engine/objects.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
-import type { DagCore } from "./core.ts";
+import { BATCH_PREFIX } from "./batch.ts";
+import { refuse, type DagCore } from "./core.ts";
 
 /** The DAG itself: its versions, whether it is paused, its registration and its end. */
 export class DagDesk {
@@ -27,7 +28,7 @@ export class DagDesk {
       value: {
         dag_id: core.name,
         is_paused: core.isPaused,
-        is_registered: false,
+        is_registered: core.isRegistered,
         version: version_number,
         version_created_at: created_at,
         spec,
@@ -56,22 +57,81 @@ export class DagDesk {
   }
 
   register(spec: DagSpec): Result<DagView> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    if (core.isOfCode) {
+      return refuse("conflict", `expected the id of a DAG that the code does not define, got "${core.name}"`);
+    }
+    if (spec.dag_id !== core.name || core.name.startsWith(BATCH_PREFIX)) {
+      return refuse("invalid", `expected the dag_id "${core.name}", got "${spec.dag_id}"`, ["body", "dag_id"]);
+    }
+    core.register(spec, Date.now());
+    return this.describe();
   }
 
+  /**
+   * Deletes the DAG with everything that is stored of it, as Airflow does: unless a task instance runs. Values that lie in
+   * the bucket stay there.
+   */
   async delete(): Promise<Result<null>> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    if (!core.open()) {
+      return core.unknown();
+    }
+    // Workers that were to stop have not all heard of it; nobody will tell them later.
+    if (!this.#isAtWork()) {
+      await core.outbox.deliverStops(Date.now(), Number.MAX_SAFE_INTEGER);
+    }
+    const isDeleted = await core.wipe(() => !this.#isAtWork());
+    return isDeleted
+      ? { ok: true, value: null }
+      : refuse("conflict", `Task instances of dag with id: '${core.name}' are still running`);
   }
 
   stats(): Result<DagStatsView> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    if (!core.open()) {
+      return core.unknown();
+    }
+    const { summaries } = core.storage;
+    const runs = { queued: 0, running: 0, success: 0, failed: 0 };
+    for (const { state, count } of summaries.runsByState()) {
+      runs[state] = count;
+    }
+    return { ok: true, value: { dag_id: core.name, runs, latest: summaries.latestRun() } };
   }
 
   listVersions(limit: number, offset: number, descending: boolean): Result<Page<DagVersionView>> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    if (!core.open()) {
+      return core.unknown();
+    }
+    const { rows, total } = core.storage.summaries.versions(limit, offset, descending);
+    return { ok: true, value: { items: rows.map((row) => ({ dag_id: core.name, ...row })), total } };
   }
 
   getVersion(versionNumber: number): Result<DagVersionView & { spec: DagSpec }> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    if (!core.open()) {
+      return core.unknown();
+    }
+    const version = core.storage.version(versionNumber);
+    if (version === null) {
+      return refuse(
+        "not_found",
+        `The DagVersion with dag_id: \`${core.name}\` and version_number: \`${versionNumber}\` was not found`,
+      );
+    }
+    const { version_number, created_at, spec } = version;
+    return { ok: true, value: { dag_id: core.name, version_number, created_at, spec } };
+  }
+
+  #isAtWork(): boolean {
+    return this.#core
+      .unfinished()
+      .some(({ machine }) =>
+        machine.state.nodes.some(({ instances }) =>
+          instances.some(({ state }) => state === "running" || state === "restarting"),
+        ),
+      );
   }
 }

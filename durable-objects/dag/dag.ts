@@ -73,7 +73,7 @@ export function createDagClass(registry: Registry) {
       this.#runs = new RunDesk(this.#core);
       this.#lists = new ListDesk(this.#core);
       this.#xcoms = new XComDesk(this.#core);
-      this.#logs = new LogDesk(this.#core);
+      this.#logs = new LogDesk(this.#core, env);
     }
 
     async describe(): Promise<Result<DagView>> {
@@ -204,9 +204,10 @@ export function createDagClass(registry: Registry) {
       key: TaskInstanceKey,
       xcomKey: string,
       value: StoredValue,
+      mapLength: number | null,
       mode: "create" | "update",
     ): Promise<Result<XComView>> {
-      return this.#xcoms.set(key, xcomKey, value, mode);
+      return this.#xcoms.set(key, xcomKey, value, mapLength, mode);
     }
 
     async deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>> {
@@ -275,6 +276,11 @@ export function createDagClass(registry: Registry) {
 
     async killMember(index: number, reason: string): Promise<Result<JobView>> {
       return this.#batch.killMember(index, reason);
+    }
+
+    async readMemberLog(index: number, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
+      const member = this.#batch.memberKey(index);
+      return member.ok ? this.#logs.read(member.value, tryNumber, from, waitMs) : member;
     }
 
     async claim(

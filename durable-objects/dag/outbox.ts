@@ -23,6 +23,8 @@ export class Outbox {
   #messages: { body: TaskInstanceMessage }[] = [];
   /** Whether stop orders are stored; null until it was looked up. */
   #hasStops: boolean | null = null;
+  /** Goes up when everything stored is deleted, so that who waits for an answer meanwhile leaves the tables alone. */
+  #generation = 0;
 
   constructor(storage: DagStorage, env: ObjectEnv, ctx: DurableObjectState, dagId: string) {
     this.#storage = storage;
@@ -54,6 +56,12 @@ export class Outbox {
     this.#hasStops = null;
   }
 
+  /** Forgets also what was stored: it is deleted. */
+  forget(): void {
+    this.discard();
+    this.#generation += 1;
+  }
+
   /** Sends what was collected. Does not wait: the platform holds messages back until the commit is durable. */
   send(now: number): void {
     const messages = this.#messages;
@@ -76,13 +84,19 @@ export class Outbox {
     return first?.due_at ?? null;
   }
 
-  /** Tells jobs to stop their workers; an order that does not arrive is kept and told again. */
-  async deliverStops(now: number): Promise<void> {
-    for (const order of this.#storage.stopOrders().filter((stop) => stop.due_at <= now)) {
+  /** Tells jobs to stop their workers, those that are due by a time; an order that does not arrive is kept and told again. */
+  async deliverStops(now: number, dueBy = now): Promise<void> {
+    const generation = this.#generation;
+    for (const order of this.#storage.stopOrders().filter((stop) => stop.due_at <= dueBy)) {
+      if (this.#generation !== generation) {
+        return;
+      }
       this.#storage.postponeStopOrder(order.id, now + STOP_RETRY_MS * (order.attempts + 1));
       try {
         await openJob(this.#env, order.job_id).stop(order.reason);
-        this.#storage.deleteStopOrder(order.id);
+        if (this.#generation === generation) {
+          this.#storage.deleteStopOrder(order.id);
+        }
       } catch (error) {
         console.warn({ event: "stop_order_failed", dag_id: this.#dagId, job_id: order.job_id, error: String(error) });
       }

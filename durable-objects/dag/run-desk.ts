@@ -69,8 +69,12 @@ export class RunDesk {
       return refuse("not_found", `Task id ${request.task_id} not found`);
     }
     const chosen = choose(this.#around(found.value, request), (run) => chooseForMark(run.machine.state, request));
-    if (!chosen.ok || request.dry_run === true) {
-      return chosen.ok ? { ok: true, value: viewsOf(chosen.value) } : chosen;
+    if (!chosen.ok) {
+      return chosen;
+    }
+    // Where nothing changes, nothing downstream goes on either: the caller is told that it was so already.
+    if (request.dry_run === true || chosen.value.every(({ instances }) => instances.length === 0)) {
+      return { ok: true, value: viewsOf(chosen.value) };
     }
     const now = Date.now();
     const { new_state: to } = request;
@@ -209,7 +213,7 @@ export class RunDesk {
       instances = chooseForClear(run.machine.state, request);
     }
     run.machine.clear(instances, now, request.reset_dag_runs !== false);
-    if (request.note !== undefined && request.task_ids === null) {
+    if (request.note !== undefined && request.task_ids === null && request.note_on_instances !== true) {
       run.row.note = request.note;
       run.machine.state.changes.run = true;
     } else if (request.note !== undefined) {

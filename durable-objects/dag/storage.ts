@@ -11,6 +11,7 @@ import type { Report } from "../../src/engine/work.ts";
 import { LogStorage } from "./log-storage.ts";
 import { fromStored, toStoredJson, type StoredInstance } from "./rows.ts";
 import { Sql } from "./sql.ts";
+import { SummaryStorage } from "./summary-storage.ts";
 import { columnsOf, XComStorage } from "./xcom-storage.ts";
 
 /** Bytes of JSON in one statement, and rows: both far below the platform's limits. */
@@ -65,12 +66,14 @@ type StoredRun = Omit<RunRow, "conf" | "params"> & { conf: string; params: strin
 export class DagStorage {
   readonly xcoms: XComStorage;
   readonly logs: LogStorage;
+  readonly summaries: SummaryStorage;
   readonly #sql: Sql;
 
   constructor(storage: SqlStorage) {
     this.#sql = new Sql(storage);
     this.xcoms = new XComStorage(this.#sql);
     this.logs = new LogStorage(this.#sql);
+    this.summaries = new SummaryStorage(this.#sql);
   }
 
   /** Rows written by SQL since the object woke: what the platform bills. */
@@ -86,9 +89,11 @@ export class DagStorage {
   // ── the DAG and its versions ────────────────────────────────────────────────────────────────────────────────────
 
   /** The DAG's own row, or null before it was first described. */
-  readDag(): { isPaused: boolean } | null {
-    const row = this.#sql.query<{ is_paused: number }>("SELECT is_paused FROM dag").toArray()[0];
-    return row === undefined ? null : { isPaused: row.is_paused === 1 };
+  readDag(): { isPaused: boolean; isRegistered: boolean } | null {
+    const row = this.#sql
+      .query<{ is_paused: number; is_registered: number }>("SELECT is_paused, is_registered FROM dag")
+      .toArray()[0];
+    return row === undefined ? null : { isPaused: row.is_paused === 1, isRegistered: row.is_registered === 1 };
   }
 
   saveDag(dagId: string, isPaused: boolean): void {
@@ -459,7 +464,8 @@ const UPSERT_INSTANCES = `INSERT INTO task_instance (dag_run_id, ${COLUMNS})
 const UPSERT_INSTANCES_WITH_VALUES = `INSERT INTO task_instance (dag_run_id, ${COLUMNS}, value, value_r2)
   SELECT ?1, ${VALUES}, value ->> 9, value ->> 10 FROM json_each(?2) WHERE true
   ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET ${UPDATES},
-    value = coalesce(excluded.value, value), value_r2 = coalesce(excluded.value_r2, value_r2)`;
+    value = iif(excluded.value_r2 IS NULL, coalesce(excluded.value, value), NULL),
+    value_r2 = iif(excluded.value IS NULL, coalesce(excluded.value_r2, value_r2), NULL)`;
 
 /** Arrays of JSON texts, each array within the limits of one statement. */
 function* joined(texts: readonly string[], maxRows = CHUNK_ROWS): Generator<{ json: string; rows: number }> {

@@ -57,7 +57,7 @@ export class WorkDesk {
     if (first === undefined || !this.#core.open()) {
       return { verdicts: reports.map(() => "late" as const), followUps: [] };
     }
-    const key = `${worker.hostname}\n${reports.length}\n${first.run_id}\n${first.task_id}\n${first.map_index}\n${first.token}`;
+    const key = `${this.#core.generation}\n${worker.hostname}\n${reports.length}\n${first.run_id}\n${first.task_id}\n${first.map_index}\n${first.token}`;
     const answered = this.#answers.get(key);
     if (answered !== undefined) {
       return answered;
@@ -135,15 +135,30 @@ export class WorkDesk {
     const verdict = run.machine.report(instance, report.token, report.outcome, worker, now);
     if (verdict === "late") {
       storage.insertLateResult(run.row.id, report, now);
+      this.#keepLog(run, report, this.#tryOf(run, instance, report.token));
     } else if (verdict === "accepted") {
       if (report.xcoms !== undefined) {
-        storage.xcoms.saveXComs(run.row.id, report);
+        storage.xcoms.saveXComs(run.row.id, report, now);
       }
-      if (report.logs !== undefined && report.logs.length > 0) {
-        storage.logs.saveLogs(run.row.id, report.task_id, report.map_index, tryNumber, report.logs);
-      }
+      this.#keepLog(run, report, tryNumber);
     }
     return verdict;
+  }
+
+  #keepLog(run: LoadedRun, { task_id, map_index, logs }: Report, tryNumber: number | null): void {
+    if (logs !== undefined && tryNumber !== null) {
+      this.#core.storage.logs.save(run.row.id, task_id, map_index, tryNumber, logs);
+    }
+  }
+
+  /**
+   * The try that a worker was given with a token that is no longer the newest: its result counts no more, but what it
+   * logged tells why. A try's end, a clear or a mark added one to the token, so it is known by the token it ended with.
+   */
+  #tryOf(run: LoadedRun, instance: NodeInstance, token: number): number | null {
+    const past = this.#core.storage.history(run.row.id, instance.node.task.id, instance.mapIndex);
+    const ended = past.find(({ fence }) => fence === token || fence === token + 1);
+    return ended?.try_number ?? (instance.fence === token + 1 ? instance.tryNumber : null);
   }
 
   /**
@@ -161,7 +176,7 @@ export class WorkDesk {
     const tasks: ClaimedTask[] = [];
     for (const instance of instances) {
       try {
-        tasks.push(resolver.claimed(instance));
+        tasks.push({ ...resolver.claimed(instance), ...this.#goingOn(run, instance) });
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         const outcome: Outcome = { state: "failed", error: { type: "InputError", message }, retryable: false };
@@ -173,6 +188,13 @@ export class WorkDesk {
       this.#core.store(run, now);
     }
     return tasks;
+  }
+
+  /** Where the log of a try goes on that was claimed before and then rescheduled. */
+  #goingOn({ row }: LoadedRun, { fence, tryNumber, mapIndex, node }: NodeInstance): { log_from?: number } {
+    // Every try has a claim of its own, so that one claimed for the first time seldom has more claims than tries.
+    const logFrom = fence > tryNumber ? this.#core.storage.logs.end(row.id, node.task.id, mapIndex, tryNumber) : 0;
+    return logFrom > 0 ? { log_from: logFrom } : {};
   }
 
   /**

@@ -4,8 +4,13 @@
  * @module
  */
 import type { Page, Result, XComQuery, XComView } from "../../src/engine/objects.ts";
+import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { StoredValue, TaskInstanceKey } from "../../src/engine/work.ts";
-import type { DagCore } from "./core.ts";
+import { refuse, type DagCore } from "./core.ts";
+import type { LoadedRun } from "./run-book.ts";
+
+/** What a handler returned stands under this key, beside its task instance: the machine knows of it. */
+const RETURNED = "return_value";
 
 /** Values of task instances, by a user's word. */
 export class XComDesk {
@@ -16,14 +21,81 @@ export class XComDesk {
   }
 
   list(query: XComQuery): Result<Page<XComView>> {
-    throw new Error("not built yet");
+    return this.#core.open() ? { ok: true, value: this.#core.storage.xcoms.list(query) } : this.#core.unknown();
   }
 
-  set(key: TaskInstanceKey, xcomKey: string, value: StoredValue, mode: "create" | "update"): Result<XComView> {
-    throw new Error("not built yet");
+  set(
+    key: TaskInstanceKey,
+    xcomKey: string,
+    value: StoredValue,
+    mapLength: number | null,
+    mode: "create" | "update",
+  ): Result<XComView> {
+    const core = this.#core;
+    const found = this.#find(key);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    const isThere = this.#isThere(run, instance, xcomKey);
+    if (isThere !== (mode === "update")) {
+      const which = `The XCom with key: \`${xcomKey}\` with mentioned task instance`;
+      return isThere ? refuse("conflict", `${which} already exists.`) : refuse("not_found", `${which} doesn't exist.`);
+    }
+    const { max_map_length: most } = run.version.spec;
+    if (xcomKey === RETURNED && instance.node.task.feeds.length > 0 && (mapLength ?? 0) > most) {
+      const expected = `expected at most ${most} elements (max_map_length), because a task is mapped over them`;
+      return refuse("invalid", `${expected}, got ${mapLength}`, ["body", "value"]);
+    }
+    const now = Date.now();
+    core.act(now, () => {
+      if (xcomKey === RETURNED) {
+        run.machine.setValue(instance, value, mapLength, now);
+        core.store(run, now);
+      } else {
+        core.storage.xcoms.save(run.row.id, key, xcomKey, value, now);
+      }
+    });
+    const [view] = core.storage.xcoms.list({ ...key, key: xcomKey, limit: 1, offset: 0 }).items;
+    return view === undefined ? this.#missing(xcomKey) : { ok: true, value: view };
   }
 
   delete(key: TaskInstanceKey, xcomKey: string): Result<null> {
-    throw new Error("not built yet");
+    const core = this.#core;
+    const found = this.#find(key);
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    if (!this.#isThere(run, instance, xcomKey)) {
+      return this.#missing(xcomKey);
+    }
+    const now = Date.now();
+    core.act(now, () => {
+      if (xcomKey === RETURNED) {
+        run.machine.setValue(instance, null, null, now);
+        core.store(run, now);
+      } else {
+        core.storage.xcoms.delete(run.row.id, key, xcomKey);
+      }
+    });
+    return { ok: true, value: null };
+  }
+
+  /** A task instance, or in Airflow's words what there is not. */
+  #find(key: TaskInstanceKey): Result<{ run: LoadedRun; instance: NodeInstance }> {
+    const run = this.#core.find(key.run_id);
+    if (run.ok && !run.value.machine.state.graph.byId.has(key.task_id)) {
+      return refuse("not_found", `Task with ID: \`${key.task_id}\` not found in dag: \`${this.#core.name}\``);
+    }
+    return this.#core.instance(key);
+  }
+
+  #isThere(run: LoadedRun, { node, mapIndex }: NodeInstance, xcomKey: string): boolean {
+    return this.#core.storage.xcoms.value(run.row.id, node.task.id, mapIndex, xcomKey) !== null;
+  }
+
+  #missing<T>(xcomKey: string): Result<T> {
+    return refuse("not_found", `The XCom with key: \`${xcomKey}\` with mentioned task instance doesn't exist.`);
   }
 }

@@ -10,20 +10,36 @@ import { secureHeaders } from "hono/secure-headers";
 import packageJson from "../../package.json" with { type: "json" };
 import { authenticate } from "./auth.ts";
 import { allowOrigins } from "./cors.ts";
+import { docsPage, docsPagePolicy } from "./docs-page.ts";
 import type { ApiDeps, ApiRegistry, AppEnv } from "./env.ts";
 import { respondToError } from "./errors.ts";
 import { limitDepth, limitSize, limitUrl } from "./limits.ts";
-import { openApiText } from "./openapi.ts";
+import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { authRoutes } from "./routes/auth.ts";
+import { airflowJobRoutes } from "./routes/airflow-jobs.ts";
 import { batchRoutes } from "./routes/batches.ts";
+import { dagRunBulkRoutes } from "./routes/dag-run-bulk.ts";
+import { dagRunClearRoutes } from "./routes/dag-run-clear.ts";
+import { dagRunEventRoutes } from "./routes/dag-run-events.ts";
+import { dagRunListRoutes } from "./routes/dag-run-lists.ts";
+import { dagRunWaitRoutes } from "./routes/dag-run-wait.ts";
 import { dagRunRoutes } from "./routes/dag-runs.ts";
+import { dagRegistrationRoutes } from "./routes/dag-registration.ts";
+import { dagSourceRoutes } from "./routes/dag-sources.ts";
+import { dagStatsRoutes } from "./routes/dag-stats.ts";
+import { dagTagRoutes } from "./routes/dag-tags.ts";
+import { dagTaskRoutes } from "./routes/dag-tasks.ts";
+import { dagVersionRoutes } from "./routes/dag-versions.ts";
 import { dagRoutes } from "./routes/dags.ts";
+import { jobLogRoutes } from "./routes/job-logs.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { monitorRoutes } from "./routes/monitor.ts";
 import { taskInstanceRoutes } from "./routes/task-instances.ts";
+import { taskLogRoutes } from "./routes/task-logs.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { xcomEntryRoutes } from "./routes/xcom-entries.ts";
+import { xcomListRoutes } from "./routes/xcom-lists.ts";
 import { refuseInvalid } from "./validation.ts";
 
 /** Where Airflow's API lives. */
@@ -59,6 +75,8 @@ export function createApi({ registry, version = packageJson.version, now = Date.
       xXssProtection: false,
       xFrameOptions: "DENY",
       contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+      // The page at /docs has a policy of its own.
+      overwrite: false,
     }),
   );
   app.use(
@@ -79,20 +97,51 @@ export function createApi({ registry, version = packageJson.version, now = Date.
     .route("/", taskRoutes(deps))
     .route("/", batchRoutes())
     .route("/", jobRoutes(deps))
+    .route("/", jobLogRoutes(deps))
     .route("/", webhookRoutes(deps))
     .route(AIRFLOW, monitorRoutes(deps))
     .route(AIRFLOW, dagRoutes(deps))
+    .route(AIRFLOW, dagRegistrationRoutes(deps))
+    .route(AIRFLOW, dagTaskRoutes(deps))
+    .route(AIRFLOW, dagVersionRoutes(deps))
+    .route(AIRFLOW, dagSourceRoutes(deps))
+    .route(AIRFLOW, dagStatsRoutes(deps))
+    .route(AIRFLOW, dagTagRoutes(deps))
     .route(AIRFLOW, dagRunRoutes(deps))
-    .route(AIRFLOW, taskInstanceRoutes(deps))
-    .route(AIRFLOW, xcomEntryRoutes(deps));
+    .route(AIRFLOW, dagRunListRoutes(deps))
+    .route(AIRFLOW, dagRunClearRoutes(deps))
+    .route(AIRFLOW, dagRunBulkRoutes(deps))
+    .route(AIRFLOW, dagRunWaitRoutes(deps))
+    .route(AIRFLOW, dagRunEventRoutes(deps))
+    .route(AIRFLOW, airflowJobRoutes(deps))
+    .route(AIRFLOW, taskLogRoutes(deps))
+    .route(AIRFLOW, xcomListRoutes(deps))
+    .route(AIRFLOW, xcomEntryRoutes(deps))
+    // Last: a path that ends in a map index would take what others have in its place, such as xcomEntries.
+    .route(AIRFLOW, taskInstanceRoutes(deps));
 
-  let document: string | undefined;
+  // Made when somebody first asks: most processes serve and die without being asked.
+  let document: OpenApiDocument | undefined;
+  let text: string | undefined;
+  let page: string | undefined;
   app.get("/openapi.json", (c) => {
-    document ??= openApiText(app, version);
-    return c.body(document, 200, { "Content-Type": "application/json" });
+    document ??= openApiDocument(app, version);
+    text ??= JSON.stringify(document);
+    return c.body(text, 200, { "Content-Type": "application/json" });
+  });
+  app.get("/docs", async (c) => {
+    document ??= openApiDocument(app, version);
+    page ??= await docsPage(document);
+    return c.html(page, 200, { "Content-Security-Policy": docsPagePolicy() });
   });
   app.get("/", (c) =>
-    c.json({ name: packageJson.name, version, openapi: "/openapi.json", health: `${AIRFLOW}/monitor/health` }),
+    c.json({
+      name: packageJson.name,
+      version,
+      docs: "/docs",
+      openapi: "/openapi.json",
+      health: `${AIRFLOW}/monitor/health`,
+    }),
   );
   return routes;
 }

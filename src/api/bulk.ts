@@ -77,14 +77,14 @@ export function bulkBody<E extends z.ZodType>(entity: E, name: string) {
 
 /** One action of a bulk request over entities of type `E`, as `bulkBody` reads it. */
 export type BulkAction<E> =
-  | { action: "create"; entities: E[]; action_on_existence: "fail" | "skip" | "overwrite" }
+  | { action: "create"; entities: readonly E[]; action_on_existence: "fail" | "skip" | "overwrite" }
   | {
       action: "update";
-      entities: E[];
-      update_mask?: string[] | null | undefined;
+      entities: readonly E[];
+      update_mask?: readonly string[] | null | undefined;
       action_on_non_existence: "fail" | "skip";
     }
-  | { action: "delete"; entities: (string | E)[]; action_on_non_existence: "fail" | "skip" };
+  | { action: "delete"; entities: readonly (string | E)[]; action_on_non_existence: "fail" | "skip" };
 
 /**
  * How the entities of one resource are treated. Each method does one entity and answers the keys that succeeded, of
@@ -99,15 +99,11 @@ export interface BulkHandlers<E> {
 }
 
 /** Does all actions of a bulk request in their order, one entity after the other. */
-export async function runBulk<E>(
-  actions: readonly BulkAction<E>[],
-  handlers: BulkHandlers<E>,
-): Promise<BulkResponse> {
+export async function runBulk<E>(actions: readonly BulkAction<E>[], handlers: BulkHandlers<E>): Promise<BulkResponse> {
   const response: BulkResponse = { create: null, update: null, delete: null };
   for (const action of actions) {
     const outcome = (response[action.action] ??= { success: [], errors: [] });
     // One after the other: a later entity may be the same one again.
-    // oxlint-disable no-await-in-loop
     switch (action.action) {
       case "create":
         outcome.errors.push({ error: handlers.createRefusal, status_code: 405 });
@@ -124,16 +120,11 @@ export async function runBulk<E>(
         }
         break;
     }
-    // oxlint-enable no-await-in-loop
   }
   return response;
 }
 
-async function attempt(
-  outcome: BulkOutcome,
-  onMissing: "fail" | "skip",
-  work: () => Promise<string[]>,
-): Promise<void> {
+async function attempt(outcome: BulkOutcome, onMissing: "fail" | "skip", work: () => Promise<string[]>): Promise<void> {
   try {
     outcome.success.push(...(await work()));
   } catch (error) {

@@ -17,13 +17,27 @@ export interface ApiEnv {
   JOB: ObjectNamespace;
   CATALOG: ObjectNamespace;
   JOBBERS_API_KEY?: string | undefined;
+  /** Users by name, as JSON. */
+  JOBBERS_USERS?: string | undefined;
+  /** What tokens are signed with; the API key if it is not given. */
+  JOBBERS_JWT_SECRET?: string | undefined;
+  /** Origins whose pages may call, with commas between them. */
+  JOBBERS_CORS_ORIGINS?: string | undefined;
   /** Where values lie that are too large for an object's rows. */
-  PAYLOADS?: { get(key: string): Promise<{ json(): Promise<unknown> } | null> } | undefined;
+  PAYLOADS?: Payloads | undefined;
+}
+
+/** The bucket of large values, as far as the API uses it. */
+export interface Payloads {
+  get(key: string): Promise<{ json(): Promise<unknown> } | null>;
+  put(key: string, value: string, options: { httpMetadata: { contentType: string } }): Promise<unknown>;
+  delete(key: string): Promise<void>;
 }
 
 /** Types of a request's context. */
 export interface AppEnv {
   Bindings: ApiEnv;
+  /** `caller` is there on every route that needs a key. */
   Variables: { requestId: string; caller: Caller };
 }
 

@@ -55,11 +55,13 @@ export async function gather<T>(
     if (first === null) {
       break;
     }
-    // One after the other: which object to ask next depends on what the last one answered.
-    // oxlint-disable-next-line no-await-in-loop
-    const entry = await first.take();
+    const entry = first.take();
     if (position >= offset) {
       items.push(entry);
+    }
+    if (position + 1 < offset + limit) {
+      // One after the other: what is taken next depends on what this object answers.
+      await first.refill();
     }
   }
   return { items, total: heads.reduce((sum, head) => sum + head.total, 0) };
@@ -69,7 +71,6 @@ export async function gather<T>(
 export async function eachAtMost<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const answers: R[] = [];
   for (let start = 0; start < items.length; start += AT_A_TIME) {
-    // oxlint-disable-next-line no-await-in-loop
     answers.push(...(await Promise.all(items.slice(start, start + AT_A_TIME).map((item) => work(item)))));
   }
   return answers;
@@ -126,17 +127,21 @@ class Head<T> {
     return this.#items[this.#taken];
   }
 
-  /** Takes the next entry, which must be there, and sees to it that the one after it is there too. */
-  async take(): Promise<T> {
+  /** Takes the next entry, which must be there. */
+  take(): T {
     const entry = this.#items[this.#taken] as T;
     this.#taken += 1;
+    return entry;
+  }
+
+  /** Reads on if all that was read is taken, and there may be more. */
+  async refill(): Promise<void> {
     if (this.#taken === this.#items.length && this.#items.length === this.#stride) {
       const { items } = await readPart(this.#part, this.#stride, this.#offset);
       this.#items = items;
       this.#taken = 0;
       this.#offset += items.length;
     }
-    return entry;
   }
 }
 

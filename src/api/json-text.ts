@@ -7,7 +7,9 @@
 /** Levels of arrays and objects a body may nest. */
 export const MAX_DEPTH = 100;
 
-const QUOTE = 34;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const FIRST_PRINTABLE = 0x20;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
@@ -80,8 +82,7 @@ export function syntaxErrorOf(text: string): JsonSyntaxError {
 }
 
 const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
-const STRING_START = /"(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
 type Step = "value" | "value or end" | "key" | "key or end" | "after value";
@@ -113,13 +114,13 @@ function walk(text: string): { position: number; expected: string } {
       position += 1;
       step = "after value";
     } else if (step === "key" || step === "key or end") {
-      const end = char === '"' ? match(STRING, text, position) : position;
-      if (end === position) {
-        return brokenString(
-          text,
-          position,
-          step === "key" ? "a property name in double quotes" : 'a property name in double quotes or "}"',
-        );
+      if (char !== '"') {
+        const name = "a property name in double quotes";
+        return { position, expected: step === "key" ? name : `${name} or "}"` };
+      }
+      const { end, isClosed } = readString(text, position);
+      if (!isClosed) {
+        return { position: end, expected: IN_STRING };
       }
       position = match(SPACE, text, end);
       if (text.charAt(position) !== ":") {
@@ -131,10 +132,17 @@ function walk(text: string): { position: number; expected: string } {
       open.push(char);
       position += 1;
       step = char === "[" ? "value or end" : "key or end";
+    } else if (char === '"') {
+      const { end, isClosed } = readString(text, position);
+      if (!isClosed) {
+        return { position: end, expected: IN_STRING };
+      }
+      position = end;
+      step = "after value";
     } else {
-      const end = match(char === '"' ? STRING : SCALAR, text, position);
+      const end = match(SCALAR, text, position);
       if (end === position) {
-        return brokenString(text, position, step === "value" ? "a value" : 'a value or "]"');
+        return { position, expected: step === "value" ? "a value" : 'a value or "]"' };
       }
       position = end;
       step = "after value";
@@ -143,11 +151,26 @@ function walk(text: string): { position: number; expected: string } {
   }
 }
 
-function brokenString(text: string, position: number, expected: string): { position: number; expected: string } {
-  const end = match(STRING_START, text, position);
-  return end === position
-    ? { position, expected }
-    : { position: end, expected: "a valid character, escape or closing quote of a string" };
+const IN_STRING = "a valid character, escape or closing quote of a string";
+
+/**
+ * The end of the string that starts at `start`: behind its closing quote, or where it breaks the grammar. Not one pattern,
+ * which would remember every character of a long string and run out of room for it.
+ */
+function readString(text: string, start: number): { end: number; isClosed: boolean } {
+  let position = start + 1;
+  while (position < text.length) {
+    const code = text.charCodeAt(position);
+    if (code === QUOTE) {
+      return { end: position + 1, isClosed: true };
+    }
+    const end = code === BACKSLASH ? match(ESCAPE, text, position) : position + (code < FIRST_PRINTABLE ? 0 : 1);
+    if (end === position) {
+      break;
+    }
+    position = end;
+  }
+  return { end: position, isClosed: false };
 }
 
 /** The end of what the sticky `pattern` matches at `position`, or `position`. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DagObject } from "../engine/objects.ts";
+import { dagSpecSchema } from "../engine/spec.ts";
 import type { ApiEnv, ApiRegistry } from "./env.ts";
 import { notFound } from "./errors.ts";
 import { suggestion } from "./nearest.ts";
@@ -19,14 +20,20 @@ export const ALL = "~";
  * @throws ApiError 404 naming the nearest ids.
  */
 export async function knownDag(registry: ApiRegistry, env: ApiEnv, dagId: string): Promise<DagObject> {
-  if (!registry.dags.has(dagId) && !(await catalogObject(env).has(dagId))) {
-    throw notFound(`The Dag with ID: \`${dagId.slice(0, 250)}\` was not found${suggestion(dagId, registry.dags)}`);
+  if (!registry.dags.has(dagId) && !(await isRegistered(env, dagId))) {
+    const known = new Map((await knownDagIds(registry, env)).map((id) => [id, null]));
+    throw notFound(`The Dag with ID: \`${dagId.slice(0, 250)}\` was not found${suggestion(dagId, known)}`);
   }
   return dagObject(env, dagId);
+}
+
+/** Says whether the catalog has a DAG; its object may still say that it was never stored. */
+export async function isRegistered(env: ApiEnv, dagId: string): Promise<boolean> {
+  return dagSpecSchema.shape.dag_id.safeParse(dagId).success && catalogObject(env).has(dagId);
 }
 
 /** Ids of all DAGs, sorted. */
 export async function knownDagIds(registry: ApiRegistry, env: ApiEnv): Promise<string[]> {
   const ids = new Set([...registry.dags.keys(), ...(await catalogObject(env).list())]);
-  return [...ids].sort();
+  return [...ids].toSorted();
 }

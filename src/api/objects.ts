@@ -88,9 +88,12 @@ async function invoke(object: object, method: string | symbol, args: unknown[]):
 }
 
 /**
- * All methods are idempotent but one: a trigger that succeeded before its answer was lost would make a second run, or
- * answer that the run exists, unless it says that the same id is the same run.
+ * All methods are idempotent but two. A trigger that succeeded before its answer was lost would make a second run, or
+ * answer that the run exists, unless it says that the same id is the same run; a value that was created would be in the
+ * way of itself.
  */
 function isRepeatable(method: string | symbol, args: unknown[]): boolean {
-  return method !== "trigger" || (args[0] as TriggerRequest | undefined)?.dedupe === true;
+  return method === "trigger"
+    ? (args[0] as TriggerRequest | undefined)?.dedupe === true
+    : method !== "setXCom" || args.at(-1) !== "create";
 }

@@ -128,6 +128,14 @@ export const repeatedIntegers = z
   .default([])
   .openapi({ type: "array", items: { type: "integer" } });
 
+/** A whole number, or undefined if it is not given. */
+export const integerQuery = z
+  .string()
+  .regex(/^-?\d{1,9}$/, "expected a whole number")
+  .transform(Number)
+  .optional()
+  .openapi({ type: "integer" });
+
 /** A search pattern, see `like.ts`. */
 export const patternQuery = z
   .string()

@@ -62,7 +62,11 @@ export async function dagIdsOf(
 }
 
 /** One page of the runs of these DAGs together. */
-export async function listRuns(env: ApiEnv, dagIds: readonly string[], request: RunListRequest): Promise<Page<DagRunView>> {
+export async function listRuns(
+  env: ApiEnv,
+  dagIds: readonly string[],
+  request: RunListRequest,
+): Promise<Page<DagRunView>> {
   const order = runOrder(request.orderBy);
   const parts = dagIds.toSorted().map((dagId) => ({
     read: (limit: number, offset: number) =>

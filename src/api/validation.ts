@@ -28,7 +28,8 @@ export const refuseInvalid: Hook<unknown, AppEnv, string, Promise<void>> = async
 
 /** Zod's issues as entries of `detail`. `input` is what was validated, `place` the first element of every `loc`. */
 export function describeIssues(issues: readonly Issue[], place: string, input: unknown): Problem[] {
-  return issues.flatMap((issue) => describe(issue, place, input)).slice(0, MAX_PROBLEMS);
+  const first = issues.slice(0, MAX_PROBLEMS);
+  return first.flatMap((issue) => describe(issue, place, input)).slice(0, MAX_PROBLEMS);
 }
 
 async function rawInput(target: keyof ValidationTargets, c: Context): Promise<unknown> {
@@ -49,15 +50,24 @@ async function rawInput(target: keyof ValidationTargets, c: Context): Promise<un
 
 function describe(issue: Issue, place: string, input: unknown): Problem[] {
   const path = issue.path.filter((key) => typeof key !== "symbol");
-  const loc = [place, ...path];
+  const loc = [place, ...path.map(shortened)];
   const value = valueAt(input, path);
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) =>
-      problem([...loc, key], `expected no field ${JSON.stringify(key)} here`, valueAt(value, [key]), "extra_forbidden"),
-    );
+    return issue.keys.slice(0, MAX_PROBLEMS).map((key) => {
+      const name = shortened(key);
+      const message = `expected no field ${JSON.stringify(name)} here`;
+      return problem([...loc, name], message, valueAt(value, [key]), "extra_forbidden");
+    });
   }
   const { message, type } = phrase(issue, value);
   return [problem(loc, message, value, type)];
+}
+
+const LONGEST_KEY = 100;
+
+/** A key as answers show it: a caller may send one that fills a body, and would get it back many times. */
+function shortened<K extends string | number>(key: K): K | string {
+  return typeof key === "string" && key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY)}…` : key;
 }
 
 function phrase(issue: Issue, value: unknown): { message: string; type: string } {

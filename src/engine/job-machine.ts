@@ -185,6 +185,16 @@ export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: 
   return "accepted";
 }
 
+/**
+ * The try whose lines a holder of `token` logs: the present one, also when it ended meanwhile (killed, or taken for dead),
+ * or null if nobody can tell any more because another began.
+ */
+export function tryOf({ state, fence, try_number }: JobRecord, token: number): number | null {
+  const isPresent = token === fence && state !== "queued";
+  const hasJustEnded = token === fence - 1 && (isJobFinished(state) || state === "up_for_retry");
+  return isPresent || hasJustEnded ? try_number : null;
+}
+
 /** A beat of the runner that holds the token. A beat only writes the time; the alarm finds it when it fires. */
 export function beatJob(
   job: JobRecord,

@@ -19,6 +19,7 @@ import type {
   LogChunk,
   LogLine,
   StoredValue,
+  TaskError,
   TaskInstanceKey,
   TaskInstanceView,
   Verdict,
@@ -167,6 +168,8 @@ export interface XComQuery {
   task_id_pattern?: string;
   logical_date?: Range;
   run_after?: Range;
+  /** Fields: key, run_id, task_id, map_index, timestamp, run_after. Ties: by task, run, map index and key. */
+  order_by?: string[];
 }
 
 /** A value a task instance left, without the value. */
@@ -192,6 +195,8 @@ export interface LogPage {
   dropped: number;
   /** The worker that ran the try, or null. */
   hostname: string | null;
+  /** Why the try failed; null while it is not over. */
+  error: TaskError | null;
 }
 
 /** A page of a list. */
@@ -260,7 +265,10 @@ export interface DagObject {
   ): Promise<Result<TaskInstanceView[]>>;
   /** Forgets a task instance: stopped if it runs, from then on as if its task had been removed from the run. */
   deleteTaskInstance(key: TaskInstanceKey): Promise<Result<null>>;
-  /** The log of one try from line `from` on. With `waitMs`, answers when there is more than nothing or the time is up. */
+  /**
+   * The log of one try from line `from` on, as much as fits a page and follows without a gap. With `waitMs`, answers when
+   * there is more than nothing or the time is up. not_found if there was no such try.
+   */
   readLog(key: TaskInstanceKey, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
   /** Task instances that a job watches now, oldest first. */
   listAdopted(): Promise<Result<TaskInstanceView[]>>;
@@ -269,11 +277,15 @@ export interface DagObject {
   /** All values the instances of a mapped task left under a key, by map index. */
   getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>>;
   listXComs(query: XComQuery): Promise<Result<Page<XComView>>>;
-  /** Stores a value by a user's word. `create`: conflict if there is one under the key; `update`: not_found if there is none. */
+  /**
+   * Stores a value by a user's word, with its length if it is a list or an object, for tasks that are mapped over it.
+   * `create`: conflict if there is one under the key; `update`: not_found if there is none.
+   */
   setXCom(
     key: TaskInstanceKey,
     xcomKey: string,
     value: StoredValue,
+    mapLength: number | null,
     mode: "create" | "update",
   ): Promise<Result<XComView>>;
   deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>>;
@@ -285,6 +297,8 @@ export interface DagObject {
   /** The batch member at a position, shown as a job. */
   getMember(index: number, waitMs: number): Promise<Result<JobView>>;
   killMember(index: number, reason: string): Promise<Result<JobView>>;
+  /** As `readLog`, of the batch member at a position. */
+  readMemberLog(index: number, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
 
   claim(requests: (TaskInstanceKey & { try_number: number })[], worker: WorkerIdentity): Promise<ClaimedTask[]>;
   report(reports: Report[], worker: WorkerIdentity, followUpLimit: number): Promise<ReportAnswer>;
@@ -319,8 +333,10 @@ export interface ClearRequest extends Neighbourhood {
   run_on_latest_version?: boolean;
   /** conflict if one of them runs, instead of stopping it. */
   prevent_running_task?: boolean;
-  /** Put on every cleared task instance, or with `task_ids` null on the runs. */
+  /** Put on every cleared task instance, or with `task_ids` null on the runs; empty text removes the note. */
   note?: string;
+  /** Puts the note on the task instances with `task_ids` null, too. */
+  note_on_instances?: boolean;
   /** Changes nothing; answers the task instances as they are. */
   dry_run?: boolean;
 }
@@ -350,6 +366,8 @@ export interface AdoptionRequest {
   startDate: number;
   worker: WorkerIdentity;
   progress: Progress | null;
+  /** What it has logged by now. */
+  logs?: LogChunk;
 }
 
 /** The object of one job. */

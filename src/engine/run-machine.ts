@@ -22,7 +22,7 @@ import { isScheduleable } from "./states.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 import type { ForcedState } from "./trigger-rules.ts";
-import type { Outcome, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+import type { Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
 
 /** A run's decisions. Construct with `RunMachine.create` or `RunMachine.load`. */
 export class RunMachine {
@@ -264,6 +264,19 @@ export class RunMachine {
   /** Takes an instance out of the run; see `forgetInstance`. */
   forget(instance: NodeInstance, now: number): void {
     forgetInstance(this.state, instance, now);
+    this.#advance(now);
+  }
+
+  /**
+   * Puts a user's value in the place of what a task instance returned; null takes it away. Whatever has run with the old
+   * one stays, and so do mapped instances that ran; a mapped task of which some still wait fits itself to the new length.
+   */
+  setValue(instance: NodeInstance, value: StoredValue | null, mapLength: number | null, now: number): void {
+    instance.hasValue = value !== null;
+    instance.mapLength = mapLength;
+    this.state.changes.values.set(instance, value);
+    this.state.touch(instance);
+    this.state.feed(instance.node);
     this.#advance(now);
   }
 

@@ -208,6 +208,11 @@ export class RunState {
         this.dirtyInstances.add(element);
       }
     }
+    this.feed(node);
+  }
+
+  /** Notes that what mapped tasks are mapped over may have changed: those that have not run yet look at it again. */
+  feed(node: TaskNode): void {
     for (const index of node.task.feeds) {
       const fed = this.nodes[index];
       if (fed !== undefined) {

@@ -15,6 +15,7 @@ import { checkMapping } from "./validate-spec/mapping.ts";
 import { checkDag, checkTasks } from "./validate-spec/rules.ts";
 
 export type { SpecError } from "./validate-spec/issues.ts";
+export { UNKNOWN_FIELD } from "./validate-spec/issues.ts";
 
 /** A canonical spec, or every problem that was found. */
 export type SpecValidation = { ok: true; spec: DagSpec } | { ok: false; errors: SpecError[] };

@@ -126,6 +126,8 @@ export interface ClaimedTask {
   heartrateMs: number;
   /** Milliseconds; null for no limit. */
   executionTimeoutMs: number | null;
+  /** Number of the first line it will log, if that is not 0: the try was rescheduled, and its log goes on. */
+  log_from?: number;
 }
 
 /** One try's result, fenced by its token. */

@@ -6,7 +6,7 @@
  */
 import { fillRemote } from "../engine/inputs.ts";
 import type { Json } from "../engine/spec.ts";
-import type { ClaimedTask, LogLine, Outcome, Progress, StoredValue } from "../engine/work.ts";
+import type { ClaimedTask, Outcome, Progress, StoredValue } from "../engine/work.ts";
 import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
 import { LazyAbort } from "./abort.ts";
 import type { BeatClock } from "./beat-clock.ts";
@@ -30,7 +30,8 @@ export interface Execution {
   /** Id of the job that watched it, if it lived that long. */
   jobId: string | null;
   xcoms: { key: string; value: StoredValue }[];
-  logs: LogLine[];
+  /** Discard it once it is reported. */
+  log: TryLog;
 }
 
 /** Runs the task to its end, its timeout, or a stop. */
@@ -42,9 +43,9 @@ export async function execute(
 ): Promise<Execution | null> {
   const abort = new LazyAbort();
   const pushed = new Map<string, Json>();
-  const log = new TryLog();
+  const log = new TryLog(task.log_from);
   let progress: Progress | null = null;
-  const beats = startHeartbeats(task, owner, () => progress, abort, clock, around.now);
+  const beats = startHeartbeats(task, owner, () => progress, log, abort, clock, around.now);
   const ctx = createTaskContext({
     claimed: task,
     jobId: () => task.job_id ?? beats.jobId(),
@@ -65,16 +66,18 @@ export async function execute(
   const ran = run(task, around, ctx, abort);
   const outcome = await Promise.race([ran, stopped]);
   await beats.end();
+  // A handler may ignore its signal; whatever it still says is nobody's any more.
+  log.end();
   if (outcome === null) {
-    // The handler may ignore its signal; whatever it still answers is nobody's any more.
+    log.discard();
     return null;
   }
   const jobId = beats.jobId();
   try {
     const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
-    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), logs: log.lines };
+    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), log };
   } catch (error) {
-    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], logs: log.lines };
+    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], log };
   }
 }
 

@@ -7,6 +7,7 @@ import type { ClaimedTask, Progress } from "../engine/work.ts";
 import type { LazyAbort } from "./abort.ts";
 import type { Beat, BeatClock } from "./beat-clock.ts";
 import type { Owner } from "./owner.ts";
+import type { TryLog } from "./try-log.ts";
 
 /** Failed beats in a row after which a task is stopped, as Airflow's `max_failed_heartbeats`. */
 const MAX_FAILED_BEATS = 3;
@@ -25,6 +26,7 @@ export function startHeartbeats(
   task: ClaimedTask,
   owner: Owner,
   progress: () => Progress | null,
+  log: TryLog,
   abort: LazyAbort,
   clock: BeatClock,
   now: () => number,
@@ -42,7 +44,10 @@ export function startHeartbeats(
   };
   const send = async (): Promise<void> => {
     try {
-      const answer = await owner.beat(task, beats, progress(), startDate);
+      const lines = log.pending();
+      const answer = await owner.beat(task, beats, progress(), startDate, lines);
+      // Only now: if the answer is lost, the lines are sent again.
+      log.confirm(lines.from + lines.lines.length);
       beats += 1;
       failed = 0;
       jobId = answer.jobId;

@@ -5,19 +5,20 @@
  * @module
  */
 import type { Json } from "../engine/spec.ts";
-import type { BeatAnswer, ClaimedTask, Outcome, Progress, Report } from "../engine/work.ts";
+import type { BeatAnswer, ClaimedTask, LogChunk, Outcome, Progress, Report } from "../engine/work.ts";
 import type { XComRequest } from "../sdk/index.ts";
 
 /** An owner of claimed work. Methods may be called again after a lost answer. */
 export interface Owner {
   /** Takes results; gives back work for the same runner that is already claimed. */
   report(reports: Report[]): Promise<ClaimedTask[]>;
-  /** The first heartbeat of a task that outlives it, and every one after it. */
+  /** The first heartbeat of a task that outlives it, and every one after it, with what it logged since the last one. */
   beat(
     task: ClaimedTask,
     beats: number,
     progress: Progress | null,
     startDate: number,
+    logs: LogChunk,
   ): Promise<BeatAnswer & { jobId: string }>;
   /** The try is over and reported: whatever watched it may rest. */
   ended(task: ClaimedTask, jobId: string | null, outcome: Outcome): Promise<void>;

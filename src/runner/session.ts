@@ -8,12 +8,15 @@ import type { ClaimedTask, Report } from "../engine/work.ts";
 import { BeatClock } from "./beat-clock.ts";
 import { execute, type Execution, type Surroundings } from "./execute.ts";
 import type { Owner } from "./owner.ts";
+import { TryLog } from "./try-log.ts";
 
 /** How long a result waits for others while more tasks run. Nothing waits when nothing runs. */
 const COALESCE_MS = 2;
 /** Times a report is tried before it is left to the owner's liveness rules. */
 const REPORT_TRIES = 4;
 const REPORT_RETRY_MS = 50;
+/** Characters of log lines in one call: at two bytes each, beside the values, well below the 32 MiB a call may have. */
+const LOG_CHARS_PER_CALL = 4 * 1024 * 1024;
 
 interface Finished {
   task: ClaimedTask;
@@ -91,7 +94,10 @@ export class Session {
     const finished = this.#finished;
     this.#finished = [];
     try {
-      this.#start(await this.#report(finished));
+      for (const together of callsOf(finished)) {
+        // One after the other: what follows from a report is claimed with its answer, and a failed one ends the round.
+        this.#start(await this.#report(together));
+      }
       await Promise.all(
         finished
           .filter(({ execution }) => execution.jobId !== null)
@@ -100,6 +106,9 @@ export class Session {
     } catch (error) {
       // The owner finds the silent attempts by their leases and heartbeats, and runs them again.
       console.error({ event: "report_failed", tasks: finished.length, error: String(error) });
+    }
+    for (const { execution } of finished) {
+      execution.log.discard();
     }
     this.#flushing = false;
     this.#next();
@@ -137,7 +146,27 @@ export class Session {
   }
 }
 
-function reportOf(task: ClaimedTask, { outcome, xcoms, logs }: Execution): Report {
+/** What is reported in one call each: all of it, unless that is too much to log at once. */
+function callsOf(finished: readonly Finished[]): Finished[][] {
+  const calls: Finished[][] = [];
+  let chars = 0;
+  for (const one of finished) {
+    const { size } = one.execution.log;
+    const last = calls.at(-1);
+    if (last === undefined || chars + size > LOG_CHARS_PER_CALL) {
+      calls.push([one]);
+      chars = size;
+    } else {
+      last.push(one);
+      chars += size;
+    }
+  }
+  return calls;
+}
+
+function reportOf(task: ClaimedTask, { outcome, xcoms, log }: Execution): Report {
+  // A try that goes on later gets another job, or none: its log must not depend on the one it has now.
+  const logs = outcome.state === "up_for_reschedule" ? log.kept() : log.pending();
   return {
     run_id: task.run?.run_id ?? "",
     task_id: task.task_id,
@@ -145,7 +174,7 @@ function reportOf(task: ClaimedTask, { outcome, xcoms, logs }: Execution): Repor
     token: task.token,
     outcome,
     ...(xcoms.length > 0 ? { xcoms } : {}),
-    ...(logs.length > 0 ? { logs } : {}),
+    ...(logs.lines.length > 0 ? { logs } : {}),
   };
 }
 
@@ -156,7 +185,7 @@ function unreported({ execution }: Finished, error: unknown): Execution {
     outcome: { state: "failed", error: { type: "ReportError", message: message.slice(0, 2000) }, retryable: true },
     jobId: execution.jobId,
     xcoms: [],
-    logs: [],
+    log: execution.log,
   };
 }
 
@@ -167,6 +196,6 @@ function failed(error: unknown): Execution {
     outcome: { state: "failed", error: { type: "RunnerError", message }, retryable: true },
     jobId: null,
     xcoms: [],
-    logs: [],
+    log: new TryLog(),
   };
 }

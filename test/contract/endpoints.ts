@@ -18,6 +18,8 @@ export interface Endpoint {
   paged?: true;
   /** A key that `order_by` takes, and the field of an item that shows its order. */
   sort?: { key: string; field: string };
+  /** Jobbers has none of what the list is of. */
+  empty?: true;
   /** Needs no key. */
   public?: true;
   /** Not Airflow's but ours. */
@@ -32,11 +34,19 @@ const INSTANCE = `${INSTANCES}/{task_id}`;
 const MAPPED = `${INSTANCE}/{map_index}`;
 const XCOMS = `${INSTANCE}/xcomEntries`;
 
+const GROUP = `${RUN}/taskGroupInstances/{group_id}`;
+
 const instances = { status: 200, answer: "TaskInstanceCollectionResponse", items: "task_instances" };
 const instance = { status: 200, answer: "TaskInstanceResponse" };
 const run = { status: 200, answer: "DAGRunResponse" };
 const dag = { status: 200, answer: "DAGResponse" };
-const dependencies = { status: 200, answer: "TaskDependencyCollectionResponse", items: "dependencies" };
+// What keeps a finished task instance from running is nothing.
+const dependencies = {
+  status: 200,
+  answer: "TaskDependencyCollectionResponse",
+  items: "dependencies",
+  empty: true,
+} as const;
 const tries = { status: 200, answer: "TaskInstanceHistoryCollectionResponse", items: "task_instances" };
 const oneTry = { status: 200, answer: "TaskInstanceHistoryResponse" };
 
@@ -85,6 +95,20 @@ export const ENDPOINTS: readonly Endpoint[] = [
     paged: true,
     sort: { key: "run_id", field: "dag_run_id" },
   },
+  { call: `PATCH ${RUNS}`, status: 200, answer: "BulkResponse" },
+  {
+    call: `POST ${DAG}/clearDagRuns`,
+    status: 200,
+    answer: "TaskInstanceCollectionResponse|DAGRunCollectionResponse",
+  },
+  {
+    call: `GET ${RUN}/upstreamAssetEvents`,
+    status: 200,
+    answer: "AssetEventCollectionResponse",
+    items: "asset_events",
+    empty: true,
+  },
+  { call: `GET ${RUN}/hitlDetails`, status: 200, answer: "HITLDetailCollection", items: "hitl_details", empty: true },
   { call: `POST ${RUNS}/list`, status: 200, answer: "DAGRunCollectionResponse", items: "dag_runs" },
   { call: `GET ${RUN}`, ...run },
   { call: `PATCH ${RUN}`, ...run },
@@ -114,6 +138,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { call: `GET ${MAPPED}/dependencies`, ...dependencies },
   { call: `GET ${MAPPED}/tries`, ...tries },
   { call: `GET ${MAPPED}/tries/{task_try_number}`, ...oneTry },
+  { call: `PATCH ${GROUP}`, ...instances },
+  { call: `PATCH ${GROUP}/dry_run`, ...instances },
+  // No log is kept elsewhere, which Airflow answers so.
+  { call: `GET ${INSTANCE}/externalLogUrl/{try_number}`, status: 400, answer: "HTTPExceptionResponse" },
   { call: `POST ${DAG}/clearTaskInstances`, ...instances },
 
   { call: `GET ${XCOMS}`, status: 200, answer: "XComCollectionResponse", items: "xcom_entries", paged: true },

@@ -4,7 +4,7 @@
  *
  * A type is `string`, `integer`, `number`, `boolean`, `date-time`, `uuid`, `duration`, `object`, `any`, or the name of a
  * model or an enumeration; `[X]` is a list of X, `{X}` an object with values X, `X|Y` either, and `X?` may be null. Every
- * field must be there, unless its name ends in `?`: those came after Airflow 3.2.
+ * field must be there, unless its name ends in `?`: most of those came after Airflow 3.2. `*` stands for all others.
  *
  * @module
  */
@@ -256,6 +256,8 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   DAGSourceResponse: { content: "string?", dag_id: "string", dag_display_name: "string", version_number: "integer?" },
   DAGTagCollectionResponse: { tags: "[string]", total_entries: "integer" },
   DAGWarningCollectionResponse: { dag_warnings: "[object]", total_entries: "integer" },
+  AssetEventCollectionResponse: { asset_events: "[object]", total_entries: "integer" },
+  HITLDetailCollection: { hitl_details: "[object]", total_entries: "integer" },
   ImportErrorCollectionResponse: { import_errors: "[object]", total_entries: "integer" },
   ExtraLinkCollectionResponse: { extra_links: "{string?}", total_entries: "integer" },
   TaskInstancesLogResponse: { content: "[StructuredLogMessage]", continuation_token: "string?" },
@@ -281,10 +283,15 @@ export const MODELS: Readonly<Record<string, Fields>> = {
 
 /** Fields that we answer beside Airflow's. Any other one is a mistake. */
 export const OURS: Readonly<Record<string, Fields>> = {
+  DAGResponse: { is_registered: "boolean" },
+  DAGDetailsResponse: { is_registered: "boolean" },
+  TaskResponse: { handler: "string?" },
+  JobResponse: { job_id: "string?", is_alive: "boolean" },
   DAGRunResponse: { reason: "string?", task_instance_counts: "{integer}" },
   TaskInstanceResponse: { job_id: "string?", error: "TaskError?", late_results: "integer" },
   TaskInstanceHistoryResponse: { job_id: "string?", error: "TaskError?", late_results: "integer" },
-  StructuredLogMessage: { level: "string", "logger?": "string", "data?": "any" },
+  // Airflow's own lines have whatever was logged with them, too.
+  StructuredLogMessage: { level: "string", "*?": "any" },
 };
 
 /** Models that only we have. */

@@ -13,6 +13,8 @@ export interface Wanted {
   /** Query, with `?`. */
   query?: string;
   body?: unknown;
+  /** Where it is not the table's. */
+  status?: number;
 }
 
 const ORDERS_DAG = { dag_id: ORDERS };
@@ -41,6 +43,7 @@ const RUN = `${RUNS}/{dag_run_id}`;
 const INSTANCES = `${RUN}/taskInstances`;
 const INSTANCE = `${INSTANCES}/{task_id}`;
 const MAPPED = `${INSTANCE}/{map_index}`;
+const GROUP = `${RUN}/taskGroupInstances/{group_id}`;
 const XCOMS = `${INSTANCE}/xcomEntries`;
 
 /** Task instances in every state there is in the scene. */
@@ -71,7 +74,7 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
   "PATCH /dags": () => [{ path: {}, query: `?dag_id_pattern=${ORDERS}`, body: { is_paused: false } }],
   [`PUT ${DAG}`]: () => [
     { path: { dag_id: REGISTERED }, body: registeredSpec("put again") },
-    { path: { dag_id: "put_anew" }, body: { ...registeredSpec("new"), dag_id: "put_anew" } },
+    { path: { dag_id: "put_anew" }, body: { ...registeredSpec("new"), dag_id: "put_anew" }, status: 201 },
   ],
   [`GET ${DAG}`]: () => [{ path: ORDERS_DAG }, { path: { dag_id: REGISTERED } }],
   [`PATCH ${DAG}`]: () => [
@@ -108,6 +111,33 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
     { path: { dag_id: "~" } },
     { path: { dag_id: "~" }, query: "?state=failed&run_after_gte=2026-01-01T00:00:00Z" },
   ],
+  [`PATCH ${RUNS}`]: async () => {
+    const { dag_run_id: first } = await own();
+    const { dag_run_id: second } = await own();
+    return [
+      {
+        path: ORDERS_DAG,
+        body: {
+          actions: [
+            {
+              action: "update",
+              entities: [
+                { dag_run_id: first, note: "bulk" },
+                { dag_run_id: "nope", note: "bulk" },
+              ],
+            },
+            { action: "delete", entities: [second] },
+          ],
+        },
+      },
+    ];
+  },
+  [`POST ${DAG}/clearDagRuns`]: async (scene) => [
+    { path: { dag_id: BROKEN }, body: { dag_runs: [{ dag_run_id: scene.failed }] } },
+    { path: ORDERS_DAG, body: { dry_run: false, dag_runs: [{ dag_run_id: (await own()).dag_run_id }] } },
+  ],
+  [`GET ${RUN}/upstreamAssetEvents`]: (scene) => [{ path: runs(scene).done }],
+  [`GET ${RUN}/hitlDetails`]: (scene) => [{ path: runs(scene).done }],
   [`POST ${RUNS}/list`]: () => [
     { path: { dag_id: "~" }, body: {} },
     { path: { dag_id: "~" }, body: { dag_ids: [ORDERS], states: ["success"], page_limit: 2, order_by: "-run_after" } },
@@ -183,6 +213,15 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
   [`GET ${MAPPED}/tries`]: mappedInstances,
   [`GET ${MAPPED}/tries/{task_try_number}`]: async (scene) =>
     withPath({ task_try_number: 1 }, await mappedInstances(scene)),
+  [`PATCH ${GROUP}`]: async () => [
+    { path: { ...(await own()), group_id: "wrap_up" }, body: { new_state: "failed", note: "all of them" } },
+  ],
+  [`PATCH ${GROUP}/dry_run`]: (scene) => [
+    { path: { ...runs(scene).done, group_id: "wrap_up" }, body: { new_state: "failed" } },
+  ],
+  [`GET ${INSTANCE}/externalLogUrl/{try_number}`]: (scene) => [
+    { path: { ...runs(scene).done, task_id: "extract", try_number: 1 } },
+  ],
   [`POST ${DAG}/clearTaskInstances`]: async (scene) => [
     { path: { dag_id: BROKEN }, body: { dag_run_id: scene.failed } },
     {

@@ -22,7 +22,10 @@ export const API = "/api/v2";
 const BEGINNING = Date.UTC(2090, 0, 1, 6);
 const ORIGIN = "http://jobbers.test";
 
-/** Three tasks: one that fails its first try and then answers a list, one mapped over it, one that adds up. */
+/**
+ * One task that fails its first try and then answers a list, one mapped over it, one that adds up, and a group of two that
+ * has nothing to do with them.
+ */
 export const ORDERS = "orders";
 /** A task that fails for good, and one after it. */
 export const BROKEN = "broken";
@@ -95,13 +98,14 @@ function parse(text: string): unknown {
   }
 }
 
-/** Holds the clock that tests and objects share. */
-export function holdClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: BEGINNING });
+/** Holds the clock that tests and objects share, at an epoch millisecond. */
+export function holdClock(at: number = BEGINNING): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: at });
 }
 
 /** Registers the DAGs of the code. */
 export function deployDags(): void {
+  const after = task({ id: "after" }, () => null);
   const extract = task({ id: "extract", retries: 1, retryDelay: "1s" }, (ctx) => {
     ctx.log.info("reading", { source: "orders.csv" });
     if (ctx.ti.tryNumber === 1) {
@@ -123,12 +127,15 @@ export function deployDags(): void {
       const rows = d.run(extract);
       const cleaned = d.expand(clean, { n: rows });
       d.run(total, { rows: cleaned });
+      d.group("wrap_up", {}, (group) => {
+        group.run(after, undefined, { id: "first" });
+        group.run(after, undefined, { id: "second" });
+      });
     },
   );
   const fail = task({ id: "fail" }, () => {
     throw new NonRetryableError("no such table");
   });
-  const after = task({ id: "after" }, () => null);
   deploy(BROKEN, { tags: ["example"] }, (d) => d.after(d.run(fail), d.run(after)));
   const wait = task({ id: "wait_for_it" }, () => null);
   deploy(SLOW, {}, (d) => d.after(d.run(wait), d.run(after)));

@@ -66,7 +66,7 @@ function misfitsOfModel(value: unknown, model: string, place: string): string[] 
   return [
     ...required.map((name) => `${place}: expected ${model}'s field ${name}, it is missing`),
     ...Object.entries(value).flatMap(([name, item]) => {
-      const type = all[name] ?? all[`${name}?`];
+      const type = all[name] ?? all[`${name}?`] ?? all["*?"];
       return type === undefined
         ? [`${place}.${name}: neither Airflow's ${model} nor our own fields of it have this`]
         : misfits(item, type, `${place}.${name}`);

@@ -79,7 +79,8 @@ describe("what is there", () => {
   it.for(named)("%s answers it, every field of its type", async ([, endpoint], { expect }) => {
     for (const wanted of await wantedOf(endpoint)) {
       const answer = await send(endpoint, wanted);
-      expect({ wanted, status: answer.status, text: answer.text }).toMatchObject({ status: endpoint.status });
+      const status = wanted.status ?? endpoint.status;
+      expect({ wanted, status: answer.status, text: answer.text }).toMatchObject({ status });
       const problems = endpoint.answer === null ? [answer.text].filter(Boolean) : misfits(answer.body, endpoint.answer);
       expect({ wanted, problems }).toEqual({ wanted, problems: [] });
       expect(answer.headers.get("content-type") ?? "none").toMatch(endpoint.answer === null ? /none/ : /json/);
@@ -88,8 +89,7 @@ describe("what is there", () => {
 
   it.for(lists)("%s answers a list that is not empty, and counts it", async ([, endpoint], { expect }) => {
     const { items, total } = read(endpoint, await send(endpoint, await first(endpoint)));
-    // What keeps a finished task instance from running is nothing.
-    expect(items.length).toBeGreaterThan(endpoint.call.endsWith("/dependencies") ? -1 : 0);
+    expect(items.length > 0).toBe(endpoint.empty !== true);
     expect([undefined, items.length]).toContain(total);
   });
 });
@@ -197,7 +197,10 @@ describe("a tilde", () => {
 
   it("in both means every task instance, and in three every value", async ({ expect }) => {
     const instances = await call("GET", `${API}/dags/~/dagRuns/~/taskInstances?limit=100`);
-    const values = await call("GET", `${API}/dags/~/dagRuns/~/taskInstances/~/xcomEntries?limit=100`);
+    const values = await call(
+      "GET",
+      `${API}/dags/~/dagRuns/~/taskInstances/~/xcomEntries?limit=100&task_id_pattern=second|total`,
+    );
     const dagIds = (list: unknown): Set<string> =>
       new Set(
         z
@@ -230,7 +233,7 @@ describe("refusals", () => {
   const paths = [...new Set(ENDPOINTS.map(templateOf))].map((path) => [path] as const);
 
   it.for(paths)("%s with a method that it has not is a 405", async ([path], { expect }) => {
-    const answer = await call("TRACK", fill(path, { path: { map_index: 0 } }));
+    const answer = await call("PROPFIND", fill(path, { path: { map_index: 0 } }));
     expect([answer.status, misfitsOfError(answer)]).toEqual([405, []]);
     const methods = ENDPOINTS.filter((endpoint) => templateOf(endpoint) === path).map(methodOf);
     expect(answer.headers.get("allow")?.split(", ")).toEqual(expect.arrayContaining(methods));
@@ -245,12 +248,16 @@ describe("refusals", () => {
     ["version_number", "99", "99"],
     ["task_try_number", "99", "99"],
     ["map_index", "99", "99"],
+    ["group_id", "no_such_group", "no_such_group"],
   ] as const;
   const missing = strangers.flatMap(([parameter, id, words]) =>
     named
       .filter(([name]) => name.includes(`{${parameter}}`) && !name.startsWith("PUT "))
-      // A list by query answers an empty list, a bulk tells of each entity by itself.
-      .filter(([name]) => !(parameter === "dag_id" && name.endsWith("/list")) && !/^PATCH .*\/taskInstances$/.test(name))
+      // A list by a body is of all DAGs and runs; a bulk tells of each entity by itself.
+      .filter(([name]) => !name.endsWith("/list") && !/^PATCH .*\/(?:taskInstances|dagRuns)$/.test(name))
+      // Airflow refuses this one before it looks for a task instance, and of values it says only that there are none.
+      .filter(([name]) => !(name.includes("externalLogUrl") && parameter !== "dag_id"))
+      .filter(([name]) => !(/^GET .*xcomEntries/.test(name) && ["dag_run_id", "task_id"].includes(parameter)))
       .filter(([name]) => !(parameter === "xcom_key" && name.startsWith("POST ")))
       .map(([name, endpoint]) => [name, parameter, id, words, endpoint] as const),
   );
@@ -274,7 +281,7 @@ describe("refusals", () => {
       body: { ...z.looseObject({}).parse(wanted.body), colour: "red" },
     });
     expect([answer.status, misfitsOfError(answer)]).toEqual([422, []]);
-    expect(answer.body).toMatchObject({ detail: [{ loc: ["body", "colour"], type: "extra_forbidden" }] });
+    expect(answer.body).toMatchObject({ detail: [{ loc: ["body", "colour"] }] });
   });
 
   it.for(withBody)("%s with a list for a body is a 422, with cut JSON a 400", async ([, endpoint], { expect }) => {

@@ -204,7 +204,7 @@ describe("a token", () => {
   it("names the caller and its role; the API key names nobody", async ({ expect }) => {
     const app = new Hono<AppEnv>().use(authenticate(() => NOW)).get("/me", (c) => c.json(c.get("caller")));
     const [user, key] = await Promise.all(
-      [await tokenFor(), API_KEY].map((token) => app.request("/me", { headers: bearer(token) }, usersEnv())),
+      [await tokenFor(), API_KEY].map(async (token) => app.request("/me", { headers: bearer(token) }, usersEnv())),
     );
     expect(await user?.json()).toEqual({ name: "ada", role: "op" });
     expect(await key?.json()).toEqual({ name: null, role: "admin" });

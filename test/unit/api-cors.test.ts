@@ -14,7 +14,7 @@ interface Sending {
 async function send(method: string, path: string, { origins, headers = {}, key = API_KEY }: Sending = {}) {
   const app = createApi({ registry: testRegistry(), version: "1.2.3", now: () => NOW });
   const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
-  const catalog = { getByName: () => ({ has: async () => false }) };
+  const catalog = { getByName: () => ({ has: async () => false, list: async () => [] }) };
   const env = { JOBBERS_API_KEY: API_KEY, JOBBERS_CORS_ORIGINS: origins, CATALOG: catalog };
   return app.request(path, { method, headers: { ...authorization, ...headers } }, env);
 }

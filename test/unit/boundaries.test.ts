@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 
 /** What each room may import: other rooms of ours by name, packages and runtime modules by their specifier. */
 const ROOMS: Record<string, { folder: string; rooms: string[]; packages: RegExp }> = {
-  engine: { folder: "src/engine", rooms: [], packages: /^(zod|@cfworker\/json-schema|node:crypto)$/ },
+  engine: { folder: "src/engine", rooms: [], packages: /^(zod|croner|@cfworker\/json-schema|node:crypto)$/ },
   sdk: { folder: "src/sdk", rooms: ["engine"], packages: /^zod$/ },
   runner: { folder: "src/runner", rooms: ["engine", "sdk"], packages: /^zod$/ },
   dags: { folder: "dags", rooms: ["sdk"], packages: /^(?!cloudflare:|node:)/ },
@@ -17,6 +17,7 @@ const ROOMS: Record<string, { folder: string; rooms: string[]; packages: RegExp 
   },
   queues: { folder: "queues", rooms: ["engine", "sdk", "runner", "durable-objects"], packages: /./ },
   api: { folder: "src/api", rooms: ["engine", "sdk", "durable-objects"], packages: /./ },
+  client: { folder: "src/client", rooms: ["api"], packages: /^hono\/client$/ },
 };
 
 interface Import {

@@ -22,6 +22,7 @@ import {
   success,
   value,
   WORKER,
+  NO_LOGS,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, deploy, fresh, step } from "./registry.ts";
@@ -198,7 +199,7 @@ describe("what does not exist", () => {
     refused.push(await job.get(0));
     expect(refused.map((answer) => (answer.ok ? answer : answer.refusal.code))).toEqual(refused.map(() => "not_found"));
     expect(await job.claim(WORKER)).toBeNull();
-    expect(await job.report(1, success(), [])).toBe("late");
+    expect(await job.report(1, success(), NO_LOGS)).toBe("late");
     expect(await job.beat(1, null)).toMatchObject({ verdict: "stop" });
     await job.stop("x");
     await job.complete(1, "success", null);

@@ -28,6 +28,7 @@ import {
   success,
   value,
   WORKER,
+  NO_LOGS,
 } from "./lab.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
 
@@ -217,7 +218,7 @@ describe("eviction of every object between every two steps", () => {
       await look();
       const first = await claim();
       await look();
-      await jobOf(jobId).report(first, failure("first"), []);
+      await jobOf(jobId).report(first, failure("first"), NO_LOGS);
       await look();
       await elapse();
       await look();
@@ -230,13 +231,13 @@ describe("eviction of every object between every two steps", () => {
       await elapse();
       await look();
       const third = await claim();
-      await jobOf(jobId).report(second, success("dead"), []);
+      await jobOf(jobId).report(second, success("dead"), NO_LOGS);
       await look();
-      await jobOf(jobId).report(third, { state: "up_for_reschedule", at: clock.now() + 7000 }, []);
+      await jobOf(jobId).report(third, { state: "up_for_reschedule", at: clock.now() + 7000 }, NO_LOGS);
       await look();
       await elapse();
       await look();
-      await jobOf(jobId).report(await claim(), success("done"), []);
+      await jobOf(jobId).report(await claim(), success("done"), NO_LOGS);
       await look();
       return seen;
     };

@@ -19,6 +19,7 @@ import {
   success,
   value,
   WORKER,
+  NO_LOGS,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
@@ -115,7 +116,7 @@ describe("a late report of a dead attempt", () => {
     const before = value(await jobOf(jobId).get(0));
     expect(before).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" }, late_results: 0 });
 
-    expect(await jobOf(jobId).report(token, success("too late"), [])).toBe("late");
+    expect(await jobOf(jobId).report(token, success("too late"), NO_LOGS)).toBe("late");
 
     expect(value(await jobOf(jobId).get(0))).toEqual({ ...before, late_results: 1 });
   });
@@ -127,10 +128,10 @@ describe("a late report of a dead attempt", () => {
     await fireAlarm(stubOf("JOB", jobId));
     const again = (await jobOf(jobId).claim(WORKER)) ?? expect.fail("expected the job to be queued again");
 
-    expect(await jobOf(jobId).report(token, success("dead"), [])).toBe("late");
+    expect(await jobOf(jobId).report(token, success("dead"), NO_LOGS)).toBe("late");
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "running", try_number: 2, late_results: 1 });
-    expect(await jobOf(jobId).report(again.token, success("alive"), [])).toBe("accepted");
-    expect(await jobOf(jobId).report(token, success("dead"), [])).toBe("late");
+    expect(await jobOf(jobId).report(again.token, success("alive"), NO_LOGS)).toBe("accepted");
+    expect(await jobOf(jobId).report(token, success("dead"), NO_LOGS)).toBe("late");
 
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "success", result: "alive", late_results: 2 });
   });
@@ -139,7 +140,7 @@ describe("a late report of a dead attempt", () => {
     const { id } = addTask(step(fresh("job"), { retries: 3 }));
     const { jobId, token } = await running(id);
     await jobOf(jobId).kill("enough");
-    expect(await jobOf(jobId).report(token, success("alive!"), [])).toBe("late");
+    expect(await jobOf(jobId).report(token, success("alive!"), NO_LOGS)).toBe("late");
     expect(value(await jobOf(jobId).get(0))).toMatchObject({
       state: "failed",
       error: { type: "Killed", message: "enough" },

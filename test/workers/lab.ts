@@ -24,6 +24,7 @@ import type {
   ClaimedTask,
   DagRunView,
   JobView,
+  LogChunk,
   Outcome,
   Report,
   TaskInstanceView,
@@ -39,6 +40,9 @@ const MAX_STEPS = 300;
 
 /** Who the tests claim to be. */
 export const WORKER = { hostname: "test-host", unixname: "tester" };
+
+/** What a worker sends that has logged nothing. */
+export const NO_LOGS: LogChunk = { from: 0, lines: [] };
 
 /** The clock that objects and tests share, in epoch milliseconds. */
 export const clock = {

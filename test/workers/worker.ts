@@ -58,6 +58,8 @@ export class Dag extends jobbers.Dag {
   }
 }
 
+export class Catalog extends jobbers.Catalog {}
+
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, { ...env, TASKS: mailbox.over(env.TASKS) });

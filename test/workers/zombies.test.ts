@@ -17,6 +17,7 @@ import {
   report,
   value,
   WORKER,
+  NO_LOGS,
 } from "./lab.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
 
@@ -144,7 +145,7 @@ describe("a silent worker", () => {
       }
     }
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "running", try_number: 1 });
-    expect(await jobOf(jobId).report(token, success("slow"), [])).toBe("accepted");
+    expect(await jobOf(jobId).report(token, success("slow"), NO_LOGS)).toBe("accepted");
   });
 });
 

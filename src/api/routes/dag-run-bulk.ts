@@ -58,8 +58,7 @@ function keyOf(pathId: string, entity: string | BulkDagRun): Key {
   const runId = typeof entity === "string" ? entity : entity.dag_run_id;
   const dagId = typeof entity === "string" ? pathId : (entity.dag_id ?? pathId);
   if (dagId === ALL || runId === ALL) {
-    const where =
-      typeof entity === "string" ? "in BulkDAGRunBody object, not as string for" : "in request body for";
+    const where = typeof entity === "string" ? "in BulkDAGRunBody object, not as string for" : "in request body for";
     throw new ApiError(
       400,
       `When using wildcard in path, dag_id must be specified ${where} dag_run_id: ${runId.slice(0, 250)}`,

@@ -103,7 +103,6 @@ async function previewAll(runs: readonly Target[], options: ClearOptions): Promi
   const instances: TaskInstanceView[] = [];
   for (const { dag, runId } of runs) {
     // One after the other, so that no more is read than may be answered.
-    // oxlint-disable-next-line no-await-in-loop
     for (const instance of await clear(dag, runId, options)) {
       instances.push(instance);
     }
@@ -117,9 +116,7 @@ async function previewAll(runs: readonly Target[], options: ClearOptions): Promi
 async function clearAll(runs: readonly Target[], options: ClearOptions) {
   const cleared: DagRunView[] = [];
   for (const { dag, runId } of runs) {
-    // oxlint-disable-next-line no-await-in-loop
     await clear(dag, runId, options);
-    // oxlint-disable-next-line no-await-in-loop
     cleared.push(unwrap(await dag.getRun(runId, 0)));
   }
   return dagRunCollectionJson(cleared, cleared.length);

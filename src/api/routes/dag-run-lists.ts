@@ -6,6 +6,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { RunFilter } from "../../engine/objects.ts";
 import { DAG_RUN_STATES } from "../../engine/states.ts";
+import { boundsOf, pageBody, rangeBody, valuesBody } from "../batch-body.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { ALL, knownDagIds } from "../known-dag.ts";
 import {
@@ -23,7 +24,6 @@ import { body, json, refusals } from "../responses.ts";
 import { dagIdsOf, listRuns, RUN_SORT_KEYS } from "../run-lists.ts";
 import { RUN_TYPES } from "../schemas/dag.ts";
 import { dagRunCollectionJson, dagRunCollectionSchema } from "../schemas/dag-run.ts";
-import { dateTimeInput } from "../time.ts";
 
 const RANGES = ["run_after", "logical_date", "start_date", "end_date", "updated_at", "duration"] as const;
 
@@ -71,36 +71,14 @@ const listRoute = createRoute({
 
 const BATCH_RANGES = ["run_after", "logical_date", "start_date", "end_date", "duration"] as const;
 
-/** Bounds in a body: as in a query, but nullable, and seconds are a number. */
-function bodyRanges() {
-  const bounds = ["gte", "gt", "lte", "lt"] as const;
-  const entries = BATCH_RANGES.flatMap((field) =>
-    bounds.map((bound): [string, z.ZodType<number | null | undefined>] => [
-      `${field}_${bound}`,
-      field === "duration" ? z.number().nullish() : dateTimeInput.nullish(),
-    ]),
-  );
-  return Object.fromEntries(entries) as Record<
-    `${(typeof BATCH_RANGES)[number]}_${(typeof bounds)[number]}`,
-    z.ZodType<number | null | undefined>
-  >;
-}
-
-const whole = "expected a whole number, 0 or more";
-
 const batchBody = z
   .strictObject({
     order_by: z.string().nullish().openapi({ description: orderBy }),
-    page_offset: z.int(whole).min(0, whole).max(1e9).default(0),
-    page_limit: z
-      .int(whole)
-      .min(0, whole)
-      .default(MAX_LIMIT)
-      .openapi({ description: `More than ${MAX_LIMIT} counts as ${MAX_LIMIT}` }),
-    dag_ids: z.array(z.string()).nullish().openapi({ description: "None or no list: all DAGs. Unknown ones are left out" }),
-    states: z.array(z.enum(DAG_RUN_STATES).nullable()).nullish(),
+    ...pageBody,
+    dag_ids: valuesBody(z.string()).openapi({ description: "None: all DAGs. Unknown ones are left out" }),
+    states: valuesBody(z.enum(DAG_RUN_STATES).nullable()),
     conf_contains: confContains.nullish(),
-    ...bodyRanges(),
+    ...rangeBody(...BATCH_RANGES),
   })
   .openapi("DAGRunsBatchBody");
 
@@ -130,11 +108,12 @@ export function dagRunListRoutes({ registry }: ApiDeps) {
     .openapi(batchRoute, async (c) => {
       const wanted = c.req.valid("json");
       const named = new Set(wanted.dag_ids ?? []);
+      const states = wanted.states ?? [];
       const known = await knownDagIds(registry, c.env);
       const page = await listRuns(c.env, named.size === 0 ? known : known.filter((id) => named.has(id)), {
         filter: {
-          ...rangesOf(withoutNulls(wanted), ...BATCH_RANGES),
-          ...(isEmpty(wanted.states) ? {} : { state: wanted.states.map((state) => state ?? "none") }),
+          ...rangesOf(boundsOf(wanted, ...BATCH_RANGES), ...BATCH_RANGES),
+          ...(states.length === 0 ? {} : { state: states.map((state) => state ?? "none") }),
           ...(isGiven(wanted.conf_contains) ? { conf_contains: wanted.conf_contains } : {}),
         },
         orderBy: isGiven(wanted.order_by) ? [wanted.order_by] : [],
@@ -160,13 +139,4 @@ function filterOf(query: z.output<typeof listQuery>): RunFilter {
 
 function isGiven(text: string | null | undefined): text is string {
   return text !== undefined && text !== null && text !== "";
-}
-
-function isEmpty<T>(list: readonly T[] | null | undefined): list is null | undefined {
-  return list === undefined || list === null || list.length === 0;
-}
-
-/** A bound of null is no bound. */
-function withoutNulls(body: z.output<typeof batchBody>): Parameters<typeof rangesOf<(typeof BATCH_RANGES)[number]>>[0] {
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => typeof value === "number"));
 }

@@ -47,7 +47,9 @@ const patchRoute = createRoute({
   request: {
     params: runParams,
     query: z.object({
-      update_mask: repeated.openapi({ description: "Of state and note, what counts of the body; other names are ignored" }),
+      update_mask: repeated.openapi({
+        description: "Of state and note, what counts of the body; other names are ignored",
+      }),
     }),
     body: body(dagRunPatchBody, "The state, the note, or both"),
   },

@@ -7,8 +7,9 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Json } from "../../engine/spec.ts";
 import { DAG_RUN_STATES } from "../../engine/states.ts";
 import type { WebhookEvent } from "../../sdk/index.ts";
-import { readSecret, type ApiDeps, type ApiRegistry, type AppEnv } from "../env.ts";
+import { readSecret, type ApiDeps, type ApiEnv, type ApiRegistry, type AppEnv } from "../env.ts";
 import { ApiError, invalid, malformedJson, notFound, unwrap } from "../errors.ts";
+import { isRegistered } from "../known-dag.ts";
 import { refuseTooDeep } from "../limits.ts";
 import { dagObject } from "../objects.ts";
 import { json, PUBLIC, refusals } from "../responses.ts";
@@ -42,7 +43,7 @@ const deliverRoute = createRoute({
 export function webhookRoutes({ registry, now }: ApiDeps) {
   return new OpenAPIHono<AppEnv>().openapi(deliverRoute, async (c) => {
     const { dag_id: dagId } = c.req.valid("param");
-    const { spec, toConf } = receiver(registry, dagId);
+    const { spec, toConf } = await receiver(registry, c.env, dagId);
     const secret = readSecret(c.env, spec.secret);
     if (secret === null) {
       throw new ApiError(401, `the signing secret of the webhook of ${JSON.stringify(dagId)} is not configured`);
@@ -82,12 +83,17 @@ export function webhookRoutes({ registry, now }: ApiDeps) {
 type Definition = NonNullable<ReturnType<ApiRegistry["dags"]["get"]>>;
 
 /** One answer whether the DAG is unknown or has no webhook: who has no key learns nothing of what is there. */
-function receiver(registry: ApiRegistry, dagId: string) {
-  const definition = registry.dags.get(dagId);
+async function receiver(registry: ApiRegistry, env: ApiEnv, dagId: string) {
+  const definition = registry.dags.get(dagId) ?? (await registeredDag(env, dagId));
   if (definition?.spec.webhook === undefined) {
     throw notFound(`there is no webhook at ${JSON.stringify(dagId.slice(0, 250))}`);
   }
   return { spec: definition.spec.webhook, toConf: definition.toConf };
+}
+
+async function registeredDag(env: ApiEnv, dagId: string): Promise<Definition | undefined> {
+  const answer = (await isRegistered(env, dagId)) ? await dagObject(env, dagId).describe() : null;
+  return answer?.ok === true ? { spec: answer.value.spec } : undefined;
 }
 
 function readJson(body: Uint8Array): Json {

@@ -50,7 +50,10 @@ export function runPatch(
 }
 
 const clearFields = {
-  dry_run: z.boolean().default(true).openapi({ description: "Changes nothing, lists the task instances it would clear" }),
+  dry_run: z
+    .boolean()
+    .default(true)
+    .openapi({ description: "Changes nothing, lists the task instances it would clear" }),
   only_failed: z.boolean().default(false).openapi({ description: "Only those that failed or whose upstream failed" }),
   only_new: z.boolean().default(false).openapi({ description: "Not served" }),
   run_on_latest_version: z
@@ -98,9 +101,7 @@ export interface ClearOptions {
  *
  * @throws ApiError 400 for what Airflow clears by and Jobbers does not.
  */
-export function clearOptions(
-  body: z.output<typeof dagRunClearBody> & Partial<z.output<typeof bulkDagRunClearBody>>,
-): ClearOptions {
+export function clearOptions(body: z.output<typeof dagRunClearBody> & PartitionSelectors): ClearOptions {
   if (body.only_new) {
     throw new ApiError(400, "expected a clear that is served, got only_new; run_on_latest_version runs new tasks too");
   }
@@ -115,7 +116,13 @@ export function clearOptions(
   };
 }
 
-function isPartitioned(body: Partial<z.output<typeof bulkDagRunClearBody>>): boolean {
+interface PartitionSelectors {
+  partition_key?: string | null | undefined;
+  partition_date_start?: string | null | undefined;
+  partition_date_end?: string | null | undefined;
+}
+
+function isPartitioned(body: PartitionSelectors): boolean {
   return [body.partition_key, body.partition_date_start, body.partition_date_end].some(
     (value) => value !== undefined && value !== null,
   );

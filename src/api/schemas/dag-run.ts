@@ -77,7 +77,10 @@ export function dagRunJson(run: DagRunView): DagRunJson {
 }
 
 /** One page of runs as the API answers it. */
-export function dagRunCollectionJson(runs: readonly DagRunView[], total: number): z.infer<typeof dagRunCollectionSchema> {
+export function dagRunCollectionJson(
+  runs: readonly DagRunView[],
+  total: number,
+): z.infer<typeof dagRunCollectionSchema> {
   return { dag_runs: runs.map((run) => dagRunJson(run)), total_entries: total };
 }
 

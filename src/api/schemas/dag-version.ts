@@ -21,7 +21,14 @@ export const dagVersionSchema = z
   .openapi("DagVersion");
 export type DagVersionJson = z.infer<typeof dagVersionSchema>;
 
-/** A version of a DAG as the API answers it; null while the time it was made is not known. */
+export const dagVersionCollectionSchema = z
+  .object({ dag_versions: z.array(dagVersionSchema), total_entries: z.number().int() })
+  .openapi("DAGVersionCollection");
+
+/** A version of a DAG as the API answers it. */
+export function dagVersionJson(dagId: string, version: number, createdAt: number): DagVersionJson;
+/** The same; null while the time it was made is not known. */
+export function dagVersionJson(dagId: string, version: number, createdAt: number | undefined): DagVersionJson | null;
 export function dagVersionJson(dagId: string, version: number, createdAt: number | undefined): DagVersionJson | null {
   if (createdAt === undefined) {
     return null;

@@ -38,6 +38,7 @@ export const dagSchema = z
     timetable_summary: z.string().nullable(),
     timetable_description: z.string().nullable(),
     timetable_partitioned: z.boolean(),
+    timetable_periodic: z.boolean(),
     tags: z.array(tagSchema),
     max_active_tasks: z.number().int(),
     max_active_runs: z.number().int().nullable(),
@@ -51,6 +52,10 @@ export const dagSchema = z
     allowed_run_types: z.array(runTypeSchema).nullable(),
     owners: z.array(z.string()),
     file_token: z.string(),
+    is_backfillable: z.boolean(),
+    is_registered: z
+      .boolean()
+      .openapi({ description: "It came by PUT, and not with the deployed code. Not a field of Airflow's" }),
   })
   .openapi("DAG");
 export type DagJson = z.infer<typeof dagSchema>;
@@ -60,7 +65,7 @@ export const dagCollectionSchema = z
   .openapi("DAGCollection");
 
 /** A DAG as the API answers it. */
-export function dagJson({ dag_id: dagId, is_paused, version_created_at, spec }: DagView): DagJson {
+export function dagJson({ dag_id: dagId, is_paused, is_registered, version_created_at, spec }: DagView): DagJson {
   return {
     dag_id: dagId,
     dag_display_name: dagId,
@@ -77,6 +82,7 @@ export function dagJson({ dag_id: dagId, is_paused, version_created_at, spec }: 
     timetable_summary: null,
     timetable_description: "Never, external triggers only",
     timetable_partitioned: false,
+    timetable_periodic: false,
     tags: spec.tags.map((name) => ({ name, dag_id: dagId, dag_display_name: dagId })),
     max_active_tasks: LIMITS.taskInstancesPerRun,
     max_active_runs: null,
@@ -90,5 +96,7 @@ export function dagJson({ dag_id: dagId, is_paused, version_created_at, spec }: 
     allowed_run_types: null,
     owners: [spec.owner],
     file_token: "",
+    is_backfillable: false,
+    is_registered,
   };
 }

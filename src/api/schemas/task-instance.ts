@@ -81,7 +81,7 @@ export function taskInstanceJson(instance: TaskInstanceView): TaskInstanceJson {
     unixname: instance.unixname,
     pool: "default_pool",
     pool_slots: 1,
-    queue: null,
+    queue: "default",
     priority_weight: null,
     operator: instance.operator,
     operator_name: instance.operator,
@@ -90,7 +90,7 @@ export function taskInstanceJson(instance: TaskInstanceView): TaskInstanceJson {
     pid: null,
     executor: null,
     executor_config: "{}",
-    note: instance.note,
+    note: instance.note === "" ? null : instance.note,
     rendered_map_index: mapIndex < 0 ? null : String(mapIndex),
     rendered_fields: {},
     trigger: null,
@@ -100,4 +100,12 @@ export function taskInstanceJson(instance: TaskInstanceView): TaskInstanceJson {
     error: instance.error === null ? null : { type: instance.error.type, message: instance.error.message },
     late_results: instance.late_results,
   };
+}
+
+/** Task instances as the API answers a list; `total` if these are one page of more. */
+export function taskInstanceCollectionJson(
+  instances: readonly TaskInstanceView[],
+  total: number = instances.length,
+): z.infer<typeof taskInstanceCollectionSchema> {
+  return { task_instances: instances.map((instance) => taskInstanceJson(instance)), total_entries: total };
 }

@@ -4,9 +4,12 @@
  * @module
  */
 
+/** Cycles that are told at most: each costs a walk over the whole graph. */
+const MOST_CYCLES = 20;
+
 /**
  * Lists cycles that share no task, each in the order of execution and beginning with its first task in `order`:
- * `["a", "b", "c"]` for `a -> b -> c -> a`. Empty if and only if the graph has no cycle.
+ * `["a", "b", "c"]` for `a -> b -> c -> a`. Of many the first twenty. Empty if and only if the graph has no cycle.
  */
 export function findCycles(order: readonly string[], upstreamOf: (id: string) => ReadonlySet<string>): string[][] {
   const rest = new Set(order);
@@ -14,7 +17,7 @@ export function findCycles(order: readonly string[], upstreamOf: (id: string) =>
   for (;;) {
     removeRunnable(rest, upstreamOf);
     const [start] = rest;
-    if (start === undefined) {
+    if (start === undefined || cycles.length === MOST_CYCLES) {
       return cycles;
     }
     const cycle = walkBack(start, rest, upstreamOf);

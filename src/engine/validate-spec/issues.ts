@@ -14,6 +14,9 @@ export interface SpecError {
 
 const PREVIEW_LENGTH = 80;
 
+/** How the message about a field that nobody knows begins. */
+export const UNKNOWN_FIELD = "expected no field of this name here";
+
 /** Deepest nesting of lists and objects a spec may have; deeper ones would exhaust the stack of whoever walks them. */
 export const MAX_DEPTH = 100;
 
@@ -37,23 +40,44 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
  */
 export function findUnsafe(input: unknown): SpecError[] {
   const errors: SpecError[] = [];
-  const stack: { value: unknown; path: (string | number)[] }[] = [{ value: input, path: [] }];
+  const stack: { value: unknown; at: Step | null }[] = [{ value: input, at: null }];
   for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
-    if (typeof entry.value !== "object" || entry.value === null) {
+    const { value, at } = entry;
+    if (typeof value !== "object" || value === null) {
       continue;
     }
-    if (entry.path.length >= MAX_DEPTH) {
-      return [{ path: entry.path, message: `expected at most ${MAX_DEPTH} levels of nesting, got more` }];
+    const depth = at === null ? 0 : at.depth;
+    if (depth >= MAX_DEPTH) {
+      return [{ path: pathTo(at), message: `expected at most ${MAX_DEPTH} levels of nesting, got more` }];
     }
-    for (const [key, value] of Object.entries(entry.value)) {
-      const path = [...entry.path, Array.isArray(entry.value) ? Number(key) : key];
-      if (key === "__proto__") {
-        errors.push({ path, message: `expected a key other than "__proto__", got "__proto__"` });
+    for (const key of Object.keys(value)) {
+      const member: unknown = Reflect.get(value, key);
+      const isNested = typeof member === "object" && member !== null;
+      if (isNested || key === "__proto__") {
+        const step = { key: Array.isArray(value) ? Number(key) : key, before: at, depth: depth + 1 };
+        if (key === "__proto__") {
+          errors.push({ path: pathTo(step), message: `expected a key other than "__proto__", got "__proto__"` });
+        }
+        stack.push({ value: member, at: step });
       }
-      stack.push({ value, path });
     }
   }
   return errors;
+}
+
+/** The last step of a path. What nests deep and is wide at the bottom would have as many copies of a path as a list. */
+interface Step {
+  key: string | number;
+  before: Step | null;
+  depth: number;
+}
+
+function pathTo(last: Step | null): (string | number)[] {
+  const path: (string | number)[] = [];
+  for (let step = last; step !== null; step = step.before) {
+    path.push(step.key);
+  }
+  return path.toReversed();
 }
 
 /** Describes one zod issue; an object with several unknown fields gives one error per field. */
@@ -64,7 +88,7 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): SpecErro
     case "unrecognized_keys":
       return issue.keys.map((key) => ({
         path: [...path, key],
-        message: `expected no field of this name here, got ${preview(isRecord(got) ? got[key] : undefined)}`,
+        message: `${UNKNOWN_FIELD}, got ${preview(isRecord(got) ? got[key] : undefined)}`,
       }));
     case "invalid_union":
       return [describeUnion(issue, path, got)];

@@ -1,0 +1,31 @@
+/**
+ * Priority weights, as Airflow's `weight_rule` makes them of `priority_weight`.
+ *
+ * @module
+ */
+import { reachable, type Graph } from "./graph.ts";
+
+/** How a task's own weight becomes the one that counts. */
+export const WEIGHT_RULES = ["downstream", "upstream", "absolute"] as const;
+export type WeightRule = (typeof WEIGHT_RULES)[number];
+
+/** What a task says of its weight. */
+export interface Weighed {
+  priority_weight: number;
+  weight_rule: WeightRule;
+}
+
+/**
+ * The weight of each task, in the order of the graph: its own, and by the rule that of all tasks down- or upstream of it,
+ * each once. Tasks are weighed once per version: a chain of n tasks costs n².
+ */
+export function totalWeights(graph: Graph, weightOf: (index: number) => Weighed): number[] {
+  return graph.tasks.map(({ index }) => {
+    const { priority_weight: own, weight_rule: rule } = weightOf(index);
+    let total = own;
+    for (const relative of rule === "absolute" ? [] : reachable(graph.tasks, index, rule)) {
+      total += weightOf(relative).priority_weight;
+    }
+    return total;
+  });
+}

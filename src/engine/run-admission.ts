@@ -1,0 +1,85 @@
+/**
+ * Which queued runs may start: Airflow's rules for `max_active_runs`, paused DAGs and backfills, in its order.
+ *
+ * @module
+ */
+
+/** A queued run, as far as admission looks at it. Times are epoch milliseconds. */
+export interface QueuedRun {
+  /** Order of creation. */
+  id: number;
+  run_after: number;
+  /** Null for a run of no backfill. */
+  backfill_id: number | null;
+  /** Position in its backfill, from 1. */
+  sort_ordinal: number | null;
+}
+
+/** What limits a group of runs: those of one backfill, or all others. */
+export interface RunLimit {
+  max_active_runs: number;
+  is_paused: boolean;
+}
+
+/** What admission decides from. */
+export interface AdmissionFacts {
+  queued: readonly QueuedRun[];
+  /** Running runs by backfill, null for those of none. */
+  running: ReadonlyMap<number | null, number>;
+  /** Of the DAG itself. A backfill goes on while its DAG is paused. */
+  dag: RunLimit;
+  backfills: ReadonlyMap<number, RunLimit>;
+  now: number;
+}
+
+/**
+ * The runs that start now, in order: those of no backfill before those of one, then by place in the backfill, then by
+ * `run_after`, then by age. A backfill counts its own runs against its own limit.
+ */
+export function runsToStart({ queued, running, dag, backfills, now }: AdmissionFacts): QueuedRun[] {
+  const active = new Map(running);
+  const started: QueuedRun[] = [];
+  for (const run of queued.toSorted(inOrder)) {
+    const limit = run.backfill_id === null ? dag : backfills.get(run.backfill_id);
+    const count = active.get(run.backfill_id) ?? 0;
+    if (limit !== undefined && !limit.is_paused && run.run_after <= now && count < limit.max_active_runs) {
+      active.set(run.backfill_id, count + 1);
+      started.push(run);
+    }
+  }
+  return started;
+}
+
+function inOrder(a: QueuedRun, b: QueuedRun): number {
+  return (a.sort_ordinal ?? 0) - (b.sort_ordinal ?? 0) || a.run_after - b.run_after || a.id - b.id;
+}
+
+/** Why one queued run does not start; null if it does. */
+export function explainAdmission(run: QueuedRun, facts: AdmissionFacts): string | null {
+  const { running, dag, backfills, now } = facts;
+  const limit = run.backfill_id === null ? dag : backfills.get(run.backfill_id);
+  const whose = run.backfill_id === null ? "the DAG" : `backfill ${run.backfill_id}`;
+  if (limit === undefined) {
+    return `its backfill ${run.backfill_id} is over`;
+  }
+  if (limit.is_paused) {
+    return `${whose} is paused`;
+  }
+  if (run.run_after > now) {
+    return `its run_after is ${new Date(run.run_after).toISOString()}, in ${(run.run_after - now) / 1000} s`;
+  }
+  const count = running.get(run.backfill_id) ?? 0;
+  if (count >= limit.max_active_runs) {
+    return `${whose} has ${count} of at most ${limit.max_active_runs} active runs`;
+  }
+  return null;
+}
+
+/**
+ * Whether the last runs of a DAG, newest logical date first, have all failed as often as `max_consecutive_failed_dag_runs`
+ * allows, so that the DAG is paused. 0 is never.
+ */
+export function isFailingTooOften(states: readonly string[], maxConsecutiveFailed: number): boolean {
+  const last = states.slice(0, maxConsecutiveFailed);
+  return maxConsecutiveFailed > 0 && last.length === maxConsecutiveFailed && last.every((state) => state === "failed");
+}
