@@ -73,10 +73,10 @@ export class ListDesk {
         }
       }
       if (best.length > wanted + SLACK) {
-        best = best.sort(order).slice(0, wanted);
+        best = best.toSorted(order).slice(0, wanted);
       }
     }
-    const page = best.sort(order).slice(query.offset, wanted);
+    const page = best.toSorted(order).slice(query.offset, wanted);
     const items = page.map(({ run, row }) => {
       const { version } = this.#facts(run.version_number, facts);
       return rowInstanceView({ dagId: core.name, row: run, version }, row, facts.get(run.version_number)?.tasks);

@@ -124,7 +124,14 @@ export function rangesOf<const F extends string>(
 export const repeatedIntegers = z
   .union([z.string(), z.array(z.string())])
   .transform((value) => (typeof value === "string" ? [value] : value))
-  .pipe(z.array(z.string().regex(/^-?\d{1,9}$/, "expected a whole number").transform(Number)))
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(/^-?\d{1,9}$/, "expected a whole number")
+        .transform(Number),
+    ),
+  )
   .default([])
   .openapi({ type: "array", items: { type: "integer" } });
 
@@ -137,13 +144,9 @@ export const integerQuery = z
   .openapi({ type: "integer" });
 
 /** A search pattern, see `like.ts`. */
-export const patternQuery = z
-  .string()
-  .max(250, "expected at most 250 characters")
-  .optional()
-  .openapi({
-    description: "SQL LIKE with the text anywhere: `%` any text, `_` one character, `a|b` either, `~` everything",
-  });
+export const patternQuery = z.string().max(250, "expected at most 250 characters").optional().openapi({
+  description: "SQL LIKE with the text anywhere: `%` any text, `_` one character, `a|b` either, `~` everything",
+});
 
 /**
  * The sort keys of a request, aliases resolved. Empty if none was given.

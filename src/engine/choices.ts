@@ -15,11 +15,11 @@ export function chooseForClear(state: RunState, request: ClearRequest): NodeInst
   const directions = { upstream: include_upstream, downstream: include_downstream };
   const selection = names === null ? selectAll(state.graph) : selectForClear(state.graph, names, directions);
   const chosen = chosenInstances(state, selection);
-  // Airflow: "only running" wins over "only failed".
-  if (request.only_running === true) {
-    return chosen.filter((instance) => instance.state === "running");
-  }
-  return request.only_failed === true ? chosen.filter((instance) => isFailure(instance.state)) : chosen;
+  const wanted = new Set<TaskInstanceState>([
+    ...(request.only_failed === true ? (["failed", "upstream_failed"] as const) : []),
+    ...(request.only_running === true ? (["running"] as const) : []),
+  ]);
+  return wanted.size === 0 ? chosen : chosen.filter((instance) => wanted.has(instance.state));
 }
 
 /** Instances that a mark gives another state. */

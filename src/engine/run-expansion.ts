@@ -8,7 +8,6 @@ import { expansionLength } from "./expansion.ts";
 import type { RunState } from "./run-state.ts";
 import { LIMITS } from "./spec.ts";
 import { isFinished, isScheduleable } from "./states.ts";
-import { TaskInstance } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 import type { TaskError } from "./work.ts";
 
@@ -103,7 +102,7 @@ export function grow(state: RunState, node: TaskNode, length: number): void {
   }
   const before = node.instances.length;
   for (let index = before; index < length; index += 1) {
-    node.instances.push(new TaskInstance<TaskNode>(node, index, node.task.spec.retries));
+    node.instances.push(node.newInstance(index));
   }
   const added = node.instances.length - before;
   state.total += added;

@@ -27,6 +27,11 @@ export interface RunInfo {
   start_date: number | null;
   end_date: number | null;
   params: Record<string, Json>;
+  /**
+   * When the run was made. Its tokens begin here, so that a run made under the id of a deleted one shares none with it: a
+   * late report of the old one finds nothing to change. Left out: they begin at 0.
+   */
+  created_at?: number;
 }
 
 /** A try that is over, for the history: the row as it was. */
@@ -83,7 +88,7 @@ export class RunState {
   constructor(graph: Graph, info: RunInfo) {
     this.graph = graph;
     this.info = info;
-    this.nodes = graph.tasks.map((task) => new TaskNode(task));
+    this.nodes = graph.tasks.map((task) => new TaskNode(task, info.created_at ?? 0));
     this.unfinished = this.nodes.length;
     this.total = this.nodes.length;
     for (const node of this.nodes) {

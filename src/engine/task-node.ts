@@ -35,10 +35,20 @@ export class TaskNode {
 
   /** A branch or short circuit right above has an answer per element. */
   #skippedByElement = false;
+  readonly #firstFence: number;
 
-  constructor(task: GraphTask) {
+  /** @param firstFence Where the tokens of its instances begin; see `RunInfo.created_at`. */
+  constructor(task: GraphTask, firstFence: number) {
     this.task = task;
-    this.instances = [new TaskInstance<TaskNode>(this, -1, task.spec.retries)];
+    this.#firstFence = firstFence;
+    this.instances = [this.newInstance(-1)];
+  }
+
+  /** An instance nothing was decided about; the caller puts it where it belongs. */
+  newInstance(mapIndex: number): NodeInstance {
+    const instance = new TaskInstance<TaskNode>(this, mapIndex, this.task.spec.retries);
+    instance.fence = this.#firstFence;
+    return instance;
   }
 
   /** The instance at a map index (-1 for an unmapped or unexpanded task), or undefined. */

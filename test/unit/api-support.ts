@@ -181,7 +181,13 @@ const EMPTY_CATALOG: CatalogObject = {
 };
 
 /** Makes an API whose objects have only the given methods; the default ones describe and pause DAGs. */
-export function testApi({ dag = {}, job = {}, catalog = {}, registry = testRegistry(), env = {} }: TestApiOptions = {}): TestApi {
+export function testApi({
+  dag = {},
+  job = {},
+  catalog = {},
+  registry = testRegistry(),
+  env = {},
+}: TestApiOptions = {}): TestApi {
   const app = createApi({ registry, version: "1.2.3", now: () => NOW });
   const calls: Call[] = [];
   const bindings = {
@@ -228,7 +234,14 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
     const definition = registry.dags.get(dagId);
     return definition === undefined
       ? { ok: false, refusal: { code: "not_found", message: `no DAG ${dagId}` } }
-      : ok({ dag_id: dagId, is_paused: isPaused, is_registered: false, version: 1, version_created_at: NOW, spec: definition.spec });
+      : ok({
+          dag_id: dagId,
+          is_paused: isPaused,
+          is_registered: false,
+          version: 1,
+          version_created_at: NOW,
+          spec: definition.spec,
+        });
   };
   return {
     describe: async () => view(dagId === "reports"),
@@ -236,7 +249,11 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
   };
 }
 
-function recording(object: string, methods: Partial<DagObject> | Partial<JobObject> | Partial<CatalogObject>, calls: Call[]): unknown {
+function recording(
+  object: string,
+  methods: Partial<DagObject> | Partial<JobObject> | Partial<CatalogObject>,
+  calls: Call[],
+): unknown {
   return Object.fromEntries(
     Object.entries<unknown>(methods).map(([method, answer]) => [
       method,

@@ -4,6 +4,7 @@ import type { MarkRequest } from "../../src/engine/objects.ts";
 import type { Outcome } from "../../src/engine/work.ts";
 import {
   claimOne,
+  clock,
   dagOf,
   drive,
   failure,
@@ -248,5 +249,21 @@ describe("why a task instance is not scheduled", () => {
       "Trigger Rule",
     ]);
     expect(value(await dagOf(dagId).dependencies({ ...key, task_id: "a" }))).toEqual([]);
+  });
+});
+
+describe("a run made anew under the id of a deleted one", () => {
+  it("takes no late result of the old one", async ({ expect }) => {
+    const dagId = chain();
+    await start(dagId, { run_id: "again" });
+    const old = await claimOne(dagId, "again", "a");
+    value(await dagOf(dagId).patchRun("again", { state: "failed" }));
+    value(await dagOf(dagId).deleteRun("again"));
+    clock.advance(1);
+    await start(dagId, { run_id: "again" });
+    await claimOne(dagId, "again", "a");
+
+    expect(await report(dagId, old, success())).toBe("late");
+    expect(await instanceOf(dagId, "again", "a")).toMatchObject({ state: "running", late_results: 1 });
   });
 });

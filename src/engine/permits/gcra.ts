@@ -4,7 +4,8 @@
  *
  * `limit` per `perMs` and a burst of `burst`: starts are spaced evenly by `perMs / limit`. What stood idle has saved up
  * to `burst` of them, which may then start at once. A window of `perMs`, wherever it begins, holds at most `limit + burst - 1`.
- * Burst is 1 unless it is given: nothing is saved, and no window holds more than `limit`.
+ * Burst is 1 unless it is given: nothing is saved, and no window holds more than `limit`. What costs more than the burst at
+ * once counts as spread over the time before it.
  *
  * @module
  */
@@ -52,9 +53,9 @@ export const MAX_SLOW_DOWN_MS = 86_400_000;
  * @throws RangeError if the rule or the cost is none.
  */
 export function reserve(cell: RateCell, now: number, rule: RateRule, cost = 1): { cell: RateCell; at: number } {
-  const issue = ruleIssue(rule);
-  if (issue !== null || !Number.isSafeInteger(cost) || cost < 1) {
-    throw new RangeError(issue ?? `expected a cost from 1 on, got ${cost}`);
+  const issue = ruleIssue(rule) ?? issueOf("cost", cost, MAX_STARTS);
+  if (issue !== null) {
+    throw new RangeError(issue);
   }
   const seen = see(cell, now);
   const { limit, perMs, burst = 1 } = rule;
@@ -79,16 +80,21 @@ export function giveBack(cell: RateCell, rule: RateRule): RateCell {
 
 /** Says what is wrong with a rule; null if nothing is. */
 export function ruleIssue({ limit, perMs, burst = 1 }: RateRule): string | null {
-  for (const [name, number] of Object.entries({ limit, perMs, burst })) {
-    if (!Number.isSafeInteger(number) || number < 1 || number > MAX_NUMBER) {
-      return `expected ${name} to be an integer from 1 to ${MAX_NUMBER}, got ${number}`;
-    }
-  }
-  return null;
+  return (
+    issueOf("limit", limit, MAX_STARTS) ?? issueOf("perMs", perMs, MAX_PER_MS) ?? issueOf("burst", burst, MAX_STARTS)
+  );
 }
 
-/** Products of two of them, and the sums they go into, are whole numbers still. */
-const MAX_NUMBER = 31_536_000_00;
+// Products of a number of starts and a time are whole numbers still.
+const MAX_STARTS = 1_000_000;
+/** 31 days. */
+const MAX_PER_MS = 2_678_400_000;
+
+function issueOf(name: string, number: number, most: number): string | null {
+  return Number.isSafeInteger(number) && number >= 1 && number <= most
+    ? null
+    : `expected ${name} to be an integer from 1 to ${most}, got ${number}`;
+}
 
 interface Instant {
   at: number;
