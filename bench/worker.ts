@@ -12,6 +12,8 @@ const jobbers = createJobbers(registry);
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
 export class Catalog extends jobbers.Catalog {}
+export class Pool extends jobbers.Pool {}
+export class RateLimiter extends jobbers.RateLimiter {}
 
 interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { CatalogObject, DagObject, JobObject } from "../src/engine/objects.ts";
+import type { PermitOwner, PoolObject, RateLimiterObject } from "../src/engine/permits/objects.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
 
 /** Bindings of the Worker, as far as the objects use them. */
@@ -11,6 +12,8 @@ export interface ObjectEnv {
   DAG: DurableObjectNamespace;
   JOB: DurableObjectNamespace;
   CATALOG: DurableObjectNamespace;
+  POOL: DurableObjectNamespace;
+  RATE_LIMITER: DurableObjectNamespace;
   TASKS: Queue<WorkMessage>;
   PAYLOADS: R2Bucket;
   /** `hold` on Cloudflare, `detach` on the embedded runtime: see wrangler.toml. */
@@ -38,4 +41,22 @@ export function openCatalog(env: ObjectEnv): CatalogObject {
 export function openJob(env: ObjectEnv, jobId: string): JobObject {
   const stub: object = env.JOB.getByName(jobId);
   return stub as JobObject;
+}
+
+/** The object of one ledger of permits, by its name: see `permits/names.ts`. */
+export function openPool(env: ObjectEnv, ledger: string): PoolObject {
+  const stub: object = env.POOL.getByName(ledger);
+  return stub as PoolObject;
+}
+
+/** The object of a DAG or of a bulk submission as one that asks for permits. */
+export function openPermitOwner(env: ObjectEnv, name: string): PermitOwner {
+  const stub: object = env.DAG.getByName(name);
+  return stub as PermitOwner;
+}
+
+/** The object of one rate limit, by its key. */
+export function openRateLimiter(env: ObjectEnv, key: string): RateLimiterObject {
+  const stub: object = env.RATE_LIMITER.getByName(key);
+  return stub as RateLimiterObject;
 }

@@ -91,6 +91,9 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         return valueOf(one.value);
       }
       const all = mapIndex === undefined ? await dag.getXComs(runId, taskId, key) : null;
+      if (all?.ok === false && all.refusal.code === "too_large") {
+        throw new RangeError(all.refusal.message);
+      }
       return all !== null && all.ok && all.value.length > 0 ? Promise.all(all.value.map(valueOf)) : null;
     },
   };

@@ -12,3 +12,5 @@ export default jobbers.handler;
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
 export class Catalog extends jobbers.Catalog {}
+export class Pool extends jobbers.Pool {}
+export class RateLimiter extends jobbers.RateLimiter {}

@@ -7,6 +7,8 @@ import { Catalog } from "../durable-objects/catalog.ts";
 import { createDagClass } from "../durable-objects/dag/dag.ts";
 import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createJobClass } from "../durable-objects/job.ts";
+import { Pool } from "../durable-objects/pool.ts";
+import { RateLimiter } from "../durable-objects/rate-limiter.ts";
 import { wakeDags } from "../durable-objects/wake.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
@@ -27,6 +29,8 @@ export interface JobbersEnv extends ObjectEnv {
  * export class Dag extends jobbers.Dag {}
  * export class Job extends jobbers.Job {}
  * export class Catalog extends jobbers.Catalog {}
+ * export class Pool extends jobbers.Pool {}
+ * export class RateLimiter extends jobbers.RateLimiter {}
  */
 export function createJobbers(registry: Registry) {
   const api = createApi({ registry });
@@ -35,5 +39,5 @@ export function createJobbers(registry: Registry) {
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
     scheduled: (_controller, env) => wakeDags(env, registry.dags.keys()),
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
-  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog };
+  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog, Pool, RateLimiter };
 }

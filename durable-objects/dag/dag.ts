@@ -187,13 +187,7 @@ export function createDagClass(registry: Registry) {
     }
 
     async getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>> {
-      const run = this.#core.find(runId);
-      return run.ok
-        ? {
-            ok: true,
-            value: this.#core.storage.xcoms.values(run.value.row.id, taskId, xcomKey).map(({ value }) => value),
-          }
-        : run;
+      return this.#xcoms.all(runId, taskId, xcomKey);
     }
 
     async listXComs(query: XComQuery): Promise<Result<Page<XComView>>> {

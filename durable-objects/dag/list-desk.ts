@@ -8,7 +8,8 @@ import { tasksOfGroup } from "../../src/engine/graph.ts";
 import type { Page, Result, RunFilter, RunQuery, TaskInstanceQuery } from "../../src/engine/objects.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { DagRunView, TaskInstanceView } from "../../src/engine/work.ts";
-import type { DagCore } from "./core.ts";
+import { fitsAnswer, tooLargeAnswer } from "./answer-size.ts";
+import { refuse, type DagCore } from "./core.ts";
 import { fitsFilter, listedOrder, type Listed } from "./instance-query.ts";
 import { fitsPatterns, runOrder, runWhere } from "./run-query.ts";
 import type { RunRow, VersionRow } from "./storage.ts";
@@ -77,6 +78,9 @@ export class ListDesk {
       }
     }
     const page = best.toSorted(order).slice(query.offset, wanted);
+    if (!fitsAnswer(page.map(({ row }) => (row.note?.length ?? 0) + (row.error?.length ?? 0)))) {
+      return refuse("too_large", tooLargeAnswer(page.length));
+    }
     const items = page.map(({ run, row }) => {
       const { version } = this.#facts(run.version_number, facts);
       return rowInstanceView({ dagId: core.name, row: run, version }, row, facts.get(run.version_number)?.tasks);
@@ -104,7 +108,7 @@ export class ListDesk {
   #runIds(filter: RunFilter, orderBy: readonly string[]): number[] {
     const { where, bindings } = runWhere(filter);
     return this.#core.storage
-      .selectRuns(where, bindings, runOrder(orderBy))
+      .selectRuns(where, bindings, runOrder(orderBy), filter.conf_contains !== undefined)
       .filter((sketch) => fitsPatterns(sketch, filter))
       .map(({ id }) => id);
   }

@@ -13,6 +13,7 @@ import { refuse, type DagCore } from "./core.ts";
 import { repin } from "./repin.ts";
 import type { LoadedRun } from "./run-book.ts";
 import { instanceView, rowInstanceView, runView } from "./views.ts";
+import { fitsAnswer, tooLargeAnswer } from "./answer-size.ts";
 
 /** Runs and task instances that one call may change. */
 const MAX_RUNS = 1000;
@@ -41,7 +42,7 @@ export class RunDesk {
     if (missing !== null) {
       return refuse("not_found", `Task id ${missing} not found`, ["body", "task_ids"]);
     }
-    const chosen = choose(runs.value, (run) => chooseForClear(run.machine.state, request));
+    const chosen = choose(runs.value, (run) => chooseForClear(run.machine.state, request), request.note);
     if (!chosen.ok) {
       return chosen;
     }
@@ -52,7 +53,9 @@ export class RunDesk {
       }
     }
     if (request.dry_run === true) {
-      return { ok: true, value: viewsOf(chosen.value) };
+      const views = viewsOf(chosen.value);
+      this.#core.runs.trim();
+      return { ok: true, value: views };
     }
     const now = Date.now();
     const cleared = this.#core.act(now, () => chosen.value.map((choice) => this.#clear(choice, request, now)));
@@ -126,12 +129,21 @@ export class RunDesk {
     if (!found.ok) {
       return found;
     }
-    const { row } = found.value;
+    const run = found.value;
+    const { row } = run;
     if (row.state === "running") {
       const which = `The DagRun with dag_id: \`${core.name}\` and run_id: \`${runId}\``;
       return refuse("conflict", `${which} cannot be deleted in running state; mark it failed first`);
     }
-    core.act(Date.now(), () => {
+    const now = Date.now();
+    core.act(now, () => {
+      // A run that was queued again may have workers from before.
+      for (const { instances } of run.machine.state.nodes) {
+        for (const instance of instances.filter(({ state }) => state === "running" || state === "restarting")) {
+          run.machine.state.stop(instance, "its run was deleted");
+        }
+      }
+      core.store(run, now);
       core.storage.deleteRun(row.id);
       core.runs.forget(runId);
     });
@@ -152,6 +164,9 @@ export class RunDesk {
     if (instances.length === 0) {
       const which = mapIndex === null ? `"${taskId}"` : `"${taskId}" with map_index ${mapIndex}`;
       return refuse("not_found", `there is no task instance ${which} in run "${runId}"`);
+    }
+    if (!fitsAnswer(instances.map((instance) => wordsOf(instance, note)))) {
+      return refuse("too_large", tooLargeAnswer(instances.length));
     }
     const now = Date.now();
     this.#core.act(now, () => {
@@ -267,12 +282,26 @@ export class RunDesk {
   }
 }
 
-function choose(runs: readonly LoadedRun[], which: (run: LoadedRun) => NodeInstance[]): Result<Choice[]> {
+/** Chooses instances, unless their views would not fit into one answer. `note`: what the call puts on each of them. */
+function choose(
+  runs: readonly LoadedRun[],
+  which: (run: LoadedRun) => NodeInstance[],
+  note: string | null = null,
+): Result<Choice[]> {
   const choices = runs.map((run) => ({ run, instances: which(run) }));
-  const total = choices.reduce((sum, { instances }) => sum + instances.length, 0);
-  return total > MAX_INSTANCES
-    ? refuse("too_large", `expected at most ${MAX_INSTANCES} task instances in one call, got ${total}`)
-    : { ok: true, value: choices };
+  const chosen = choices.flatMap(({ instances }) => instances);
+  if (chosen.length > MAX_INSTANCES) {
+    return refuse("too_large", `expected at most ${MAX_INSTANCES} task instances in one call, got ${chosen.length}`);
+  }
+  return fitsAnswer(chosen.map((instance) => wordsOf(instance, note)))
+    ? { ok: true, value: choices }
+    : refuse("too_large", tooLargeAnswer(chosen.length));
+}
+
+/** Characters that people and errors wrote on an instance, once `note` is put on it. */
+function wordsOf(instance: NodeInstance, note: string | null): number {
+  const { message = "", stack = "" } = instance.error ?? {};
+  return (note ?? instance.note ?? "").length + message.length + stack.length;
 }
 
 function viewsOf(choices: readonly Choice[]): TaskInstanceView[] {

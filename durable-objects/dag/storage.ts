@@ -39,6 +39,7 @@ export interface RunSketch {
   id: number;
   run_id: string;
   triggering_user_name: string | null;
+  /** Empty unless it was asked for: it may be large. */
   conf: string;
 }
 
@@ -250,10 +251,10 @@ export class DagStorage {
   }
 
   /** Runs in an order, with what a list filters by; `where` and `orderBy` are SQL made by `run-query.ts`, never a caller's text. */
-  selectRuns(where: string, bindings: SqlStorageValue[], orderBy: string): RunSketch[] {
+  selectRuns(where: string, bindings: SqlStorageValue[], orderBy: string, withConf: boolean): RunSketch[] {
     return this.#sql
       .query<RunSketch & Record<string, SqlStorageValue>>(
-        `SELECT id, run_id, triggering_user_name, conf FROM dag_run WHERE ${where} ORDER BY ${orderBy}`,
+        `SELECT id, run_id, triggering_user_name, ${withConf ? "conf" : "'' AS conf"} FROM dag_run WHERE ${where} ORDER BY ${orderBy}`,
         ...bindings,
       )
       .toArray();

@@ -192,8 +192,10 @@ export class WorkDesk {
 
   /** Where the log of a try goes on that was claimed before and then rescheduled. */
   #goingOn({ row }: LoadedRun, { fence, tryNumber, mapIndex, node }: NodeInstance): { log_from?: number } {
-    // Every try has a claim of its own, so that one claimed for the first time seldom has more claims than tries.
-    const logFrom = fence > tryNumber ? this.#core.storage.logs.end(row.id, node.task.id, mapIndex, tryNumber) : 0;
+    // Tokens begin at the run's creation. Every try has a claim of its own, so that one claimed for the first time seldom
+    // has more claims than tries.
+    const logFrom =
+      fence - row.created_at > tryNumber ? this.#core.storage.logs.end(row.id, node.task.id, mapIndex, tryNumber) : 0;
     return logFrom > 0 ? { log_from: logFrom } : {};
   }
 

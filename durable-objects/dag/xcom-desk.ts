@@ -12,6 +12,12 @@ import type { LoadedRun } from "./run-book.ts";
 /** What a handler returned stands under this key, beside its task instance: the machine knows of it. */
 const RETURNED = "return_value";
 
+/**
+ * Characters of JSON that one answer may have. The platform sends messages of at most 32 MiB, in which a character takes
+ * up to two bytes and every value a few more.
+ */
+export const MOST_CHARACTERS = 15 * 1024 * 1024;
+
 /** Values of task instances, by a user's word. */
 export class XComDesk {
   readonly #core: DagCore;
@@ -22,6 +28,26 @@ export class XComDesk {
 
   list(query: XComQuery): Result<Page<XComView>> {
     return this.#core.open() ? { ok: true, value: this.#core.storage.xcoms.list(query) } : this.#core.unknown();
+  }
+
+  /** Values of all instances of a mapped task. */
+  all(runId: string, taskId: string, xcomKey: string): Result<StoredValue[]> {
+    const run = this.#core.find(runId);
+    if (!run.ok) {
+      return run;
+    }
+    const values: StoredValue[] = [];
+    let characters = 0;
+    for (const { value } of this.#core.storage.xcoms.eachValue(run.value.row.id, taskId, xcomKey)) {
+      characters += ("json" in value ? value.json : value.r2).length;
+      if (characters > MOST_CHARACTERS) {
+        const expected = `expected values of at most ${MOST_CHARACTERS} characters of JSON together`;
+        const advice = "ask for those of single instances by their map_index";
+        return refuse("too_large", `${expected}, got more under "${xcomKey}" of "${taskId}": ${advice}`);
+      }
+      values.push(value);
+    }
+    return { ok: true, value: values };
   }
 
   set(

@@ -61,6 +61,15 @@ export class XComStorage {
 
   /** Values of all instances of a mapped task that left one, by map index. */
   values(id: number, taskId: string, key: string): { mapIndex: number; value: StoredValue }[] {
+    return [...this.eachValue(id, taskId, key)];
+  }
+
+  /** The same one after the other, for who may not hold all of them. Read it before anything is written. */
+  *eachValue(
+    id: number,
+    taskId: string,
+    key: string,
+  ): Generator<{ mapIndex: number; value: StoredValue }, void, undefined> {
     const table = key === "return_value" ? "task_instance" : "xcom";
     const cursor = this.#sql.query(
       `SELECT map_index, value, value_r2 FROM ${table} WHERE dag_run_id = ?1 AND task_id = ?2 AND map_index >= 0
@@ -68,14 +77,12 @@ export class XComStorage {
        ORDER BY map_index`,
       ...(key === "return_value" ? [id, taskId] : [id, taskId, key]),
     );
-    const values: { mapIndex: number; value: StoredValue }[] = [];
     for (const [mapIndex, value, r2] of cursor.raw()) {
       const stored = storedValue(value, r2);
       if (stored !== null) {
-        values.push({ mapIndex: Number(mapIndex), value: stored });
+        yield { mapIndex: Number(mapIndex), value: stored };
       }
     }
-    return values;
   }
 
   saveXComs(id: number, report: Report, now: number): void {

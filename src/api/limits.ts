@@ -13,7 +13,7 @@ import { MAX_DEPTH, tooDeepAt } from "./json-text.ts";
 export const BULK_BODY_BYTES = 16 * 1024 * 1024;
 /** Bytes of any other body. */
 export const BODY_BYTES = 1024 * 1024;
-/** Bytes of one task's payload, as JSON. */
+/** Bytes of one task's payload or one run's conf, as JSON: a page of 100 runs must fit one message of the platform. */
 export const PAYLOAD_BYTES = 128 * 1024;
 /** Bytes of the free data of one heartbeat, as JSON. */
 export const PROGRESS_BYTES = 16 * 1024;

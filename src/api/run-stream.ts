@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DagObject } from "../engine/objects.ts";
+import type { DagObject, Result } from "../engine/objects.ts";
 import { isRunFinished } from "../engine/states.ts";
 import type { DagRunView, StoredValue } from "../engine/work.ts";
 import type { ApiEnv } from "./env.ts";
@@ -79,7 +79,10 @@ export function byteStream(pieces: AsyncGenerator<string, void, void>): Readable
   );
 }
 
-/** The results, piece by piece, so that no more than one value is held. Tasks without a result are left out. */
+/**
+ * The results, piece by piece, so that no more than one value is held. Tasks without a result are left out. Results that
+ * are too large to be had at once are null, and `errors` says so under the id of their task: the answer has begun.
+ */
 async function* resultsText(
   env: ApiEnv,
   dag: DagObject,
@@ -87,13 +90,20 @@ async function* resultsText(
   taskIds: readonly string[],
 ): AsyncGenerator<string, void, void> {
   let separator = ',"results":{';
+  const errors: [string, string][] = [];
   for (const taskId of new Set(taskIds)) {
-    const values = await storedValues(dag, runId, taskId);
-    if (values === null) {
+    const answer = await storedValues(dag, runId, taskId);
+    if (!answer.ok && answer.refusal.code !== "too_large") {
       continue;
     }
     yield `${separator}${JSON.stringify(taskId)}:`;
     separator = ",";
+    if (!answer.ok) {
+      errors.push([taskId, answer.refusal.message]);
+      yield "null";
+      continue;
+    }
+    const { value: values } = answer;
     if (!Array.isArray(values)) {
       yield valueText(env, values);
       continue;
@@ -107,20 +117,23 @@ async function* resultsText(
   if (separator === ",") {
     yield "}";
   }
+  if (errors.length > 0) {
+    yield `,"errors":${JSON.stringify(Object.fromEntries(errors))}`;
+  }
 }
 
-/** What a task returned: one value, those of a mapped task by index, or null if there is none. */
+/** What a task returned: one value, or those of a mapped task by index, of which there is at least one. */
 async function storedValues(
   dag: DagObject,
   runId: string,
   taskId: string,
-): Promise<StoredValue | StoredValue[] | null> {
+): Promise<Result<StoredValue | StoredValue[]>> {
   const single = await dag.getXCom({ run_id: runId, task_id: taskId, map_index: -1 }, "return_value");
   if (single.ok) {
-    return single.value;
+    return single;
   }
   const mapped = await dag.getXComs(runId, taskId, "return_value");
-  return mapped.ok && mapped.value.length > 0 ? mapped.value : null;
+  return mapped.ok && mapped.value.length === 0 ? single : mapped;
 }
 
 /** A value as JSON on one line; null if it is gone from the bucket, for the answer has begun. */

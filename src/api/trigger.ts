@@ -8,6 +8,7 @@ import type { Result, TriggerRequest } from "../engine/objects.ts";
 import type { Json } from "../engine/spec.ts";
 import type { DagRunView } from "../engine/work.ts";
 import { ApiError, unwrap } from "./errors.ts";
+import { exceedsBytes, PAYLOAD_BYTES } from "./limits.ts";
 import { show } from "./show.ts";
 import { dateTimeInput } from "./time.ts";
 import { WEBHOOK_RUN_PREFIX } from "./webhooks/run-id.ts";
@@ -66,7 +67,8 @@ export const triggerBody = z
 /**
  * What the DAG's object is asked, from a body. Without a logical date there is no data interval either.
  *
- * @throws ApiError 400, as Airflow answers it, for a run id of characters or a type that manual runs have not.
+ * @throws ApiError 400, as Airflow answers it, for a run id of characters or a type that manual runs have not; 413 for conf
+ * that is too large.
  */
 export function triggerRequest(run: z.output<typeof triggerBody>, user: string | null): TriggerRequest {
   const hasDate = run.logical_date !== null;
@@ -76,11 +78,19 @@ export function triggerRequest(run: z.output<typeof triggerBody>, user: string |
     data_interval_start: hasDate ? (run.data_interval_start ?? null) : null,
     data_interval_end: hasDate ? (run.data_interval_end ?? null) : null,
     run_after: run.run_after ?? null,
-    conf: run.conf ?? {},
+    conf: boundedConf(run.conf ?? {}),
     note: run.note === "" ? null : (run.note ?? null),
     triggered_by: "rest_api",
     triggering_user_name: user,
   };
+}
+
+/** The conf, if a run may have it. @throws ApiError 413 if it is too large. */
+export function boundedConf(given: Record<string, Json>): Record<string, Json> {
+  if (exceedsBytes(JSON.stringify(given), PAYLOAD_BYTES)) {
+    throw new ApiError(413, `expected a conf of at most ${PAYLOAD_BYTES} bytes of JSON, got more`);
+  }
+  return given;
 }
 
 /**

@@ -274,7 +274,7 @@ export interface DagObject {
   listAdopted(): Promise<Result<TaskInstanceView[]>>;
   /** A value a task instance left; a large one stands as `{ r2 }`. not_found if there is none. */
   getXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<StoredValue>>;
-  /** All values the instances of a mapped task left under a key, by map index. */
+  /** All values the instances of a mapped task left under a key, by map index. too_large if one message cannot take them. */
   getXComs(runId: string, taskId: string, xcomKey: string): Promise<Result<StoredValue[]>>;
   listXComs(query: XComQuery): Promise<Result<Page<XComView>>>;
   /**

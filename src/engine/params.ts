@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MATCHED_CHARACTERS } from "./pattern-cost.ts";
 import { followPath } from "./path.ts";
 import { schemaMismatches, schemaProblems, shortJson, typeNames } from "./json-schema-check.ts";
 import type { DagSpec, Json, ParamSpec } from "./spec.ts";
@@ -61,10 +62,28 @@ function specErrors(name: string, param: ParamSpec): ParamError[] {
 }
 
 function valueErrors(name: string, param: ParamSpec, value: Json, origin: string): ParamError[] {
+  if (JSON.stringify(param.schema).includes('"pattern') && isLongAnywhere(value)) {
+    const where = place(origin, [name]);
+    const message = `expected texts of at most ${MATCHED_CHARACTERS} characters at ${where}, whose schema has a pattern, got a longer one`;
+    return [{ path: [name], message }];
+  }
   return schemaMismatches(param.schema, value).map(({ path, expected }) => ({
     path: [name, ...path],
     message: `expected ${expected} at ${place(origin, [name, ...path])}, got ${shortJson(followPath(value, path))}`,
   }));
+}
+
+/** Says whether a text or a key in a value is too long to be matched against a pattern. */
+function isLongAnywhere(value: Json): boolean {
+  if (typeof value === "string") {
+    return value.length > MATCHED_CHARACTERS;
+  }
+  if (typeof value !== "object" || value === null) {
+    return false;
+  }
+  return Array.isArray(value)
+    ? value.some(isLongAnywhere)
+    : Object.entries(value).some(([key, item]) => key.length > MATCHED_CHARACTERS || isLongAnywhere(item));
 }
 
 function missingMessage(name: string, param: ParamSpec): string {

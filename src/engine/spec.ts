@@ -44,7 +44,9 @@ const identifier = z
   .string()
   .min(1)
   .max(250)
-  .regex(/^[\p{L}\p{N}_.-]+$/u, "expected letters, digits, '_', '-' or '.'");
+  .regex(/^[\p{L}\p{N}_.-]+$/u, "expected letters, digits, '_', '-' or '.'")
+  // Programs that read URLs take these for directories, so that nothing of that name could be asked for.
+  .regex(/^(?!\.{1,2}$)/, "expected an id other than '.' and '..'");
 
 /** A value of any JSON type. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

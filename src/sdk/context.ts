@@ -6,6 +6,9 @@
 import type { Json } from "../engine/spec.ts";
 import type { ClaimedTask, LogLine, Progress, RunContext } from "../engine/work.ts";
 
+/** `return_value` is what the handler returns; an address cannot have the others as a part. */
+const RESERVED_KEYS = ["return_value", ".", ".."];
+
 /** Writes lines that belong to this try; `data` must be JSON. */
 export interface TaskLog {
   debug(event: string, data?: Json): void;
@@ -155,8 +158,8 @@ export function createTaskContext<Env>(parts: TaskContextParts<Env>): TaskContex
     },
     xcomPush: (key, value) => {
       requireRun(run, claimed.task_id);
-      if (key.length === 0 || key.length > 512 || key === "return_value") {
-        throw new Error(`expected a key of 1 to 512 characters other than "return_value", got "${key}"`);
+      if (key.length === 0 || key.length > 512 || RESERVED_KEYS.includes(key)) {
+        throw new Error(`expected a key of 1 to 512 characters other than "return_value", "." and "..", got "${key}"`);
       }
       parts.xcomPush(key, value);
     },

@@ -103,6 +103,20 @@ describe("waiting for a run", () => {
     expect(asked[0]).toEqual([{ run_id: "r1", task_id: "total", map_index: -1 }, "return_value"]);
   });
 
+  it("has null for results that are too large to be had at once, and says so", async ({ expect }) => {
+    const left = leaving({ total: { json: "2" } });
+    const dag: Partial<DagObject> = {
+      ...going("success"),
+      ...left,
+      getXComs: async () => ({ ok: false, refusal: { code: "too_large", message: "expected less" } }),
+    };
+    const query = "interval=1&result=clean&result=total&result=each";
+    const text = await (await testApi({ dag }).fetch("GET", `${WAIT}?${query}`)).text();
+    expect(text).toBe(
+      '{"state":"success","results":{"clean":null,"total":2,"each":null},"errors":{"clean":"expected less","each":"expected less"}}\n',
+    );
+  });
+
   it("has no results if no task left one", async ({ expect }) => {
     const api = testApi({ dag: { ...going("failed"), ...leaving({}) } });
     expect(await (await api.fetch("GET", `${WAIT}?interval=1&result=total`)).text()).toBe('{"state":"failed"}\n');

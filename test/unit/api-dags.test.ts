@@ -1,6 +1,6 @@
 import { describe, it } from "vitest";
 import type { CatalogObject, DagObject, DagStatsView, DagView, Result } from "../../src/engine/objects.ts";
-import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
+import { dagSpecSchema, type DagSpecInput, type Json } from "../../src/engine/spec.ts";
 import { SPEC_BYTES } from "../../src/api/dag-spec.ts";
 import { isoDuration, timeDeltaJson } from "../../src/api/schemas/duration.ts";
 import { containing, listWith } from "./api-matchers.ts";
@@ -232,6 +232,64 @@ describe("PUT of a DAG", () => {
   it("with more problems than can be listed is a 422 all the same", async ({ expect }) => {
     const tasks = many(60, (n) => ({ ...task, task_id: `t${n}`, upstream_task_ids: many(5000, () => 1) }));
     expect((await withRegistered().send("PUT", "/api/v2/dags/new_one", { json: { tasks } })).status).toBe(422);
+  });
+
+  it.for<[string, Record<string, Json>, (string | number)[]]>([
+    ["pattern", { type: "string", pattern: "^(a+)+$" }, ["pattern"]],
+    ["pattern of elements", { items: [{ anyOf: [{ pattern: "(x*)*y" }] }] }, ["items", 0, "anyOf", 0, "pattern"]],
+    ["pattern of keys", { patternProperties: { "^([a-z]+)*$": {} } }, ["patternProperties"]],
+    [
+      "pattern that a reference may reach",
+      { $defs: { default: { pattern: "(a+)+b" } } },
+      ["$defs", "default", "pattern"],
+    ],
+    ["pattern of 501 characters", { pattern: "a".repeat(501) }, ["pattern"]],
+    ["pattern of 26 optional parts", { pattern: "a?".repeat(26) }, ["pattern"]],
+    ["pattern with overlapping alternatives", { pattern: "^(a|a)*$" }, ["pattern"]],
+  ])("with a slow %s is a 422 before it is tried", async ([, schema, at], { expect }) => {
+    const api = withRegistered({ register });
+    const param = { default: `${"a".repeat(60)}!`, schema };
+    const { status, body } = await api.send("PUT", "/api/v2/dags/new_one", {
+      json: { tasks: [], params: { p: param } },
+    });
+    expect([status, body]).toMatchObject([
+      422,
+      { detail: [{ loc: ["body", "params", "p", "schema", ...at], msg: containing("expected a regular expression") }] },
+    ]);
+    expect(api.calls).toEqual([]);
+  });
+
+  it("with usual patterns is taken, and one that is none is refused by the schema's own check", async ({ expect }) => {
+    const put = (schema: unknown) =>
+      withRegistered({ register }).send("PUT", "/api/v2/dags/new_one", {
+        json: { tasks: [], params: { p: { schema } } },
+      });
+    const patterns = [
+      "^[a-z]+$",
+      "^\\d{4}-\\d{2}-\\d{2}$",
+      "^\\p{L}+$",
+      "(?<year>\\d+)",
+      "^[^\\s@]+@[^\\s@]+$",
+      "a".repeat(500),
+    ];
+    for (const pattern of patterns) {
+      expect((await put({ pattern })).status).toBe(201);
+      expect((await put({ patternProperties: { [pattern]: {} } })).status).toBe(201);
+    }
+    expect((await put({ properties: { pattern: { type: "string" } } })).status).toBe(201);
+    const { status, body } = await put({ pattern: "(" });
+    expect(status).toBe(422);
+    expect(JSON.stringify(body)).not.toContain("always quick");
+  });
+
+  it("with many slow patterns names twenty, and no long keys", async ({ expect }) => {
+    const schemas = many(5000, () => ({ ["k".repeat(150)]: { pattern: "(a+)+" } }));
+    const params = { p: { schema: { anyOf: schemas } } };
+    const answer = await withRegistered({ register }).send("PUT", "/api/v2/dags/new_one", {
+      json: { tasks: [], params },
+    });
+    expect(answer).toMatchObject({ status: 422, body: { detail: { length: 20 } } });
+    expect(JSON.stringify(answer.body).length).toBeLessThan(10_000);
   });
 
   it("names up to twenty problems at once", async ({ expect }) => {

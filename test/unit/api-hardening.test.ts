@@ -2,7 +2,7 @@ import { describe, it } from "vitest";
 import { createApi } from "../../src/api/app.ts";
 import type { TriggerRequest } from "../../src/engine/objects.ts";
 import { containing } from "./api-matchers.ts";
-import { API_KEY, NOW, ok, runView, testApi, testRegistry } from "./api-support.ts";
+import { API_KEY, JOB_ID, jobView, NOW, ok, runView, testApi, testRegistry } from "./api-support.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 const RUNS = "/api/v2/dags/etl/dagRuns";
@@ -41,6 +41,27 @@ describe("the type of a body", () => {
       status: 415,
       body: { detail: containing("expected Content-Type application/json") },
     });
+    expect(api.calls).toEqual([]);
+  });
+
+  it.for([
+    [`/jobs/${JOB_ID}/kill`, 200],
+    [`/jobs/${JOB_ID}/heartbeat`, 200],
+    ["/auth/token", 201],
+    ["/auth/token/cli", 201],
+  ] as const)("may stand without a body where the body may be left out, at %s", async ([path, status], { expect }) => {
+    const job = { kill: async () => ok(jobView()), heartbeat: async () => ok(jobView()) };
+    const send = (raw: string) => testApi({ job }).send("POST", path, { raw, headers: JSON_TYPE });
+    expect((await send("")).status).toBe(status);
+    expect((await send(" ")).status).toBe(400);
+    expect((await send("[]")).status).toBe(422);
+  });
+
+  it("may not stand without a body that is required", async ({ expect }) => {
+    const api = triggering();
+    for (const path of [RUNS, "/tasks/hello", "/api/v2/dags/etl/clearTaskInstances"]) {
+      expect((await api.send("POST", path, { raw: "", headers: JSON_TYPE })).status).toBe(400);
+    }
     expect(api.calls).toEqual([]);
   });
 
@@ -201,6 +222,22 @@ describe("addresses", () => {
   ])("with a query of %s, which means nothing, are read as ever", async (query, { expect }) => {
     expect((await testApi().send("GET", `/api/v2/dags?${query}`)).status).toBe(200);
     expect(Reflect.get({}, "0")).toBeUndefined();
+  });
+});
+
+describe("the conf of a run", () => {
+  const LIMIT = 128 * 1024;
+  const ofBytes = (bytes: number) => ({ a: "é".repeat((bytes - '{"a":""}'.length) / 2) });
+
+  it("has at most 128 KiB as JSON, counted in bytes", async ({ expect }) => {
+    const most = await triggering().send("POST", RUNS, { json: { logical_date: null, conf: ofBytes(LIMIT) } });
+    expect(most.status).toBe(200);
+    const api = triggering();
+    expect(await api.send("POST", RUNS, { json: { logical_date: null, conf: ofBytes(LIMIT + 2) } })).toMatchObject({
+      status: 413,
+      body: { detail: "expected a conf of at most 131072 bytes of JSON, got more" },
+    });
+    expect(api.calls).toEqual([]);
   });
 });
 

@@ -44,6 +44,18 @@ function mapping(
 }
 
 describe("POST /webhooks/{dag_id}", () => {
+  it("makes conf of at most 128 KiB, of the body or by the DAG's function", async ({ expect }) => {
+    const large = JSON.stringify({ ref: "x".repeat(200_000) });
+    const refusal = { status: 413, body: { detail: "expected a conf of at most 131072 bytes of JSON, got more" } };
+    const api = testApi({ dag: triggering, env });
+    expect(await api.send("POST", "/webhooks/on_push", signed(large))).toMatchObject(refusal);
+    const grows = testApi({ dag: triggering, env, registry: mapping(() => ({ a: "x".repeat(200_000) })) });
+    expect(await grows.send("POST", "/webhooks/mapped", signed("{}"))).toMatchObject(refusal);
+    expect([...api.calls, ...grows.calls]).toEqual([]);
+    const cuts = testApi({ dag: triggering, env, registry: mapping(() => ({ ref: "x" })) });
+    expect((await cuts.send("POST", "/webhooks/mapped", signed(large))).status).toBe(202);
+  });
+
   it("triggers a run of the DAG by a signature alone, and answers its id", async ({ expect }) => {
     const api = testApi({ dag: triggering, env });
     const { status, headers, body } = await api.send("POST", "/webhooks/on_push", signed('{"ref":"refs/heads/main"}'));

@@ -170,6 +170,8 @@ describe("a value that a user leaves", () => {
     const bad = [
       { key: "", value: 1 },
       { key: "x".repeat(513), value: 1 },
+      { key: ".", value: 1 },
+      { key: "..", value: 1 },
       { key: "a\u0000b", value: 1 },
       { key: "a\nb", value: 1 },
       { key: "\u0085", value: 1 },

@@ -217,3 +217,19 @@ describe("the params of a spec", () => {
     expect(schemaMismatches(schema, { when: "2026-01-01T00:00:00Z", list: [1], "x-a": null })).toEqual([]);
   });
 });
+
+describe("a text under a schema with a pattern", () => {
+  const params = { name: param({ type: "string", pattern: "^[a-z]*$" }), free: param({}) };
+
+  test("has at most 1,000 characters, so that matching it is quick", ({ expect }) => {
+    expect(resolveParams(params, { name: "a".repeat(1000), free: null })).toMatchObject({ ok: true });
+    expect(resolveParams(params, { name: "a".repeat(1001), free: null })).toMatchObject({
+      ok: false,
+      errors: [{ path: ["name"], message: expect.stringContaining("at most 1000 characters") }],
+    });
+  });
+
+  test("is as long as it likes elsewhere", ({ expect }) => {
+    expect(resolveParams(params, { name: "a", free: "b".repeat(5000) })).toMatchObject({ ok: true });
+  });
+});

@@ -136,7 +136,7 @@ describe("the context of a task instance", () => {
     ]);
   });
 
-  test.for(["", "return_value", "x".repeat(513)])("refuses to push under the key %j", (key, { expect }) => {
+  test.for(["", "return_value", ".", "..", "x".repeat(513)])("refuses to push under the key %j", (key, { expect }) => {
     const { ctx, calls } = contextOf();
     expect(() => ctx.xcomPush(key, 1)).toThrow('expected a key of 1 to 512 characters other than "return_value"');
     expect(calls).toEqual([]);

@@ -2,7 +2,9 @@ import { evictDurableObject } from "cloudflare:test";
 import { describe, it } from "vitest";
 import type { MarkRequest } from "../../src/engine/objects.ts";
 import type { Outcome } from "../../src/engine/work.ts";
+import { ulid } from "ulid";
 import {
+  adopt,
   claimOne,
   clock,
   dagOf,
@@ -249,6 +251,34 @@ describe("why a task instance is not scheduled", () => {
       "Trigger Rule",
     ]);
     expect(value(await dagOf(dagId).dependencies({ ...key, task_id: "a" }))).toEqual([]);
+  });
+});
+
+describe("a queued run that is deleted", () => {
+  it("stops what its workers still do", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    const running = await claimOne(dagId, runId, "a");
+    const jobId = ulid();
+    await adopt(dagId, jobId, running);
+    await dagOf(dagId).setPaused(true);
+    value(await dagOf(dagId).patchRun(runId, { state: "queued" }));
+    value(await dagOf(dagId).deleteRun(runId));
+    expect(await rowsOf(stubOf("DAG", dagId), "SELECT job_id, reason FROM stop_order")).toEqual([
+      { job_id: jobId, reason: "its run was deleted" },
+    ]);
+  });
+});
+
+describe("an answer about more than the platform carries", () => {
+  it("is refused before anything is written", async ({ expect }) => {
+    const dagId = addDag({}, (d) => void d.expand(step("m"), { n: Array.from({ length: 1000 }, (_, n) => n) }));
+    const runId = await start(dagId);
+    const note = "ш".repeat(20_000);
+    expect(await dagOf(dagId).setNote(runId, "m", null, note)).toMatchObject({ refusal: { code: "too_large" } });
+    const clear = { run_id: runId, task_ids: ["m"], note, note_on_instances: true };
+    expect(await dagOf(dagId).clear(clear)).toMatchObject({ refusal: { code: "too_large" } });
+    expect(await instanceOf(dagId, runId, "m", 0)).toMatchObject({ note: null, try_number: 1 });
   });
 });
 

@@ -198,6 +198,20 @@ describe("a DAG that is put", () => {
     expect((await call("GET", `/api/v2/dags/${dagId}`)).status).toBe(404);
   });
 
+  it("with a pattern that would keep its object busy for good is refused at once", async ({ expect }) => {
+    const dagId = fresh("registered");
+    const withPattern = (pattern: string) =>
+      call("PUT", `/api/v2/dags/${dagId}`, {
+        tasks: [],
+        params: { p: { default: `${"a".repeat(80)}!`, schema: { type: "string", pattern } } },
+      });
+    expect(await withPattern("^(a+)+$")).toMatchObject({
+      status: 422,
+      body: { detail: [{ loc: ["body", "params", "p", "schema", "pattern"] }] },
+    });
+    expect((await withPattern("^a+!$")).status).toBe(201);
+  });
+
   it("with as many tasks as a DAG may have is stored, described and run", async ({ expect }) => {
     const dagId = fresh("registered");
     const tasks = Array.from({ length: 5000 }, (_, n) => ({ task_id: `t${n}`, handler: "none", operator: "empty" }));

@@ -18,6 +18,7 @@ import type {
 import { createJobbers } from "../../src/jobbers.ts";
 import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
+import { permitOwners } from "./permit-owners.ts";
 import { registry } from "./registry.ts";
 
 export const jobbers = createJobbers(registry);
@@ -59,6 +60,14 @@ export class Dag extends jobbers.Dag {
 }
 
 export class Catalog extends jobbers.Catalog {}
+
+export class Pool extends jobbers.Pool {
+  constructor(ctx: DurableObjectState, env: ObjectEnv) {
+    super(ctx, { ...env, DAG: permitOwners.over(env.DAG) });
+  }
+}
+
+export class RateLimiter extends jobbers.RateLimiter {}
 
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {

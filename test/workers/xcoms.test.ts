@@ -3,6 +3,7 @@ import { describe, it } from "vitest";
 import type { XComQuery } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
 import type { StoredValue, TaskInstanceKey } from "../../src/engine/work.ts";
+import { dagOwner } from "../../queues/owners.ts";
 import { task } from "../../src/sdk/index.ts";
 import {
   claimOne,
@@ -12,6 +13,7 @@ import {
   drive,
   failure,
   instanceOf,
+  objectEnv,
   report,
   reportOf,
   rowsOf,
@@ -229,6 +231,36 @@ describe("a value by a user's word", () => {
     await set(dagId, keyOf(runId, "a"), "k", 1);
     expect(await statesOf(dagId, runId)).toEqual(before);
     expect(mailbox.takeOf(dagId)).toEqual([]);
+  });
+});
+
+describe("values of all instances of a mapped task", () => {
+  it("that no message can take are refused, and stay to be had one by one", async ({ expect }) => {
+    const instances = 130;
+    const dagId = addDag({}, (d) => {
+      const each = task({ id: "each" }, (_ctx, { n }: { n: number }) => n);
+      d.expand(each, { n: Array.from({ length: instances }, (_, n) => n) });
+    });
+    const runId = await start(dagId);
+    // Two bytes a character in a message, 15 MiB of them with all instances.
+    const json = JSON.stringify(`ŝ${"s".repeat(123_000)}`);
+    for (const n of Array.from({ length: instances }).keys()) {
+      value(await dagOf(dagId).setXCom(keyOf(runId, "each", n), "k", { json }, null, "create"));
+    }
+    expect(await dagOf(dagId).getXComs(runId, "each", "k")).toMatchObject({
+      refusal: { code: "too_large", message: expect.stringContaining("by their map_index") },
+    });
+    expect(await get(dagId, keyOf(runId, "each", 129), "k")).toEqual({ json });
+    const [reader] = await claimQueued(dagId, runId, "each");
+    if (reader === undefined) {
+      throw new Error("expected a claimed task");
+    }
+    const owner = dagOwner(objectEnv, dagId, WORKER, async () => null);
+    await expect(owner.pullXCom(reader, { taskId: "each", key: "k" })).rejects.toThrow("by their map_index");
+    for (const n of [0, 1, 2]) {
+      value(await dagOf(dagId).deleteXCom(keyOf(runId, "each", n), "k"));
+    }
+    expect(value(await dagOf(dagId).getXComs(runId, "each", "k"))).toHaveLength(instances - 3);
   });
 });
 

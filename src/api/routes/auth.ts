@@ -11,6 +11,7 @@ import { MAX_PASSWORD } from "../auth/passwords.ts";
 import { CLI_TOKEN_SECONDS, TOKEN_SECONDS } from "../auth/tokens.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { ApiError, invalid } from "../errors.ts";
+import { optionalBody } from "../optional-body.ts";
 import { json, PUBLIC, refusals } from "../responses.ts";
 
 const EXPECTED = "expected username and password, or api_key, or the API key as a bearer";
@@ -50,6 +51,7 @@ const createTokenRoute = createRoute({
   summary: "Get a token for a day",
   description: "For the name and password of a configured user, or for the API key, in the body or as a bearer.",
   security: PUBLIC,
+  middleware: optionalBody,
   request,
   responses,
 });
@@ -60,6 +62,7 @@ const createCliTokenRoute = createRoute({
   tags: ["Login"],
   summary: "Get a token for an hour",
   security: PUBLIC,
+  middleware: optionalBody,
   request,
   responses,
 });

@@ -40,7 +40,10 @@ const waitRoute = createRoute({
         }),
       result: repeated
         .refine((taskIds) => taskIds.length <= MAX_RESULTS, { error: `expected at most ${MAX_RESULTS} tasks` })
-        .openapi({ description: "Tasks whose results the last line has; of a mapped task a list" }),
+        .openapi({
+          description:
+            "Tasks whose results the last line has; of a mapped task a list; null if they are too large to be had at once, which the line says in `errors`",
+        }),
     }),
   },
   responses: {

@@ -15,6 +15,7 @@ import { exceedsBytes, PROGRESS_BYTES } from "../limits.ts";
 import { batchObject, jobObject } from "../objects.ts";
 import { waitQuery } from "../query.ts";
 import { readPayload } from "../payloads.ts";
+import { optionalBody } from "../optional-body.ts";
 import { body, json, refusals } from "../responses.ts";
 import { jobJson, jobSchema } from "../schemas/job.ts";
 
@@ -37,6 +38,7 @@ const killRoute = createRoute({
   tags: ["Job"],
   summary: "Kill a job",
   description: "A job that waits ends at once; a running one is told to stop at its next heartbeat.",
+  middleware: optionalBody,
   request: { params, body: body(killBody, "Why; the body may be left out") },
   responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 415, 422) },
 });
@@ -56,6 +58,7 @@ const heartbeatRoute = createRoute({
   summary: "Note the progress of a running job",
   description:
     "The runner beats for the task it runs; this adds how far it is, and keeps no attempt alive whose runner is silent. A body without fields leaves the progress as it is.",
+  middleware: optionalBody,
   request: { params, body: body(heartbeatBody, "The progress; the body may be left out") },
   responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 413, 415, 422) },
 });

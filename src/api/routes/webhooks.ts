@@ -13,6 +13,7 @@ import { isRegistered } from "../known-dag.ts";
 import { refuseTooDeep } from "../limits.ts";
 import { dagObject } from "../objects.ts";
 import { json, PUBLIC, refusals } from "../responses.ts";
+import { boundedConf } from "../trigger.ts";
 import { bodyText } from "../webhooks/body-text.ts";
 import { WEBHOOK_PROVIDERS } from "../webhooks/providers.ts";
 import { webhookRunId } from "../webhooks/run-id.ts";
@@ -69,7 +70,7 @@ export function webhookRoutes({ registry, now }: ApiDeps) {
         data_interval_start: null,
         data_interval_end: null,
         run_after: null,
-        conf,
+        conf: boundedConf(conf),
         note: null,
         triggered_by: "webhook",
         dedupe: true,

@@ -34,7 +34,9 @@ const getRoute = createRoute({
   responses: { 200: json(xcomSchema, "The value"), ...refusals(401, 404, 422) },
 });
 
-const KEY = "expected a key of 1 to 512 characters, none of them a control character";
+const KEY = "expected a key of 1 to 512 characters, none of them a control character, other than . and ..";
+/** Names that an address cannot have as a part: clients take them for directions. */
+const NO_KEYS = [".", ".."];
 
 const createBody = z
   .strictObject({
@@ -42,7 +44,7 @@ const createBody = z
       .string({ error: KEY })
       .min(1, KEY)
       .max(512, KEY)
-      .refine((key) => key.isWellFormed() && !/\p{Cc}/u.test(key), { error: KEY }),
+      .refine((key) => key.isWellFormed() && !NO_KEYS.includes(key) && !/\p{Cc}/u.test(key), { error: KEY }),
     value: anyJson.openapi({ description: "Any JSON value" }),
     map_index: mapIndexNumber.default(-1),
   })

@@ -34,7 +34,7 @@ export function dagVersionJson(dagId: string, version: number, createdAt: number
     return null;
   }
   return {
-    id: stableUuid("dag_version", dagId, version),
+    id: versionId(dagId, version),
     version_number: version,
     dag_id: dagId,
     bundle_name: null,
@@ -43,4 +43,21 @@ export function dagVersionJson(dagId: string, version: number, createdAt: number
     dag_display_name: dagId,
     bundle_url: null,
   };
+}
+
+const IDS_KEPT = 256;
+const ids = new Map<string, string>();
+
+/** Every task instance of a list shows its version, and a hash for each would be most of the work. */
+function versionId(dagId: string, version: number): string {
+  const key = `${version} ${dagId}`;
+  let id = ids.get(key);
+  if (id === undefined) {
+    id = stableUuid("dag_version", dagId, version);
+    if (ids.size >= IDS_KEPT) {
+      ids.clear();
+    }
+    ids.set(key, id);
+  }
+  return id;
 }

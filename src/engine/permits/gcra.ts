@@ -70,7 +70,8 @@ export function reserve(cell: RateCell, now: number, rule: RateRule, cost = 1): 
 /** Lets nothing start before `until`, which is at most `MAX_SLOW_DOWN_MS` ahead. Never makes a key faster. */
 export function slowDown(cell: RateCell, now: number, until: number): RateCell {
   const seen = see(cell, now);
-  return { ...seen, notBefore: Math.max(seen.notBefore, Math.min(until, seen.clock + MAX_SLOW_DOWN_MS)) };
+  const wanted = Number.isNaN(until) ? 0 : Math.ceil(until);
+  return { ...seen, notBefore: Math.max(seen.notBefore, Math.min(wanted, seen.clock + MAX_SLOW_DOWN_MS)) };
 }
 
 /** Gives back the last start that was reserved, which must lie ahead. */

@@ -27,7 +27,8 @@ export class LeaseBook {
   /** Takes up a lease that was stored. */
   load(permit: Permit, now: number): void {
     // No lease is longer than its length, wherever the clock was when it began.
-    permit.leaseEnd = Math.min(permit.leaseEnd ?? now, now + permit.leaseMs);
+    const longest = permit.isLastCall ? LAST_CALL_MS : permit.leaseMs;
+    permit.leaseEnd = Math.min(permit.leaseEnd ?? now, now + longest);
     permit.due = permit.isKnown ? checkAt(permit) : now;
     permit.tries = 0;
     this.#add(permit);

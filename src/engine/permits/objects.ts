@@ -24,7 +24,7 @@ export interface PoolObject {
   listPermits(limit: number, offset: number): Promise<Result<{ items: PermitView[]; total: number }>>;
   /** Why a holder has no slots; not_found if it never asked or gave them back. */
   explain(owner: string, holder: string): Promise<Result<PermitExplanation>>;
-  /** Unmakes the ledger. conflict while somebody holds or waits. Idempotent. */
+  /** Unmakes the ledger. conflict while somebody holds or waits; invalid for `default_pool`. Idempotent. */
   remove(): Promise<Result<null>>;
 }
 
