@@ -17,6 +17,7 @@ import { BATCH_PREFIX } from "./batch.ts";
 import { DAG_MIGRATIONS } from "./migrations.ts";
 import { Outbox } from "./outbox.ts";
 import { RunBook, type LoadedRun } from "./run-book.ts";
+import { Scheduler } from "./scheduler.ts";
 import { DagStorage, type RunRow } from "./storage.ts";
 
 /** The shared inside of one `Dag` object. */
@@ -25,6 +26,7 @@ export class DagCore {
   readonly storage: DagStorage;
   readonly runs: RunBook;
   readonly outbox: Outbox;
+  readonly scheduler: Scheduler;
   readonly waiters = new Waiters();
   isPaused = false;
   /** Goes up when everything is deleted: what was remembered of an earlier DAG of this name holds no more. */
@@ -46,6 +48,12 @@ export class DagCore {
     this.storage = new DagStorage(ctx.storage.sql);
     this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING);
     this.outbox = new Outbox(this.storage, env, ctx, this.name);
+    this.scheduler = new Scheduler(this);
+  }
+
+  /** It keeps a bulk submission and no DAG. */
+  get isBatch(): boolean {
+    return this.name.startsWith(BATCH_PREFIX);
   }
 
   /** The deployed code defines this DAG. */
@@ -89,6 +97,7 @@ export class DagCore {
       if (current !== null) {
         this.runs.register(current, now);
       }
+      this.scheduler.load(now);
     });
     this.runs.loadUnfinished();
     this.#isOpen = true;
@@ -101,6 +110,7 @@ export class DagCore {
         }
         this.store(run, now);
       }
+      this.scheduler.askForAdmission();
     });
   }
 
@@ -111,6 +121,8 @@ export class DagCore {
     this.act(now, () => {
       if (!isNew) {
         this.runs.register(spec, now);
+        this.scheduler.load(now);
+        this.scheduler.askForAdmission();
       }
       this.storage.summaries.setRegistered();
     });
@@ -137,6 +149,7 @@ export class DagCore {
 
   #forget(): void {
     this.runs.clear();
+    this.scheduler.clear();
     this.outbox.forget();
     this.#stored.clear();
     this.isPaused = false;
@@ -159,9 +172,14 @@ export class DagCore {
     this.runs.trim();
     let answer: T;
     try {
-      answer = this.#ctx.storage.transactionSync(decide);
+      answer = this.#ctx.storage.transactionSync(() => {
+        const decided = decide();
+        this.scheduler.admit(now);
+        return decided;
+      });
     } catch (error) {
       this.runs.clear();
+      this.scheduler.clear();
       this.outbox.discard();
       this.#stored.clear();
       this.#isOpen = false;
@@ -188,6 +206,9 @@ export class DagCore {
     if (changes.run) {
       run.row.updated_at = now;
       this.storage.updateRun(run.row.id, run.row);
+      if (isRunFinished(run.row.state)) {
+        this.scheduler.runEnded(run, now);
+      }
     }
     this.storage.saveChanges(run.row.id, changes, now);
     this.outbox.collect(run, changes);
@@ -217,10 +238,20 @@ export class DagCore {
     return run;
   }
 
-  /** Starts a queued run whose time has come, unless its DAG is paused. */
+  /** Starts a queued run whose time has come, unless its DAG is paused or as many run as may. */
   startIfDue(run: LoadedRun, now: number): void {
-    if (run.row.state === "queued" && run.row.run_after <= now && !this.isPaused) {
+    const isDue = run.row.state === "queued" && run.row.run_after <= now;
+    if (isDue && !this.isPaused && this.scheduler.hasRoom()) {
       run.machine.begin(now);
+    }
+  }
+
+  /** Pauses the DAG from inside a turn: too many of its runs failed. */
+  pauseNow(now: number): void {
+    this.isPaused = true;
+    this.storage.saveDag(this.name, true);
+    for (const run of this.unfinished()) {
+      run.machine.hold(true, now);
     }
   }
 
@@ -267,9 +298,10 @@ export class DagCore {
     if (!this.#isOpen) {
       return;
     }
-    let next = this.outbox.nextDue();
+    let next = earlier(this.outbox.nextDue(), this.scheduler.dueAt());
     for (const run of this.runs.loaded()) {
-      const waits = run.row.state === "queued" && !this.isPaused;
+      // One whose time has come and that still waits is started by the end of another.
+      const waits = run.row.state === "queued" && !this.isPaused && run.row.run_after > now;
       const due = waits ? run.row.run_after : run.machine.nextDue();
       next = due === null ? next : Math.min(due, next ?? due);
     }
@@ -281,6 +313,10 @@ export class DagCore {
       this.#ctx.waitUntil(this.#ctx.storage.setAlarm(at));
     }
   }
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.min(a, b);
 }
 
 /** A refusal as a value. */

@@ -5,6 +5,7 @@
  */
 import type { DagStatsView, DagVersionView, DagView, Page, Result } from "../../src/engine/objects.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
+import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import { BATCH_PREFIX } from "./batch.ts";
 import { refuse, type DagCore } from "./core.ts";
 
@@ -31,9 +32,16 @@ export class DagDesk {
         is_registered: core.isRegistered,
         version: version_number,
         version_created_at: created_at,
+        next_dagrun: core.scheduler.next,
         spec,
       },
     };
+  }
+
+  /** The next runs the schedule would make if time passed. */
+  previewRuns(count: number): Result<DagRunInfo[]> {
+    const core = this.#core;
+    return core.open() ? { ok: true, value: core.scheduler.preview(count, Date.now()) } : core.unknown();
   }
 
   setPaused(paused: boolean): Result<DagView> {
@@ -48,9 +56,9 @@ export class DagDesk {
         core.storage.saveDag(core.name, paused);
         for (const run of core.unfinished()) {
           run.machine.hold(paused, now);
-          core.startIfDue(run, now);
           core.store(run, now);
         }
+        core.scheduler.askForAdmission();
       });
     }
     return this.describe();

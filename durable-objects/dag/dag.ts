@@ -24,6 +24,7 @@ import type {
   XComView,
 } from "../../src/engine/objects.ts";
 import { resolveParams } from "../../src/engine/params.ts";
+import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type {
@@ -104,6 +105,10 @@ export function createDagClass(registry: Registry) {
       return this.#dag.getVersion(versionNumber);
     }
 
+    async previewRuns(count: number): Promise<Result<DagRunInfo[]>> {
+      return this.#dag.previewRuns(count);
+    }
+
     async trigger(request: TriggerRequest): Promise<Result<DagRunView>> {
       const core = this.#core;
       const version = core.open() ? core.storage.newestVersion() : null;
@@ -133,7 +138,8 @@ export function createDagClass(registry: Registry) {
         return refuse("invalid", params.errors.map((error) => error.message).join("; "), ["body", "conf", ...path]);
       }
       const now = Date.now();
-      const end = request.data_interval_end ?? logicalDate;
+      const interval = logicalDate === null ? null : core.scheduler.manualInterval(logicalDate);
+      const end = request.data_interval_end ?? interval?.end ?? null;
       const runAfter = request.run_after ?? end ?? now;
       const row = {
         ...newRunRow({
@@ -146,7 +152,7 @@ export function createDagClass(registry: Registry) {
           version_number: version.version_number,
         }),
         logical_date: logicalDate,
-        data_interval_start: request.data_interval_start ?? logicalDate,
+        data_interval_start: request.data_interval_start ?? interval?.start ?? null,
         data_interval_end: end,
         note: request.note,
         triggering_user_name: request.triggering_user_name ?? null,
@@ -311,10 +317,10 @@ export function createDagClass(registry: Registry) {
       const now = Date.now();
       core.act(now, () => {
         for (const run of core.unfinished()) {
-          core.startIfDue(run, now);
           run.machine.tick(now);
           core.store(run, now);
         }
+        core.scheduler.askForAdmission();
       });
       await core.outbox.deliverStops(now);
       core.arm(now);

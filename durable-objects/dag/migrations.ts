@@ -147,4 +147,22 @@ export const DAG_MIGRATIONS: readonly Migration[] = [
       "DROP TABLE task_log",
     ],
   },
+  {
+    version: 3,
+    statements: [
+      // One row: the newest scheduled data interval, and the next run. A DAG without a schedule has none.
+      `CREATE TABLE schedule (
+        singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+        key TEXT NOT NULL,
+        last_start INTEGER,
+        last_end INTEGER,
+        next_logical_date INTEGER,
+        next_start INTEGER,
+        next_end INTEGER,
+        next_run_after INTEGER,
+        CHECK ((last_start IS NULL) = (last_end IS NULL)),
+        CHECK ((next_run_after IS NULL) = (next_logical_date IS NULL))
+      ) STRICT`,
+    ],
+  },
 ];

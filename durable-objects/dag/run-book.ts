@@ -63,6 +63,11 @@ export class RunBook {
     return row === null ? null : this.#load(row);
   }
 
+  /** How many runs are in memory. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
   /** A run that is in memory, or null. */
   peek(runId: string): LoadedRun | null {
     return this.#runs.get(runId) ?? null;

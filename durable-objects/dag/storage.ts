@@ -10,13 +10,12 @@ import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { Report } from "../../src/engine/work.ts";
 import { LogStorage } from "./log-storage.ts";
 import { fromStored, toStoredJson, type StoredInstance } from "./rows.ts";
+import { joined } from "./chunks.ts";
+import { ScheduleStorage } from "./schedule-storage.ts";
 import { Sql } from "./sql.ts";
 import { SummaryStorage } from "./summary-storage.ts";
 import { columnsOf, XComStorage } from "./xcom-storage.ts";
 
-/** Bytes of JSON in one statement, and rows: both far below the platform's limits. */
-const CHUNK_CHARS = 400_000;
-const CHUNK_ROWS = 2000;
 const PAYLOADS_PER_ROW = 100;
 
 /** A run's row, without what the engine does not need. */
@@ -67,6 +66,7 @@ type StoredRun = Omit<RunRow, "conf" | "params"> & { conf: string; params: strin
 export class DagStorage {
   readonly xcoms: XComStorage;
   readonly logs: LogStorage;
+  readonly schedule: ScheduleStorage;
   readonly summaries: SummaryStorage;
   readonly #sql: Sql;
 
@@ -74,6 +74,7 @@ export class DagStorage {
     this.#sql = new Sql(storage);
     this.xcoms = new XComStorage(this.#sql);
     this.logs = new LogStorage(this.#sql);
+    this.schedule = new ScheduleStorage(this.#sql);
     this.summaries = new SummaryStorage(this.#sql);
   }
 
@@ -467,21 +468,3 @@ const UPSERT_INSTANCES_WITH_VALUES = `INSERT INTO task_instance (dag_run_id, ${C
   ON CONFLICT (dag_run_id, task_id, map_index) DO UPDATE SET ${UPDATES},
     value = iif(excluded.value_r2 IS NULL, coalesce(excluded.value, value), NULL),
     value_r2 = iif(excluded.value IS NULL, coalesce(excluded.value_r2, value_r2), NULL)`;
-
-/** Arrays of JSON texts, each array within the limits of one statement. */
-function* joined(texts: readonly string[], maxRows = CHUNK_ROWS): Generator<{ json: string; rows: number }> {
-  let parts: string[] = [];
-  let chars = 0;
-  for (const text of texts) {
-    if (parts.length > 0 && (parts.length === maxRows || chars + text.length > CHUNK_CHARS)) {
-      yield { json: `[${parts.join(",")}]`, rows: parts.length };
-      parts = [];
-      chars = 0;
-    }
-    parts.push(text);
-    chars += text.length;
-  }
-  if (parts.length > 0) {
-    yield { json: `[${parts.join(",")}]`, rows: parts.length };
-  }
-}

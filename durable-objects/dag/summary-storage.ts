@@ -36,6 +36,17 @@ export class SummaryStorage {
     return run ?? null;
   }
 
+  /** States of the latest runs by date, newest first. */
+  latestStates(count: number): string[] {
+    return this.#sql
+      .query<{ state: string }>(
+        "SELECT state FROM dag_run ORDER BY coalesce(logical_date, run_after) DESC, id DESC LIMIT ?",
+        count,
+      )
+      .toArray()
+      .map(({ state }) => state);
+  }
+
   /** A page of versions, without their specs. */
   versions(
     limit: number,

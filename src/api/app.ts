@@ -34,6 +34,7 @@ import { dagRoutes } from "./routes/dags.ts";
 import { jobLogRoutes } from "./routes/job-logs.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { monitorRoutes } from "./routes/monitor.ts";
+import { nextDagRunRoutes } from "./routes/next-dag-runs.ts";
 import { taskInstanceRoutes } from "./routes/task-instances.ts";
 import { taskLogRoutes } from "./routes/task-logs.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -106,6 +107,7 @@ export function createApi({ registry, version = packageJson.version, now = Date.
     .route(AIRFLOW, dagVersionRoutes(deps))
     .route(AIRFLOW, dagSourceRoutes(deps))
     .route(AIRFLOW, dagStatsRoutes(deps))
+    .route(AIRFLOW, nextDagRunRoutes(deps))
     .route(AIRFLOW, dagTagRoutes(deps))
     .route(AIRFLOW, dagRunRoutes(deps))
     .route(AIRFLOW, dagRunListRoutes(deps))

@@ -5,6 +5,7 @@
  * @module
  */
 import type { DagSpec, Json } from "./spec.ts";
+import type { DagRunInfo } from "./timetable/timetable.ts";
 import type { DagRunState } from "./states.ts";
 import type {
   BeatAnswer,
@@ -47,6 +48,8 @@ export interface DagView {
   /** Version number of the newest spec, from 1. */
   version: number;
   version_created_at: number;
+  /** The next run its schedule makes, or null. */
+  next_dagrun: DagRunInfo | null;
   spec: DagSpec;
 }
 
@@ -232,6 +235,8 @@ export interface DagObject {
   register(spec: DagSpec): Promise<Result<DagView>>;
   /** Deletes all that is stored of the DAG. conflict while task instances run. One of the code begins anew. */
   deleteDag(): Promise<Result<null>>;
+  /** The next runs its schedule would make if time passed. */
+  previewRuns(count: number): Promise<Result<DagRunInfo[]>>;
   stats(): Promise<Result<DagStatsView>>;
   /** Newest last unless `descending`. */
   listVersions(limit: number, offset: number, descending: boolean): Promise<Result<Page<DagVersionView>>>;

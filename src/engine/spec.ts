@@ -5,6 +5,8 @@
  * @module
  */
 import { z } from "zod";
+import { scheduleSchema } from "./timetable/schedule-spec.ts";
+import { timezoneSchema } from "./timetable/timezone.ts";
 
 /** Limits of one DAG; each is refused with an error that names the limit and what came. */
 export const LIMITS = {
@@ -105,6 +107,8 @@ export const expandSchema = z.discriminatedUnion("type", [
 ]);
 export type ExpandSpec = z.infer<typeof expandSchema>;
 
+const dateTime = z.iso.datetime({ offset: true, error: "expected an ISO 8601 date-time with a zone" });
+
 const seconds = z.number().min(0).max(31_536_000);
 
 export const taskSpecSchema = z.strictObject({
@@ -179,6 +183,19 @@ export const dagSpecSchema = z.strictObject({
   /** Seconds a run may take from its start; null for no limit. */
   dagrun_timeout: z.number().positive().max(31_536_000).nullable().default(null),
   max_map_length: z.number().int().min(1).max(LIMITS.taskInstancesPerRun).default(LIMITS.mapLength),
+  /** When runs are made by themselves; null for never. See `docs/timetables.md`. */
+  schedule: scheduleSchema.default(null),
+  /** IANA name of the zone that cron expressions are read in. */
+  timezone: timezoneSchema.default("UTC"),
+  /** No scheduled run before and after these, both inclusive. */
+  start_date: dateTime.nullable().default(null),
+  end_date: dateTime.nullable().default(null),
+  /** Makes up for runs that were missed; without it only the latest is made. */
+  catchup: z.boolean().default(false),
+  /** Runs that may be running at a time; further ones are queued. */
+  max_active_runs: z.number().int().min(1).max(100_000).default(16),
+  /** After so many failed runs in a row the DAG is paused; 0 for never. */
+  max_consecutive_failed_dag_runs: z.number().int().min(0).max(1000).default(0),
   params: z.record(z.string().min(1).max(250), paramSpecSchema).default({}),
   webhook: webhookSpecSchema.optional(),
   task_groups: z.array(taskGroupSpecSchema).default([]),

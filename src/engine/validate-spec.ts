@@ -13,6 +13,7 @@ import { describeIssue, findUnsafe, isRecord } from "./validate-spec/issues.ts";
 import type { SpecError } from "./validate-spec/issues.ts";
 import { checkMapping } from "./validate-spec/mapping.ts";
 import { checkDag, checkTasks } from "./validate-spec/rules.ts";
+import { checkSchedule } from "./validate-spec/schedule.ts";
 
 export type { SpecError } from "./validate-spec/issues.ts";
 export { UNKNOWN_FIELD } from "./validate-spec/issues.ts";
@@ -41,7 +42,13 @@ export function validateDagSpec(input: unknown): SpecValidation {
     return { ok: false, errors: parsed.error.issues.flatMap((issue) => describeIssue(issue, input)) };
   }
   const { index, errors } = indexSpec(withTeardownRules(parsed.data, input));
-  errors.push(...checkDag(index.spec), ...checkTasks(index), ...checkMapping(index), ...checkCycles(index));
+  errors.push(
+    ...checkDag(index.spec),
+    ...checkSchedule(index.spec),
+    ...checkTasks(index),
+    ...checkMapping(index),
+    ...checkCycles(index),
+  );
   return errors.length > 0 ? { ok: false, errors } : { ok: true, spec: canonical(index) };
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DagSpec, DagSpecInput } from "../engine/spec.ts";
+import type { ScheduleInput } from "../engine/timetable/schedule-spec.ts";
 import { validateDagSpec } from "../engine/validate-spec.ts";
 import type { SpecError } from "../engine/validate-spec.ts";
 import { DagBuilder } from "./builder.ts";
@@ -42,6 +43,19 @@ export interface DagOptions<P extends ParamShape> {
   dagrunTimeout?: Duration | null;
   /** Elements one expansion may have; 1024 unless given. */
   maxMapLength?: number;
+  /** When runs are made by themselves: a cron expression, a preset, `@once`, `@continuous` or an object; see `docs/timetables.md`. */
+  schedule?: ScheduleInput;
+  /** IANA name of the zone that cron expressions are read in; UTC unless given. */
+  timezone?: string;
+  /** No scheduled run before and after these: ISO 8601 with a zone, or a Date. */
+  startDate?: string | Date;
+  endDate?: string | Date;
+  /** Makes up for runs that were missed. False unless given: only the latest is made. */
+  catchup?: boolean;
+  /** Runs that may be running at a time, 16 unless given; further ones are queued. */
+  maxActiveRuns?: number;
+  /** After so many failed runs in a row the DAG is paused; 0, the default, for never. */
+  maxConsecutiveFailedDagRuns?: number;
   /** What a run is started with; a plain value is the default. */
   params?: P;
   webhook?: WebhookOptions;
@@ -107,10 +121,21 @@ function compileOptions<P extends ParamShape>(options: DagOptions<P>, shape: P, 
     fail_fast: options.failFast,
     dagrun_timeout: readDuration("dagrunTimeout", options.dagrunTimeout ?? undefined, report),
     max_map_length: options.maxMapLength,
+    schedule: options.schedule,
+    timezone: options.timezone,
+    start_date: isoOf(options.startDate),
+    end_date: isoOf(options.endDate),
+    catchup: options.catchup,
+    max_active_runs: options.maxActiveRuns,
+    max_consecutive_failed_dag_runs: options.maxConsecutiveFailedDagRuns,
     params: compileParams(shape),
     webhook: options.webhook === undefined ? undefined : compileWebhook(options.webhook, report),
     ...builder.compile(),
   };
+}
+
+function isoOf(date: string | Date | undefined): string | undefined {
+  return date instanceof Date ? date.toISOString() : date;
 }
 
 function compileWebhook(

@@ -84,6 +84,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     sort: { key: "version_number", field: "version_number" },
   },
   { call: `GET ${DAG}/dagVersions/{version_number}`, status: 200, answer: "DagVersionResponse" },
+  { call: `GET ${DAG}/nextDagRuns`, status: 200, answer: "NextDagRunCollection", items: "next_dag_runs", ours: true },
   { call: "GET /dagStats", status: 200, answer: "DagStatsCollectionResponse", items: "dags" },
 
   { call: `POST ${RUNS}`, ...run },

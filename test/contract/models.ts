@@ -253,6 +253,13 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   DagStatsCollectionResponse: { dags: "[DagStatsResponse]", total_entries: "integer" },
   DagStatsResponse: { dag_id: "string", dag_display_name: "string", stats: "[DagStatsStateResponse]" },
   DagStatsStateResponse: { state: "DagRunState", count: "integer" },
+  NextDagRunCollection: { next_dag_runs: "[NextDagRun]", total_entries: "integer" },
+  NextDagRun: {
+    logical_date: "date-time",
+    data_interval_start: "date-time",
+    data_interval_end: "date-time",
+    run_after: "date-time",
+  },
   DAGSourceResponse: { content: "string?", dag_id: "string", dag_display_name: "string", version_number: "integer?" },
   DAGTagCollectionResponse: { tags: "[string]", total_entries: "integer" },
   DAGWarningCollectionResponse: { dag_warnings: "[object]", total_entries: "integer" },

@@ -147,6 +147,9 @@ export function registeredSpec(description: string): Record<string, unknown> {
     dag_id: REGISTERED,
     description,
     tags: ["by-hand"],
+    // Planned, and never due.
+    schedule: "@yearly",
+    start_date: "2190-01-01T00:00:00Z",
     tasks: [
       { task_id: "first", handler: ECHO, input: { a: 1 } },
       { task_id: "second", handler: ECHO, input: { $ref: "xcom", task_id: "first" } },

@@ -40,7 +40,7 @@ describe("DAGs", () => {
         { name: "nightly", dag_id: "etl", dag_display_name: "etl" },
       ],
       max_active_tasks: 20_000,
-      max_active_runs: null,
+      max_active_runs: 16,
       max_consecutive_failed_dag_runs: 0,
       has_task_concurrency_limits: false,
       has_import_errors: false,

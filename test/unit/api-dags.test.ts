@@ -15,6 +15,7 @@ function view(spec: DagSpecInput, fields: Partial<DagView> = {}): DagView {
     is_registered: true,
     version: 1,
     version_created_at: NOW,
+    next_dagrun: null,
     spec: dagSpecSchema.parse(spec),
     ...fields,
   };
@@ -142,7 +143,7 @@ describe("PUT of a DAG", () => {
     ["no tasks", "new_one", {}, ["body", "tasks"], "expected an array"],
     ["tasks that are no list", "new_one", { tasks: "all" }, ["body", "tasks"], "expected an array"],
     ["a task that is none", "new_one", { tasks: [null] }, ["body", "tasks", 0], "expected an object"],
-    ["an unknown field", "new_one", { tasks: [], schedule: "@daily" }, ["body", "schedule"], "expected no field"],
+    ["an unknown field", "new_one", { tasks: [], frequency: "@daily" }, ["body", "frequency"], "expected no field"],
     [
       "an unknown handler",
       "new_one",

@@ -240,6 +240,7 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
           is_registered: false,
           version: 1,
           version_created_at: NOW,
+          next_dagrun: null,
           spec: definition.spec,
         });
   };

@@ -94,6 +94,13 @@ describe("dag()", () => {
       fail_fast: false,
       dagrun_timeout: 7200,
       max_map_length: 10,
+      schedule: null,
+      timezone: "UTC",
+      start_date: null,
+      end_date: null,
+      catchup: false,
+      max_active_runs: 16,
+      max_consecutive_failed_dag_runs: 0,
       params: { url: { default: "https://example.com/rows.json", schema: { type: "string" } } },
       task_groups: [],
       tasks: [

@@ -588,6 +588,13 @@ describe("the spec that comes back", () => {
         fail_fast: false,
         dagrun_timeout: null,
         max_map_length: 1024,
+        schedule: null,
+        timezone: "UTC",
+        start_date: null,
+        end_date: null,
+        catchup: false,
+        max_active_runs: 16,
+        max_consecutive_failed_dag_runs: 0,
         params: {},
         task_groups: [],
         tasks: [
@@ -814,5 +821,47 @@ describe("the documents", () => {
 
   test.for(inSchema)("have a JSON Schema that refuses it too if %s", ([, input], { expect }) => {
     expect(fitsSchema(input)).toBe(false);
+  });
+});
+
+describe("a schedule", () => {
+  const scheduled = (fields: object) =>
+    validateDagSpec({ dag_id: "d", tasks: [{ task_id: "a", handler: "h" }], schedule: "@daily", ...fields });
+  const cases: [string, object, (string | number)[], string][] = [
+    ["that is no cron expression", { schedule: "every day" }, ["schedule"], "expected"],
+    ["that can never come", { schedule: "0 0 30 2 *" }, ["schedule"], "expected"],
+    ["of another kind of value", { schedule: 5 }, ["schedule"], "expected null, a cron expression"],
+    ["in a zone that is not", { timezone: "Mars/Olympus" }, ["timezone"], "expected"],
+    ["with a start that is no date", { start_date: "yesterday" }, ["start_date"], "expected an ISO 8601"],
+    ["with a start without a zone", { start_date: "2026-01-01T00:00:00" }, ["start_date"], "expected an ISO 8601"],
+    [
+      "that ends before it starts",
+      { start_date: "2026-02-01T00:00:00Z", end_date: "2026-01-01T00:00:00Z" },
+      ["end_date"],
+      "not before start_date",
+    ],
+    ["without room for a run", { max_active_runs: 0 }, ["max_active_runs"], "at least 1"],
+    [
+      "that is continuous, with several runs at a time",
+      { schedule: "@continuous", start_date: "2026-01-01T00:00:00Z" },
+      ["max_active_runs"],
+      "expected 1",
+    ],
+    ["that is continuous, without a start", { schedule: "@continuous", max_active_runs: 1 }, ["start_date"], "a date"],
+    ["whose params need a value", { params: { year: {} } }, ["params", "year"], "expected a default"],
+  ];
+  for (const [what, fields, path, message] of cases) {
+    test(`${what} is refused with its place`, ({ expect }) => {
+      expect(scheduled(fields)).toMatchObject({
+        ok: false,
+        errors: expect.arrayContaining([{ path, message: expect.stringContaining(message) }]),
+      });
+    });
+  }
+
+  test("in short becomes an object, which stays as it is", ({ expect }) => {
+    const first = scheduled({});
+    expect(first).toMatchObject({ ok: true, spec: { schedule: { type: "cron_trigger", expressions: ["0 0 * * *"] } } });
+    expect(first.ok && validateDagSpec(first.spec)).toEqual(first);
   });
 });

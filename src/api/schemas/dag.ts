@@ -7,6 +7,7 @@
 import { z } from "@hono/zod-openapi";
 import type { DagView } from "../../engine/objects.ts";
 import { LIMITS } from "../../engine/spec.ts";
+import { compileTimetable } from "../../engine/timetable/compile.ts";
 import { dateTime, iso } from "../time.ts";
 
 export const RUN_TYPES = [
@@ -65,7 +66,9 @@ export const dagCollectionSchema = z
   .openapi("DAGCollection");
 
 /** A DAG as the API answers it. */
-export function dagJson({ dag_id: dagId, is_paused, is_registered, version_created_at, spec }: DagView): DagJson {
+export function dagJson(view: DagView): DagJson {
+  const { dag_id: dagId, is_paused, is_registered, version_created_at, next_dagrun: next, spec } = view;
+  const timetable = compileTimetable(spec.schedule, spec.timezone);
   return {
     dag_id: dagId,
     dag_display_name: dagId,
@@ -79,20 +82,20 @@ export function dagJson({ dag_id: dagId, is_paused, is_registered, version_creat
     relative_fileloc: null,
     fileloc: "",
     description: spec.description,
-    timetable_summary: null,
-    timetable_description: "Never, external triggers only",
+    timetable_summary: timetable.summary,
+    timetable_description: timetable.description,
     timetable_partitioned: false,
-    timetable_periodic: false,
+    timetable_periodic: timetable.isPeriodic,
     tags: spec.tags.map((name) => ({ name, dag_id: dagId, dag_display_name: dagId })),
     max_active_tasks: LIMITS.taskInstancesPerRun,
-    max_active_runs: null,
-    max_consecutive_failed_dag_runs: 0,
+    max_active_runs: spec.max_active_runs,
+    max_consecutive_failed_dag_runs: spec.max_consecutive_failed_dag_runs,
     has_task_concurrency_limits: false,
     has_import_errors: false,
-    next_dagrun_logical_date: null,
-    next_dagrun_data_interval_start: null,
-    next_dagrun_data_interval_end: null,
-    next_dagrun_run_after: null,
+    next_dagrun_logical_date: iso(next?.logical_date ?? null),
+    next_dagrun_data_interval_start: iso(next?.data_interval.start ?? null),
+    next_dagrun_data_interval_end: iso(next?.data_interval.end ?? null),
+    next_dagrun_run_after: iso(next?.run_after ?? null),
     allowed_run_types: null,
     owners: [spec.owner],
     file_token: "",

@@ -1,0 +1,229 @@
+/**
+ * The part of a `Dag` object that makes its scheduled runs and lets queued ones start. Nothing polls: the object's alarm
+ * rings when the next run is due, and a run that ends lets the next one start.
+ *
+ * @module
+ */
+import { dagScheduleOf, type DagSchedule } from "../../src/engine/dag-schedule.ts";
+import { resolveParams } from "../../src/engine/params.ts";
+import { isFailingTooOften, runsToStart } from "../../src/engine/run-admission.ts";
+import { runIdOf } from "../../src/engine/run-ids.ts";
+import { isRunFinished } from "../../src/engine/states.ts";
+import { previewRuns } from "../../src/engine/timetable/iterate.ts";
+import type { DagRunInfo, DataInterval } from "../../src/engine/timetable/timetable.ts";
+import type { DagCore } from "./core.ts";
+import type { LoadedRun } from "./run-book.ts";
+import type { ScheduleState } from "./schedule-storage.ts";
+import type { VersionRow } from "./storage.ts";
+import { newRunRow } from "./views.ts";
+
+/** Scheduled runs made in one turn: a DAG that catches up leaves room for other work between. */
+const RUNS_PER_TURN = 10;
+
+/** Schedule and admission of one `Dag` object. */
+export class Scheduler {
+  readonly #core: DagCore;
+  #version: VersionRow | null = null;
+  #schedule: DagSchedule | null = null;
+  #state: ScheduleState | null = null;
+  /** A run ended or may start now: look at the queued ones. */
+  #isAdmissionDue = false;
+
+  constructor(core: DagCore) {
+    this.#core = core;
+  }
+
+  /** The next scheduled run, or null. */
+  get next(): DagRunInfo | null {
+    return this.#state?.next ?? null;
+  }
+
+  /** The data interval of a run made by hand for a time (epoch ms). */
+  manualInterval(at: number): DataInterval {
+    return this.#schedule?.timetable.manualInterval(at) ?? { start: at, end: at };
+  }
+
+  /** Runs that may be running at a time. */
+  get maxActiveRuns(): number {
+    return this.#schedule?.maxActiveRuns ?? Infinity;
+  }
+
+  /** Reads where the schedule stands, and plans anew if the spec's schedule is another one now. Only inside a transaction. */
+  load(now: number): void {
+    const version = this.#core.storage.newestVersion();
+    this.#version = version;
+    this.#schedule = version === null || this.#core.isBatch ? null : dagScheduleOf(version.spec);
+    this.#state = this.#core.storage.schedule.read();
+    const key = this.#schedule?.key ?? "";
+    const isScheduled = version !== null && version.spec.schedule !== null;
+    if (this.#schedule !== null && this.#state?.key !== key && (isScheduled || this.#state !== null)) {
+      this.#plan({ key, last: this.#state?.last ?? null, next: null }, now);
+    }
+  }
+
+  /** Forgets what it read: it may no longer agree with what is stored. */
+  clear(): void {
+    this.#version = null;
+    this.#schedule = null;
+    this.#state = null;
+    this.#isAdmissionDue = false;
+  }
+
+  /** The next `count` runs as they would be made if time passed. */
+  preview(count: number, now: number): DagRunInfo[] {
+    const { timetable, restriction } = this.#schedule ?? {};
+    return timetable === undefined || restriction === undefined
+      ? []
+      : previewRuns(timetable, this.#state?.last ?? null, restriction, now, count);
+  }
+
+  /** When the schedule has something to do (epoch ms), or null: nothing is planned, or a run must end first. */
+  dueAt(): number | null {
+    const { next } = this;
+    return next === null || this.#core.isPaused || this.#activeRuns() >= this.maxActiveRuns ? null : next.run_after;
+  }
+
+  /** Makes the runs that are due, as many as `max_active_runs` lets be active; only inside `act`. */
+  makeDue(now: number): void {
+    const version = this.#version;
+    if (version === null) {
+      return;
+    }
+    for (let made = 0; made < RUNS_PER_TURN;) {
+      const due = this.dueAt();
+      const run = this.#dueRun(now);
+      if (due === null || due > now || run === null) {
+        return;
+      }
+      // A run of that date is there already if somebody triggered it: the schedule goes on behind it.
+      if (this.#core.storage.runByLogicalDate(run.logical_date) === null) {
+        this.#create(run, version, now);
+        made += 1;
+      }
+      this.#plan({ key: this.#schedule?.key ?? "", last: run.data_interval, next: null }, now);
+    }
+  }
+
+  /** Says whether one more run may start now. */
+  hasRoom(): boolean {
+    const { runs } = this.#core;
+    return runs.size <= this.maxActiveRuns || this.#runningRuns() < this.maxActiveRuns;
+  }
+
+  /** Asks for a look at the queued runs at the end of this turn. */
+  askForAdmission(): void {
+    this.#isAdmissionDue = true;
+  }
+
+  /** Notes that a run has ended: another may start, and too many failures pause the DAG. Only inside `act`. */
+  runEnded(run: LoadedRun, now: number): void {
+    this.askForAdmission();
+    const limit = this.#version?.spec.max_consecutive_failed_dag_runs ?? 0;
+    if (run.row.state === "failed" && limit > 0 && !this.#core.isPaused) {
+      const states = this.#core.storage.summaries.latestStates(limit);
+      if (isFailingTooOften(states, limit)) {
+        this.#core.pauseNow(now);
+      }
+    }
+  }
+
+  /** Makes and starts the runs that may start, if there is a reason to look; only inside `act`. */
+  admit(now: number): void {
+    if (!this.#isAdmissionDue) {
+      return;
+    }
+    this.makeDue(now);
+    // A run without work ends where it starts, and lets the next one start.
+    while (this.#isAdmissionDue) {
+      this.#isAdmissionDue = false;
+      this.#startQueued(now);
+    }
+  }
+
+  #startQueued(now: number): void {
+    const core = this.#core;
+    const queued = core.unfinished().filter(({ row }) => row.state === "queued");
+    const byId = new Map(queued.map((run) => [run.row.id, run]));
+    const started = runsToStart({
+      queued: queued.map(({ row: { id, run_after } }) => ({ id, run_after, backfill_id: null, sort_ordinal: null })),
+      running: new Map([[null, this.#runningRuns()]]),
+      dag: { max_active_runs: this.maxActiveRuns, is_paused: core.isPaused },
+      backfills: new Map(),
+      now,
+    });
+    for (const { id } of started) {
+      const run = byId.get(id);
+      if (run !== undefined) {
+        run.machine.begin(now);
+        core.store(run, now);
+      }
+    }
+  }
+
+  /** The run to make now. One of `@continuous` is about the time until now, whenever it was planned. */
+  #dueRun(now: number): DagRunInfo | null {
+    const { timetable, restriction } = this.#schedule ?? {};
+    if (this.#version?.spec.schedule?.type !== "continuous" || timetable === undefined || restriction === undefined) {
+      return this.next;
+    }
+    return timetable.next(this.#state?.last ?? null, restriction, now);
+  }
+
+  #create(run: DagRunInfo, version: VersionRow, now: number): void {
+    const core = this.#core;
+    const params = resolveParams(version.spec.params, {});
+    const { start, end } = run.data_interval;
+    core.createRun(
+      {
+        ...newRunRow({
+          run_id: this.#freeRunId(run.run_after),
+          run_after: run.run_after,
+          queued_at: now,
+          triggered_by: "timetable",
+          conf: {},
+          // A scheduled DAG's params have valid defaults: the spec was refused otherwise.
+          params: params.ok ? params.params : {},
+          version_number: version.version_number,
+        }),
+        run_type: "scheduled",
+        logical_date: run.logical_date,
+        data_interval_start: start,
+        data_interval_end: end,
+      },
+      now,
+    );
+  }
+
+  #freeRunId(runAfter: number): string {
+    for (let micros = 0; ; micros += 1) {
+      const runId = runIdOf("scheduled", runAfter, micros);
+      if (this.#core.runs.get(runId) === null) {
+        return runId;
+      }
+    }
+  }
+
+  #plan(state: ScheduleState, now: number): void {
+    const { timetable, restriction } = this.#schedule ?? {};
+    const next =
+      timetable === undefined || restriction === undefined ? null : timetable.next(state.last, restriction, now);
+    this.#state = { ...state, next };
+    this.#core.storage.schedule.save(this.#state);
+  }
+
+  #activeRuns(): number {
+    let active = 0;
+    for (const run of this.#core.runs.loaded()) {
+      active += Number(!isRunFinished(run.row.state));
+    }
+    return active;
+  }
+
+  #runningRuns(): number {
+    let running = 0;
+    for (const run of this.#core.runs.loaded()) {
+      running += Number(run.row.state === "running");
+    }
+    return running;
+  }
+}
