@@ -51,23 +51,23 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
 
   async describe(fresh = false): Promise<Result<LedgerView>> {
     if (fresh) {
-      const answers = this.#open(Date.now())
+      const answers = this.#look()
         .tellAll(Date.now())
         .map((delivery) => this.#deliver(delivery));
       await Promise.race([Promise.all(answers), scheduler.wait(FRESH_MS)]);
     }
-    return this.#view(this.#open(Date.now()));
+    return this.#view(this.#look());
   }
 
   async listPermits(limit: number, offset: number): Promise<Result<{ items: PermitView[]; total: number }>> {
-    const ledger = this.#open(Date.now());
+    const ledger = this.#look();
     return ledger.config === null
       ? this.#unknown()
       : { ok: true, value: { items: listPermits(ledger).slice(offset, offset + limit), total: ledger.size } };
   }
 
   async explain(owner: string, holder: string): Promise<Result<PermitExplanation>> {
-    const value = explainPermit(this.#open(Date.now()), owner, holder);
+    const value = explainPermit(this.#look(), owner, holder);
     const message = `there is no permit of "${holder}" in ${describeLedger(this.#name)}`;
     return value === null ? { ok: false, refusal: { code: "not_found", message } } : { ok: true, value };
   }
@@ -108,10 +108,16 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
       const { config, permits } = this.#storage.read();
       const made = config ?? (this.#name === DEFAULT_POOL_LEDGER ? DEFAULT_POOL_CONFIG : null);
       this.#ledger = new PermitLedger(made, permits, now);
-      // An alarm may have been lost; to arm it again costs a write per wake.
-      this.#arm(this.#ledger, now);
     }
     return this.#ledger;
+  }
+
+  /** The ledger, for who only reads. An alarm may have been lost: to arm it again costs a write per wake. */
+  #look(): PermitLedger {
+    const now = Date.now();
+    const ledger = this.#open(now);
+    this.#arm(ledger, now);
+    return ledger;
   }
 
   /** One turn: `decide` is called on the ledger, and what changed is stored in one transaction; then owners are told. */

@@ -66,7 +66,7 @@ export class RateLimiter extends DurableObject<ObjectEnv> implements RateLimiter
       return this.ctx.storage.transactionSync(() => {
         const { answer, entry } = decide(book, now);
         if (entry !== null) {
-          this.#store(entry, book.forget(now));
+          this.#store(entry, book.oldest);
         }
         return answer;
       });
@@ -91,13 +91,11 @@ export class RateLimiter extends DurableObject<ObjectEnv> implements RateLimiter
     return sql.exec<EntryRow>("SELECT * FROM reservation ORDER BY seq").toArray().map(toEntry);
   }
 
-  #store(entry: ReservationEntry, forgotten: number | null): void {
+  #store(entry: ReservationEntry, oldest: number): void {
     if (entry.seq === 1) {
       migrate(this.ctx.storage, RATE_LIMITER_MIGRATIONS);
     }
-    if (forgotten !== null) {
-      this.#write("DELETE FROM reservation WHERE seq <= ?", forgotten);
-    }
+    this.#write("DELETE FROM reservation WHERE seq < ?", oldest);
     this.#write(
       "INSERT INTO reservation (seq, cell, rule, times, cancelled, keep_until) VALUES (?, ?, ?, ?, ?, ?)",
       entry.seq,

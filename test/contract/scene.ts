@@ -136,9 +136,9 @@ export function deployDags(): void {
   const fail = task({ id: "fail" }, () => {
     throw new NonRetryableError("no such table");
   });
-  deploy(BROKEN, { tags: ["example"] }, (d) => d.after(d.run(fail), d.run(after)));
+  deploy(BROKEN, { maxActiveRuns: 10_000, tags: ["example"] }, (d) => d.after(d.run(fail), d.run(after)));
   const wait = task({ id: "wait_for_it" }, () => null);
-  deploy(SLOW, {}, (d) => d.after(d.run(wait), d.run(after)));
+  deploy(SLOW, { maxActiveRuns: 10_000 }, (d) => d.after(d.run(wait), d.run(after)));
 }
 
 /** A DAG as it comes over HTTP. */
@@ -149,6 +149,7 @@ export function registeredSpec(description: string): Record<string, unknown> {
     tags: ["by-hand"],
     // Planned, and never due.
     schedule: "@yearly",
+    max_active_runs: 10_000,
     start_date: "2190-01-01T00:00:00Z",
     tasks: [
       { task_id: "first", handler: ECHO, input: { a: 1 } },

@@ -34,8 +34,7 @@ class Shelf {
   #store(entry: ReservationEntry | null): void {
     if (entry !== null) {
       this.stored.push(structuredClone(entry));
-      const forgotten = this.book.forget(this.now) ?? 0;
-      this.stored = this.stored.filter(({ seq }) => seq > forgotten);
+      this.stored = this.stored.filter(({ seq }) => seq >= this.book.oldest);
     }
   }
 }
@@ -69,6 +68,10 @@ describe("a reservation", () => {
     shelf.now += 1;
     shelf.reserve(["c"]);
     expect(shelf.stored.flatMap(({ times }) => times.map(([id]) => id))).toEqual(["b", "c"]);
+    shelf.now += 2 * KEEP_MS;
+    shelf.evict();
+    // The newest entry is kept, its times are not.
+    expect(shelf.reserve(["c"])).toEqual([shelf.now - START]);
     for (let index = 0; index < 1000; index += 1) {
       shelf.now += 60_000;
       shelf.reserve([`d-${index}`]);

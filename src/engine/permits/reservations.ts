@@ -66,6 +66,7 @@ export class ReservationBook {
     if (ids.length > MAX_IDS) {
       throw new RangeError(`expected at most ${MAX_IDS} ids, got ${ids.length}`);
     }
+    this.#forget(now);
     const fresh = new Map<string, number>();
     let cell = this.#cell;
     const times = ids.map((id) => {
@@ -86,6 +87,7 @@ export class ReservationBook {
    * given a new one. Who does not ask again starts at the old one.
    */
   slowDown(until: number, now: number): ReservationEntry | null {
+    this.#forget(now);
     const cell = slowDown(this.#cell, now, until);
     if (cell.notBefore <= this.#cell.notBefore) {
       return null;
@@ -96,6 +98,7 @@ export class ReservationBook {
 
   /** Forgets the times of these ids. Those that lie ahead and were reserved last are free again; others are lost. */
   cancel(ids: readonly string[], now: number): ReservationEntry | null {
+    this.#forget(now);
     const known = [...new Set(ids)].flatMap((id) => {
       const time = this.#times.get(id);
       return time === undefined ? [] : [{ id, ...time }];
@@ -113,25 +116,9 @@ export class ReservationBook {
     return known.length === 0 ? null : this.#append({ cell, cancelled: known.map(({ id }) => id) }, now);
   }
 
-  /** The newest entry that need not be stored any more, with all before it; null if all of them must be. */
-  forget(now: number): number | null {
-    // A time further ahead than the last one is of a clock that was wrong.
-    const last = Math.max(this.#cell.at, this.#cell.notBefore, now) + KEEP_MS + MAX_STEP_BACK_MS;
-    let forgotten: number | null = null;
-    for (const [first] of this.#entries.entries()) {
-      const entry = this.#entries[first];
-      if (entry === undefined || entry.seq === this.#seq || (entry.keepUntil > now && entry.keepUntil <= last)) {
-        this.#entries.splice(0, first);
-        break;
-      }
-      forgotten = entry.seq;
-      for (const [id] of entry.times) {
-        if (this.#times.get(id)?.entry === entry) {
-          this.#times.delete(id);
-        }
-      }
-    }
-    return forgotten;
+  /** The first entry that must be stored still: all before it are forgotten. */
+  get oldest(): number {
+    return this.#entries[0]?.seq ?? 0;
   }
 
   view(now: number): RateView {
@@ -142,6 +129,22 @@ export class ReservationBook {
       reserved: [...this.#times.values()].filter(({ at }) => at > now).length,
       slowed_until: slowed ? this.#cell.notBefore : null,
     };
+  }
+
+  #forget(now: number): void {
+    // A time further ahead than the last one is of a clock that was wrong.
+    const last = Math.max(this.#cell.at, this.#cell.notBefore, now) + KEEP_MS + MAX_STEP_BACK_MS;
+    const remembered = this.#entries.findIndex(({ keepUntil }) => keepUntil > now && keepUntil <= last);
+    const gone = remembered === -1 ? this.#entries.length : remembered;
+    for (const entry of this.#entries.slice(0, gone)) {
+      for (const [id] of entry.times) {
+        if (this.#times.get(id)?.entry === entry) {
+          this.#times.delete(id);
+        }
+      }
+    }
+    // The newest is what is known of the limit, whatever became of its times.
+    this.#entries.splice(0, Math.min(gone, this.#entries.length - 1));
   }
 
   #append(change: Pick<ReservationEntry, "cell"> & Partial<ReservationEntry>, now: number): ReservationEntry {
