@@ -865,3 +865,13 @@ describe("a schedule", () => {
     expect(first.ok && validateDagSpec(first.spec)).toEqual(first);
   });
 });
+
+describe("an id that no URL could name", () => {
+  for (const id of [".", ".."]) {
+    test(`${id} is refused, of a DAG and of a task`, ({ expect }) => {
+      expect(validateDagSpec({ dag_id: id, tasks: [] }).ok).toBe(false);
+      expect(validateDagSpec({ dag_id: "d", tasks: [{ task_id: id, handler: "h" }] }).ok).toBe(false);
+      expect(validateDagSpec({ dag_id: `${id}.`.repeat(2), tasks: [] }).ok).toBe(true);
+    });
+  }
+});
