@@ -6,6 +6,7 @@
  */
 import type { Refusal, Result } from "../../src/engine/objects.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
+import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
@@ -252,6 +253,17 @@ export class DagCore {
     this.storage.saveDag(this.name, true);
     for (const run of this.unfinished()) {
       run.machine.hold(true, now);
+      this.store(run, now);
+    }
+  }
+
+  /** An id for a run that nobody named; of several of one time, each a microsecond later. */
+  freeRunId(type: DatedRunType, runAfter: number): string {
+    for (let micros = 0; ; micros += 1) {
+      const runId = runIdOf(type, runAfter, micros);
+      if (this.runs.get(runId) === null) {
+        return runId;
+      }
     }
   }
 

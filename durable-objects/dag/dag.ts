@@ -49,7 +49,7 @@ import { DagDesk } from "./dag-desk.ts";
 import { ListDesk } from "./list-desk.ts";
 import { LogDesk } from "./log-desk.ts";
 import { RunDesk } from "./run-desk.ts";
-import { instanceView, manualRunId, newRunRow, runView } from "./views.ts";
+import { instanceView, newRunRow, runView } from "./views.ts";
 import { WorkDesk } from "./work-desk.ts";
 import { XComDesk } from "./xcom-desk.ts";
 
@@ -143,7 +143,7 @@ export function createDagClass(registry: Registry) {
       const runAfter = request.run_after ?? end ?? now;
       const row = {
         ...newRunRow({
-          run_id: request.run_id ?? this.#freeRunId(runAfter),
+          run_id: request.run_id ?? core.freeRunId("manual", runAfter),
           run_after: runAfter,
           queued_at: now,
           triggered_by: request.triggered_by,
@@ -324,15 +324,6 @@ export function createDagClass(registry: Registry) {
       });
       await core.outbox.deliverStops(now);
       core.arm(now);
-    }
-
-    #freeRunId(runAfter: number): string {
-      for (let micros = 0; ; micros += 1) {
-        const runId = manualRunId(runAfter, micros);
-        if (this.#core.runs.get(runId) === null) {
-          return runId;
-        }
-      }
     }
   };
 }

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { isInRange } from "../../src/engine/range.ts";
 import { matchesPattern } from "../../src/engine/like.ts";
-import type { Range, TaskInstanceFilter } from "../../src/engine/objects.ts";
+import type { TaskInstanceFilter } from "../../src/engine/objects.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { RunRow } from "./storage.ts";
@@ -42,9 +43,9 @@ export function fitsFilter({ run, spec, groups, row }: Listed, filter: TaskInsta
     isLike(spec.operator, filter.operator_name_pattern) &&
     isLike(POOL, filter.pool_name_pattern) &&
     isLike(QUEUE, filter.queue_name_pattern) &&
-    isIn(row.start_date, filter.start_date) &&
-    isIn(row.end_date, filter.end_date) &&
-    isIn(durationOf(row), filter.duration)
+    isInRange(row.start_date, filter.start_date) &&
+    isInRange(row.end_date, filter.end_date) &&
+    isInRange(durationOf(row), filter.duration)
   );
 }
 
@@ -54,14 +55,6 @@ function isOneOf(value: string | number | null, wanted: readonly (string | numbe
 
 function isLike(text: string, pattern: string | undefined): boolean {
   return pattern === undefined || matchesPattern(text, pattern);
-}
-
-function isIn(value: number | null, range: Range | undefined): boolean {
-  if (range === undefined) {
-    return true;
-  }
-  const { gte = -Infinity, gt = -Infinity, lte = Infinity, lt = Infinity } = range;
-  return value !== null && value >= gte && value > gt && value <= lte && value < lt;
 }
 
 /** Seconds, as filters have them. */

@@ -7,7 +7,6 @@
 import { dagScheduleOf, type DagSchedule } from "../../src/engine/dag-schedule.ts";
 import { resolveParams } from "../../src/engine/params.ts";
 import { isFailingTooOften, runsToStart } from "../../src/engine/run-admission.ts";
-import { runIdOf } from "../../src/engine/run-ids.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import { previewRuns } from "../../src/engine/timetable/iterate.ts";
 import type { DagRunInfo, DataInterval } from "../../src/engine/timetable/timetable.ts";
@@ -17,7 +16,7 @@ import type { ScheduleState } from "./schedule-storage.ts";
 import type { VersionRow } from "./storage.ts";
 import { newRunRow } from "./views.ts";
 
-/** Scheduled runs made in one turn: a DAG that catches up leaves room for other work between. */
+/** Dates looked at in one turn: a DAG that catches up leaves room for other work between. */
 const RUNS_PER_TURN = 10;
 
 /** Schedule and admission of one `Dag` object. */
@@ -89,7 +88,8 @@ export class Scheduler {
     if (version === null) {
       return;
     }
-    for (let made = 0; made < RUNS_PER_TURN;) {
+    // Dates that are there already count too: `@continuous` has the same one for as long as the clock stands.
+    for (let looked = 0; looked < RUNS_PER_TURN; looked += 1) {
       const due = this.dueAt();
       const run = this.#dueRun(now);
       if (due === null || due > now || run === null) {
@@ -98,7 +98,6 @@ export class Scheduler {
       // A run of that date is there already if somebody triggered it: the schedule goes on behind it.
       if (this.#core.storage.runByLogicalDate(run.logical_date) === null) {
         this.#create(run, version, now);
-        made += 1;
       }
       this.#plan({ key: this.#schedule?.key ?? "", last: run.data_interval, next: null }, now);
     }
@@ -176,7 +175,7 @@ export class Scheduler {
     core.createRun(
       {
         ...newRunRow({
-          run_id: this.#freeRunId(run.run_after),
+          run_id: core.freeRunId("scheduled", run.run_after),
           run_after: run.run_after,
           queued_at: now,
           triggered_by: "timetable",
@@ -192,15 +191,6 @@ export class Scheduler {
       },
       now,
     );
-  }
-
-  #freeRunId(runAfter: number): string {
-    for (let micros = 0; ; micros += 1) {
-      const runId = runIdOf("scheduled", runAfter, micros);
-      if (this.#core.runs.get(runId) === null) {
-        return runId;
-      }
-    }
   }
 
   #plan(state: ScheduleState, now: number): void {

@@ -171,13 +171,6 @@ function jobState(state: TaskInstanceState): JobState {
   }
 }
 
-/** Airflow's id of a run nobody named: `manual__` and the ISO date, to the microsecond where it is not a whole second. */
-export function manualRunId(runAfter: number, micros: number): string {
-  const iso = new Date(runAfter).toISOString();
-  const fraction = `${iso.slice(20, 23)}${String(micros).padStart(3, "0")}`;
-  return `manual__${iso.slice(0, 19)}${fraction === "000000" ? "" : `.${fraction}`}+00:00`;
-}
-
 /** A run that was never stored has no row; this is the part of a row every new run begins with. */
 export function newRunRow(
   fields: Pick<RunRow, "run_id" | "run_after" | "queued_at" | "triggered_by" | "conf" | "params" | "version_number">,

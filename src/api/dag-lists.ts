@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isInRange } from "../engine/range.ts";
 import { matchesPattern } from "../engine/like.ts";
 import type { DagStatsView, DagView, Page, Range, Result } from "../engine/objects.ts";
 import type { DagSpec } from "../engine/spec.ts";
@@ -151,17 +152,9 @@ function fitsSpec({ spec }: Candidate, { tags = [], tags_match_mode: mode, owner
 function fitsLatestRun({ latest = null }: Candidate, filter: DagFilter): boolean {
   return (
     (filter.last_run_states ?? []).every((states) => states.includes(latest?.state ?? "none")) &&
-    isWithin(latest?.start_date ?? null, filter.last_run_start_date) &&
-    isWithin(latest?.end_date ?? null, filter.last_run_end_date)
+    isInRange(latest?.start_date ?? null, filter.last_run_start_date) &&
+    isInRange(latest?.end_date ?? null, filter.last_run_end_date)
   );
-}
-
-function isWithin(value: number | null, range: Range | undefined): boolean {
-  if (range === undefined) {
-    return true;
-  }
-  const { gte = -Infinity, gt = -Infinity, lte = Infinity, lt = Infinity } = range;
-  return value !== null && value >= gte && value > gt && value <= lte && value < lt;
 }
 
 function sortValue({ dagId, latest = null }: Candidate, field: string): SortValue {

@@ -17,6 +17,7 @@ import {
   success,
   value,
 } from "./lab.ts";
+import { empty } from "../../src/sdk/index.ts";
 import { addDag, deploy, step } from "./registry.ts";
 
 stopClock();
@@ -137,6 +138,17 @@ describe("a scheduled DAG", () => {
     const next = value(await dagOf(dagId).previewRuns(3));
     expect(next.map(({ run_after }) => run_after)).toEqual([1, 2, 3].map((hour) => FIRST + hour * HOUR));
     expect(await rowsOf(stubOf("DAG", dagId), "SELECT * FROM schedule")).toEqual(before);
+  });
+});
+
+describe("a continuous DAG without work", () => {
+  it("lets its object go on to other things while the clock stands", async ({ expect }) => {
+    const options = { schedule: "@continuous", startDate: new Date(FIRST), maxActiveRuns: 1 } as const;
+    const dagId = addDag(options, (d) => void d.run(empty({ id: "nothing" })));
+    expect(value(await dagOf(dagId).describe()).next_dagrun).not.toBeNull();
+    const runs = await runsOf(dagId);
+    expect(runs.length).toBeGreaterThan(0);
+    expect(new Set(runs.map(([runId]) => runId)).size).toBe(runs.length);
   });
 });
 

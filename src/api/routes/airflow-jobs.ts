@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isInRange } from "../../engine/range.ts";
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { parseMemberId, ULID_PATTERN } from "../../engine/batch-ids.ts";
 import type { JobView } from "../../engine/work.ts";
@@ -135,23 +136,14 @@ function fits(job: JobView, query: ListQuery, now: number): boolean {
     isEqual(job.hostname, query.hostname) &&
     isEqual(job.executor_class, query.executor_class) &&
     isEqual(jobJson(job, now).is_alive, query.is_alive) &&
-    isWithin(job.start_date, start) &&
-    isWithin(job.end_date, end)
+    isInRange(job.start_date, start) &&
+    isInRange(job.end_date, end)
   );
 }
 
 /** Says whether a field fits a filter, which an absent one does always. */
 function isEqual<T>(value: T, wanted: T | undefined): boolean {
   return wanted === undefined || value === wanted;
-}
-
-/** Says whether a time lies in a range; one that is not there lies in none. */
-function isWithin(value: number | null, range: ReturnType<typeof rangesOf<"start_date">>["start_date"]): boolean {
-  if (range === undefined) {
-    return true;
-  }
-  const { gte = -Infinity, gt = -Infinity, lte = Infinity, lt = Infinity } = range;
-  return value !== null && value >= gte && value > gt && value <= lte && value < lt;
 }
 
 function sortValue(job: JobView, field: string): SortValue {
