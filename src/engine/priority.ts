@@ -4,10 +4,7 @@
  * @module
  */
 import { reachable, type Graph } from "./graph.ts";
-
-/** How a task's own weight becomes the one that counts. */
-export const WEIGHT_RULES = ["downstream", "upstream", "absolute"] as const;
-export type WeightRule = (typeof WEIGHT_RULES)[number];
+import type { WeightRule } from "./weight-rules.ts";
 
 /** What a task says of its weight. */
 export interface Weighed {

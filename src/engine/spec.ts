@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { WEIGHT_RULES } from "./weight-rules.ts";
 import { scheduleSchema } from "./timetable/schedule-spec.ts";
 import { timezoneSchema } from "./timetable/timezone.ts";
 
@@ -107,6 +108,27 @@ export const expandSchema = z.discriminatedUnion("type", [
 ]);
 export type ExpandSpec = z.infer<typeof expandSchema>;
 
+/** Name of a queue, or of a role that stands for one; see `docs/queues.md`. */
+const queueName = z
+  .string()
+  .min(1)
+  .max(250)
+  .regex(/^[\p{L}\p{N}_.-]+$/u, "expected letters, digits, '_', '-' or '.'");
+
+/**
+ * Which queue a task's messages go to. `spread` deals the instances of a mapped task over several: in turn, at random, or by the
+ * hash of the value that stands at `key` in the input, so that equal values share a queue.
+ */
+export const queueSchema = z.union([
+  queueName,
+  z.strictObject({
+    spread: z.array(queueName).min(2).max(16),
+    by: z.enum(["round_robin", "random", "hash"]).default("round_robin"),
+    key: z.array(z.union([z.string(), z.number().int()])).max(32).optional(),
+  }),
+]);
+export type QueueSpec = z.infer<typeof queueSchema>;
+
 const dateTime = z.iso.datetime({ offset: true, error: "expected an ISO 8601 date-time with a zone" });
 
 const seconds = z.number().min(0).max(31_536_000);
@@ -139,6 +161,23 @@ export const taskSpecSchema = z.strictObject({
   /** For `short_circuit`: skip everything downstream (true) or only what is directly downstream (false). */
   ignore_downstream_trigger_rules: z.boolean().default(true),
   doc_md: z.string().max(100_000).optional(),
+  /** Name of the pool it takes slots of; a task that names none takes none. See `docs/limits.md`. */
+  pool: z.string().min(1).max(256).optional(),
+  pool_slots: z.number().int().min(1).max(1_000_000).default(1),
+  /** Higher goes first where task instances wait for a slot. */
+  priority_weight: z.number().int().min(-1_000_000).max(1_000_000).default(1),
+  weight_rule: z.enum(WEIGHT_RULES).default("downstream"),
+  queue: queueSchema.optional(),
+  /** Task instances of this task that may be queued or running at a time, over all runs of the DAG; null for no limit. */
+  max_active_tis_per_dag: z.number().int().min(1).max(1_000_000).nullable().default(null),
+  /** The same in one run. */
+  max_active_tis_per_dagrun: z.number().int().min(1).max(1_000_000).nullable().default(null),
+  /** Runs only if its instances in the run before succeeded or were skipped. */
+  depends_on_past: z.boolean().default(false),
+  /** And if those of the tasks directly downstream did; implies `depends_on_past`. */
+  wait_for_downstream: z.boolean().default(false),
+  /** A task that has no instance in any earlier run does not wait for one. */
+  ignore_first_depends_on_past: z.boolean().default(true),
 });
 export type TaskSpec = z.infer<typeof taskSpecSchema>;
 
@@ -194,6 +233,8 @@ export const dagSpecSchema = z.strictObject({
   catchup: z.boolean().default(false),
   /** Runs that may be running at a time; further ones are queued. */
   max_active_runs: z.number().int().min(1).max(100_000).default(16),
+  /** Task instances of one run that may be queued or running at a time; null for no limit. */
+  max_active_tasks: z.number().int().min(1).max(1_000_000).nullable().default(null),
   /** After so many failed runs in a row the DAG is paused; 0 for never. */
   max_consecutive_failed_dag_runs: z.number().int().min(0).max(1000).default(0),
   params: z.record(z.string().min(1).max(250), paramSpecSchema).default({}),

@@ -81,6 +81,8 @@ function canonical(index: SpecIndex): DagSpec {
     ...index.spec,
     tasks: index.spec.tasks.map((task, position) => ({
       ...task,
+      // As Airflow: who waits for what is downstream of its past waits for its past too.
+      depends_on_past: task.depends_on_past || task.wait_for_downstream,
       upstream_task_ids: [...(index.upstream[position] ?? [])].toSorted(),
     })),
   };

@@ -54,6 +54,8 @@ export interface DagOptions<P extends ParamShape> {
   catchup?: boolean;
   /** Runs that may be running at a time, 16 unless given; further ones are queued. */
   maxActiveRuns?: number;
+  /** Task instances of one run that may be queued or running at a time; null, the default, for no limit. */
+  maxActiveTasks?: number | null;
   /** After so many failed runs in a row the DAG is paused; 0, the default, for never. */
   maxConsecutiveFailedDagRuns?: number;
   /** What a run is started with; a plain value is the default. */
@@ -127,6 +129,7 @@ function compileOptions<P extends ParamShape>(options: DagOptions<P>, shape: P, 
     end_date: isoOf(options.endDate),
     catchup: options.catchup,
     max_active_runs: options.maxActiveRuns,
+    max_active_tasks: options.maxActiveTasks,
     max_consecutive_failed_dag_runs: options.maxConsecutiveFailedDagRuns,
     params: compileParams(shape),
     webhook: options.webhook === undefined ? undefined : compileWebhook(options.webhook, report),

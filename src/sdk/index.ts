@@ -15,6 +15,7 @@ export type { Collected, GroupNode, TaskNode, TeardownOptions } from "./nodes.ts
 export { param } from "./params.ts";
 export type { NoParams, ParamDefinition, ParamOptions, ParamRefs, ParamShape } from "./params.ts";
 export type { Input, MapRef, ParamRef, Ref, RunRef, XComFieldRef, XComRef } from "./refs.ts";
+export { limitsOf } from "./limits.ts";
 export { createRegistry, taskSpecOf } from "./registry.ts";
 export type { Registry } from "./registry.ts";
 export type { GroupOptions, RunOptions, RunRefs, Scope, Wirable } from "./scope.ts";
@@ -24,10 +25,15 @@ export { branch, empty, latestOnly, shortCircuit, task } from "./task.ts";
 export type {
   AnyTaskDefinition,
   BranchAnswer,
+  BuiltInOptions,
+  ConcurrencyLimit,
   NamedTaskOptions,
+  QueueOption,
+  RateLimit,
   ShortCircuitOptions,
   TaskDefinition,
   TaskHandler,
+  TaskLimits,
   TaskOptions,
 } from "./task.ts";
 export type { ToConf, WebhookEvent, WebhookOptions } from "./webhook.ts";

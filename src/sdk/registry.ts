@@ -7,6 +7,7 @@ import type { TaskSpec } from "../engine/spec.ts";
 import { validateDagSpec } from "../engine/validate-spec.ts";
 import { DagDefinitionError } from "./dag.ts";
 import type { DagDefinition } from "./dag.ts";
+import { limitProblems } from "./limits.ts";
 import { handlerName, isBuiltIn, taskFields } from "./task-fields.ts";
 import type { AnyTaskDefinition } from "./task.ts";
 
@@ -34,6 +35,7 @@ export function createRegistry(parts: { dags: DagDefinition[]; tasks?: AnyTaskDe
       problems.push(`task "${task.id}": expected one task under this id, got two, of ${other} and of ${owner}`);
       return;
     }
+    problems.push(...limitProblems(task).map(({ where, message }) => `task "${task.id}", ${where}: ${message}`));
     tasks.set(task.id, task);
     owners.set(task.id, owners.get(task.id) ?? owner);
   };

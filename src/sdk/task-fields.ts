@@ -28,7 +28,25 @@ export function taskFields(options: TaskOptions, report: ReportOption): Partial<
     execution_timeout: seconds("executionTimeout", options.executionTimeout),
     heartrate: readDuration("heartrate", options.heartrate, report),
     trigger_rule: options.triggerRule,
+    pool: options.pool,
+    pool_slots: options.poolSlots,
+    priority_weight: options.priorityWeight,
+    weight_rule: options.weightRule,
+    queue: queueField(options.queue),
+    max_active_tis_per_dag: options.maxActiveTisPerDag,
+    max_active_tis_per_dagrun: options.maxActiveTisPerDagrun,
+    depends_on_past: options.dependsOnPast,
+    wait_for_downstream: options.waitForDownstream,
+    ignore_first_depends_on_past: options.ignoreFirstDependsOnPast,
   };
+}
+
+function queueField(queue: TaskOptions["queue"]): TaskSpecInput["queue"] {
+  if (queue === undefined || typeof queue === "string") {
+    return queue;
+  }
+  const { spread, by, key } = queue;
+  return { spread: [...spread], by, key: key === undefined ? undefined : [...key] };
 }
 
 /** Seconds of an optional duration; one that cannot be read is reported, and undefined. */

@@ -1,6 +1,7 @@
 import { describe, it } from "vitest";
 import { compileGraph } from "../../src/engine/graph.ts";
-import { totalWeights, type WeightRule } from "../../src/engine/priority.ts";
+import { totalWeights } from "../../src/engine/priority.ts";
+import type { WeightRule } from "../../src/engine/weight-rules.ts";
 import {
   explainAdmission,
   isFailingTooOften,

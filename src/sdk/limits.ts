@@ -1,0 +1,88 @@
+/**
+ * What a task's own limits come to for one input: which ledger of permits it needs a slot of, and which rate limit a time of.
+ *
+ * @module
+ */
+import type { RateRule } from "../engine/permits/gcra.ts";
+import { ledgerName } from "../engine/permits/names.ts";
+import { durationSeconds } from "./duration.ts";
+import type { AnyTaskDefinition } from "./task.ts";
+
+/** Characters a key may have, together with its scope. */
+const MAX_KEY_LENGTH = 500;
+
+/** The limits that one task instance or job is under. */
+export interface KeyedLimits {
+  /** One slot of this ledger of `limit`. */
+  concurrency: { ledger: string; limit: number } | null;
+  /** A start of this rate limit. */
+  rate: { limiter: string; rule: RateRule } | null;
+}
+
+/**
+ * The limits of a task for an input.
+ *
+ * @throws Error if a key cannot be made: its function throws, or gives no text of 1 to 500 characters.
+ */
+export function limitsOf({ id, limits }: AnyTaskDefinition, input: unknown): KeyedLimits {
+  const { concurrency, rateLimit } = limits ?? {};
+  return {
+    concurrency:
+      concurrency === undefined
+        ? null
+        : { ledger: ledgerName("key", keyOf("concurrency", id, concurrency, input)), limit: concurrency.limit },
+    rate:
+      rateLimit === undefined
+        ? null
+        : {
+            limiter: ledgerName("key", keyOf("rateLimit", id, rateLimit, input)),
+            rule: {
+              limit: rateLimit.limit,
+              perMs: Math.round(durationSeconds(rateLimit.per) * 1000),
+              ...(rateLimit.burst === undefined ? {} : { burst: rateLimit.burst }),
+            },
+          },
+  };
+}
+
+/** What is wrong with a task's limits, whatever the input. */
+export function limitProblems({ limits }: AnyTaskDefinition): { where: string; message: string }[] {
+  const problems: { where: string; message: string }[] = [];
+  const whole = (where: string, value: number | undefined): void => {
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1 || value > 1_000_000)) {
+      problems.push({ where, message: `expected an integer from 1 to 1000000, got ${String(value)}` });
+    }
+  };
+  whole("concurrency.limit", limits?.concurrency?.limit);
+  whole("rateLimit.limit", limits?.rateLimit?.limit);
+  whole("rateLimit.burst", limits?.rateLimit?.burst);
+  if (limits?.rateLimit !== undefined) {
+    try {
+      const seconds = durationSeconds(limits.rateLimit.per);
+      if (seconds < 0.001 || seconds > 86_400) {
+        problems.push({ where: "rateLimit.per", message: `expected 1 ms to 1 day, got ${seconds} s` });
+      }
+    } catch (error) {
+      problems.push({ where: "rateLimit.per", message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return problems;
+}
+
+function keyOf(
+  option: string,
+  id: string,
+  limit: { key?(input: unknown): string; scope?: string },
+  input: unknown,
+): string {
+  const scope = limit.scope ?? id;
+  if (limit.key === undefined) {
+    return scope;
+  }
+  const key: unknown = limit.key(input);
+  if (typeof key !== "string" || key === "" || scope.length + key.length > MAX_KEY_LENGTH) {
+    const got = typeof key === "string" ? `${key.length} characters` : typeof key;
+    throw new Error(`expected ${option}.key of task "${id}" to give text of 1 to ${MAX_KEY_LENGTH} characters, got ${got}`);
+  }
+  return `${scope}:${key}`;
+}
