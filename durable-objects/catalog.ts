@@ -1,13 +1,18 @@
 /**
- * The one object that knows which DAGs were registered over HTTP. It holds their ids and nothing else: what a DAG is, its own
- * object says. One that nobody registered anything at has no tables.
+ * The one object that knows which DAGs were registered over HTTP, which has which backfill, and which queues roles stand for. Of
+ * all of them it holds the ids and nothing else: what a DAG is, its own object says. One that nobody registered anything at has no tables.
  *
  * @module
  */
 import { DurableObject } from "cloudflare:workers";
-import type { CatalogObject } from "../src/engine/objects.ts";
+import type { CatalogObject, Result } from "../src/engine/objects.ts";
+import { MAX_ROLES, roleRefusal, type QueueRole } from "../src/engine/queue-roles.ts";
+import { MAX_POOLS, type PoolName } from "../src/engine/permits/pool-names.ts";
 import type { ObjectEnv } from "./env.ts";
 import { migrate, type Migration } from "./migrate.ts";
+import { MAKE_POOL_TABLE, PoolNameTable } from "./pool-name-table.ts";
+import { MAKE_ROLE_TABLE, QueueRoleTable } from "./queue-role-table.ts";
+import { forgetRoles, queuesOf } from "./queues.ts";
 
 /** The schema; times are epoch milliseconds. */
 const MIGRATIONS: readonly Migration[] = [
@@ -20,6 +25,12 @@ const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID`,
     ],
   },
+  {
+    version: 2,
+    statements: ["CREATE TABLE backfill (id INTEGER PRIMARY KEY AUTOINCREMENT, dag_id TEXT NOT NULL) STRICT"],
+  },
+  { version: 3, statements: [MAKE_POOL_TABLE] },
+  { version: 4, statements: [MAKE_ROLE_TABLE] },
 ];
 
 /** The catalog of registered DAGs. */
@@ -42,8 +53,7 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
   }
 
   async add(dagId: string): Promise<void> {
-    migrate(this.ctx.storage, MIGRATIONS);
-    this.#isOpen = true;
+    this.#make();
     this.#sql.exec(
       "INSERT INTO registered_dag (dag_id, registered_at) VALUES (?, ?) ON CONFLICT (dag_id) DO NOTHING",
       dagId,
@@ -57,8 +67,83 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
     }
   }
 
+  async listRoles(): Promise<QueueRole[]> {
+    return this.#open() ? this.#roles.list() : [];
+  }
+
+  async setRole(role: string, queue: string): Promise<Result<QueueRole>> {
+    const refusal = roleRefusal(queuesOf(this.env), role, queue);
+    if (refusal !== null) {
+      return { ok: false, refusal };
+    }
+    this.#make();
+    const roles = this.#roles.list();
+    if (roles.length >= MAX_ROLES && !roles.some((each) => each.role === role)) {
+      const message = `expected at most ${MAX_ROLES} roles, got one more`;
+      return { ok: false, refusal: { code: "invalid", message, loc: ["path", "role"] } };
+    }
+    const value = this.#roles.set(role, queue, Date.now());
+    forgetRoles();
+    return { ok: true, value };
+  }
+
+  async removeRole(role: string): Promise<void> {
+    if (this.#open()) {
+      this.#roles.remove(role);
+      forgetRoles();
+    }
+  }
+
+  async newBackfill(dagId: string): Promise<number> {
+    this.#make();
+    return this.#sql.exec<{ id: number }>("INSERT INTO backfill (dag_id) VALUES (?) RETURNING id", dagId).one().id;
+  }
+
+  async backfillDag(id: number): Promise<string | null> {
+    const [row] = this.#open()
+      ? this.#sql.exec<{ dag_id: string }>("SELECT dag_id FROM backfill WHERE id = ?", id).toArray()
+      : [];
+    return row?.dag_id ?? null;
+  }
+
+  async listPools(): Promise<PoolName[]> {
+    return this.#open() ? this.#pools.list() : [];
+  }
+
+  async findPool(name: string): Promise<PoolName | null> {
+    return this.#open() ? this.#pools.find(name) : null;
+  }
+
+  async addPool(name: string): Promise<Result<PoolName>> {
+    this.#make();
+    if (this.#pools.countOthers(name) >= MAX_POOLS) {
+      const message = `expected at most ${MAX_POOLS} pools, got one more`;
+      return { ok: false, refusal: { code: "invalid", message, loc: ["body", "name"] } };
+    }
+    return { ok: true, value: this.#pools.put(name, Date.now()) };
+  }
+
+  async removePool(entry: Pick<PoolName, "id" | "name">): Promise<void> {
+    if (this.#open()) {
+      this.#pools.remove(entry);
+    }
+  }
+
+  get #pools(): PoolNameTable {
+    return new PoolNameTable(this.#sql);
+  }
+
+  get #roles(): QueueRoleTable {
+    return new QueueRoleTable(this.#sql);
+  }
+
   get #sql(): SqlStorage {
     return this.ctx.storage.sql;
+  }
+
+  #make(): void {
+    migrate(this.ctx.storage, MIGRATIONS);
+    this.#isOpen = true;
   }
 
   /** False while there is nothing to read: who only asks makes no tables. */
@@ -68,8 +153,7 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
       if (found.length === 0) {
         return false;
       }
-      migrate(this.ctx.storage, MIGRATIONS);
-      this.#isOpen = true;
+      this.#make();
     }
     return true;
   }

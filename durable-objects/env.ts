@@ -4,6 +4,7 @@
  * @module
  */
 import type { CatalogObject, DagObject, JobObject } from "../src/engine/objects.ts";
+import { jobOfOwner } from "../src/engine/permits/holders.ts";
 import type { PermitOwner, PoolObject, RateLimiterObject } from "../src/engine/permits/objects.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
 
@@ -15,6 +16,8 @@ export interface ObjectEnv {
   POOL: DurableObjectNamespace;
   RATE_LIMITER: DurableObjectNamespace;
   TASKS: Queue<WorkMessage>;
+  /** Which queues there are: see `engine/queues.ts`. Further bindings are those that it names. */
+  QUEUES?: unknown;
   PAYLOADS: R2Bucket;
   /** `hold` on Cloudflare, `detach` on the embedded runtime: see wrangler.toml. */
   TASK_CONSUMER: string;
@@ -49,9 +52,10 @@ export function openPool(env: ObjectEnv, ledger: string): PoolObject {
   return stub as PoolObject;
 }
 
-/** The object of a DAG or of a bulk submission as one that asks for permits. */
+/** The object of a DAG, a bulk submission or a job as one that asks for permits. */
 export function openPermitOwner(env: ObjectEnv, name: string): PermitOwner {
-  const stub: object = env.DAG.getByName(name);
+  const jobId = jobOfOwner(name);
+  const stub: object = jobId === null ? env.DAG.getByName(name) : env.JOB.getByName(jobId);
   return stub as PermitOwner;
 }
 

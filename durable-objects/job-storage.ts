@@ -60,6 +60,9 @@ const LEDGER: Ledger = {
 
 type Columns = "state" | "try_number" | "fence" | "latest_heartbeat" | "end_date" | "next_at";
 
+/** What jobs of earlier releases have not stored. */
+type LaterField = "priority" | "wish";
+
 /** Reads and writes of one `Job` object. */
 export class JobStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
@@ -88,7 +91,9 @@ export class JobStorage {
       )
       .one();
     this.log.load(logs);
-    return { ...(JSON.parse(detail) as Omit<JobRecord, Columns>), ...columns };
+    // A job of an earlier release knows of no permits.
+    const stored = JSON.parse(detail) as Omit<JobRecord, Columns | LaterField> & Partial<Pick<JobRecord, LaterField>>;
+    return { priority: 1, wish: null, ...stored, ...columns };
   }
 
   /** Makes the table and its row. */

@@ -8,19 +8,26 @@ import { DurableObject } from "cloudflare:workers";
 import { retryPolicy } from "../src/engine/attempt.ts";
 import {
   adoptJob,
+  awaitsPermits,
   beatJob,
+  beginQueued,
   claimJob,
   completeJob,
+  goOnSeeking,
   killJob,
-  markSent,
+  queueOfJob,
   reportJob,
   submitJob,
+  takeUnneeded,
   tickJob,
   tryOf,
   type JobEffect,
   type JobRecord,
 } from "../src/engine/job-machine.ts";
-import type { AdoptionRequest, JobObject, LogPage, Result } from "../src/engine/objects.ts";
+import type { AdoptionRequest, JobObject, LogPage, Result, WhyView } from "../src/engine/objects.ts";
+import type { PermitOwner } from "../src/engine/permits/objects.ts";
+import type { OwnerAnswer } from "../src/engine/permits/permit.ts";
+import { newWish, takeGrant, type PermitWish } from "../src/engine/permits/wish.ts";
 import type { Json, TaskSpec } from "../src/engine/spec.ts";
 import { isJobFinished } from "../src/engine/states.ts";
 import type {
@@ -36,7 +43,11 @@ import type {
 } from "../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
 import { openDag, type ObjectEnv } from "./env.ts";
+import { releaseWish, slowDownKeys, takeJobGrant, takeStep } from "./job-permits.ts";
 import { JobStorage } from "./job-storage.ts";
+import { openQueue, queueNamed, ratesOf } from "./queues.ts";
+import { whyJob } from "./job-why.ts";
+import { permitNeeds } from "./permit-needs.ts";
 import { Waiters } from "./waiters.ts";
 
 const ENDED = "ended";
@@ -54,13 +65,20 @@ export function createJobClass(registry: Registry) {
     }
     return known ?? null;
   };
-
-  return class Job extends DurableObject<ObjectEnv> implements JobObject {
+  return class Job extends DurableObject<ObjectEnv> implements JobObject, PermitOwner {
     readonly #storage: JobStorage;
     readonly #waiters = new Waiters();
     /** Undefined until it was read in this wake. */
     #job: JobRecord | null | undefined;
     #alarmAt: number | null = null;
+
+    readonly #wishOf = (job: JobRecord): PermitWish | null => {
+      const spec = specOf(job.name);
+      const rates = ratesOf(this.env, queueOfJob(job), job.name);
+      const needs =
+        spec === null ? null : permitNeeds(spec, registry.tasks.get(job.name), () => job.payload, rates);
+      return needs === null ? null : newWish(needs, job.fence);
+    };
 
     constructor(ctx: DurableObjectState, env: ObjectEnv) {
       super(ctx, env);
@@ -84,12 +102,10 @@ export function createJobClass(registry: Registry) {
       const now = Date.now();
       const job = submitJob(submission, spec, retryPolicy(spec), now);
       const due = submission.runAt === null || submission.runAt <= now;
-      if (due) {
-        markSent(job, now);
-      }
+      const effect = due ? beginQueued(job, now, this.#wishOf) : null;
       this.#storage.create(job);
       this.#job = job;
-      this.#after(job, due ? "send" : null, now);
+      this.#after(job, effect, now);
       return { ok: true, value: { job: view(job), created: true } };
     }
 
@@ -100,6 +116,13 @@ export function createJobClass(registry: Registry) {
           ? { value: unknown(this.ctx.id), done: true }
           : { value: { ok: true, value: view(job) }, done: isJobFinished(job.state) };
       });
+    }
+
+    async why(): Promise<Result<WhyView>> {
+      const job = this.#load();
+      return job === null
+        ? unknown(this.ctx.id)
+        : { ok: true, value: await whyJob(this.env, job, Date.now()) };
     }
 
     async kill(reason: string): Promise<Result<JobView>> {
@@ -136,7 +159,11 @@ export function createJobClass(registry: Registry) {
       }
       const now = Date.now();
       const tryNumber = tryOf(job, token);
+      const { wish } = job;
       const verdict = reportJob(job, token, outcome, now);
+      if (verdict === "accepted" && outcome.state === "failed" && outcome.retryAfterMs !== undefined && wish !== null) {
+        this.ctx.waitUntil(slowDownKeys(this.env, job.id, wish, now + outcome.retryAfterMs));
+      }
       if (verdict !== "duplicate") {
         this.#save(job, now, tryNumber, logs);
       }
@@ -195,6 +222,16 @@ export function createJobClass(registry: Registry) {
       }
     }
 
+    async permitsGranted(ledger: string, holders: string[]): Promise<OwnerAnswer> {
+      const job = this.#load();
+      const held = job?.wish?.held;
+      const answer = takeJobGrant(job, ledger, holders);
+      if (job !== null && job.wish?.held !== held && awaitsPermits(job)) {
+        this.#goOnSeeking(job);
+      }
+      return answer;
+    }
+
     /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
     async rowsWritten(): Promise<number> {
       return this.#storage.rowsWritten;
@@ -209,7 +246,7 @@ export function createJobClass(registry: Registry) {
       }
       const now = Date.now();
       const before = JSON.stringify(job);
-      const effect = tickJob(job, now);
+      const effect = tickJob(job, now, this.#wishOf);
       if (JSON.stringify(job) !== before) {
         this.#save(job, now);
       }
@@ -265,13 +302,55 @@ export function createJobClass(registry: Registry) {
       return { ok: true, value };
     }
 
+    /** A step was taken: stores it, and takes the next. */
+    #goOnSeeking(job: JobRecord & { wish: PermitWish }): void {
+      const now = Date.now();
+      const effect = goOnSeeking(job, now);
+      this.#save(job, now);
+      this.#after(job, effect, now);
+    }
+
+    /** Takes the next step towards the permits of a job. An error or a lost answer is made up for by the alarm. */
+    async #seekPermits(): Promise<void> {
+      const asking = this.#load();
+      if (asking === null || !awaitsPermits(asking)) {
+        return;
+      }
+      try {
+        const { token, held } = asking.wish;
+        const result = await takeStep(this.env, asking, asking.wish);
+        // It may have been killed meanwhile, or told the same by its ledger.
+        const job = this.#load();
+        if (job === null || !awaitsPermits(job) || job.wish.token !== token || job.wish.held !== held) {
+          return;
+        }
+        if (result === "waits") {
+          // The ledger calls. Not stored: should this object be evicted before, it asks once more.
+          job.next_at = null;
+          return;
+        }
+        if ("granted" in result) {
+          takeGrant(job.wish, result.granted);
+        } else {
+          job.wish.at = result.reserved;
+        }
+        this.#goOnSeeking(job);
+      } catch (error) {
+        console.warn({ event: "permits_not_sought", job_id: asking.id, error: String(error) });
+      }
+    }
+
     #save(job: JobRecord, now: number, tryNumber: number | null = null, logs: LogChunk = NO_LINES): void {
+      const unneeded = takeUnneeded(job);
       try {
         this.#storage.update(job, tryNumber, logs);
       } catch (error) {
         // Memory is ahead of storage: read it again next time.
         this.#job = undefined;
         throw error;
+      }
+      if (unneeded !== null) {
+        this.ctx.waitUntil(releaseWish(this.env, job.id, unneeded, now));
       }
       this.#arm(job, now);
       this.#waiters.wake(LOGGED);
@@ -283,18 +362,28 @@ export function createJobClass(registry: Registry) {
     #after(job: JobRecord, effect: JobEffect, now: number): void {
       this.#arm(job, now);
       if (effect === "send") {
-        this.ctx.waitUntil(this.#send(job.id));
+        this.ctx.waitUntil(this.#send(job, now));
+      } else if (effect === "seek_permits") {
+        this.ctx.waitUntil(this.#seekPermits());
       } else if (effect === "tell_owner") {
         this.ctx.waitUntil(this.#tellOwner(job));
       }
     }
 
-    async #send(jobId: string): Promise<void> {
+    async #send(job: JobRecord, now: number): Promise<void> {
+      const { id } = job;
+      const name = queueOfJob(job);
       try {
-        await this.env.TASKS.send({ job_id: jobId });
+        const queue = await queueNamed(this.env, name, now);
+        if (queue === null) {
+          // It stays queued and is sent when there is such a role, or fails as stuck.
+          console.warn({ event: "queue_unknown", job_id: id, queue: name });
+          return;
+        }
+        await openQueue(this.env, queue)?.send({ job_id: id });
       } catch (error) {
         // It is queued in storage and will be sent again when nobody claims it.
-        console.warn({ event: "send_failed", job_id: jobId, error: String(error) });
+        console.warn({ event: "send_failed", job_id: id, error: String(error) });
       }
     }
 

@@ -8,6 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Result } from "../src/engine/objects.ts";
 import { explainPermit, ledgerView, listPermits } from "../src/engine/permits/ledger-view.ts";
 import type { LedgerView, PermitExplanation, PermitView } from "../src/engine/permits/ledger-view.ts";
+import { describeHolder } from "../src/engine/permits/holders.ts";
 import { PermitLedger } from "../src/engine/permits/ledger.ts";
 import { DEFAULT_POOL, DEFAULT_POOL_CONFIG, describeLedger, ledgerName } from "../src/engine/permits/names.ts";
 import type { PoolObject } from "../src/engine/permits/objects.ts";
@@ -18,6 +19,8 @@ import { PoolStorage } from "./pool-storage.ts";
 
 /** How long a fresh description waits for owners. */
 const FRESH_MS = 2000;
+/** Users of a ledger that a refusal names. */
+const USERS_NAMED = 3;
 const DEFAULT_POOL_LEDGER = ledgerName("pool", DEFAULT_POOL);
 
 /** One ledger. */
@@ -36,13 +39,23 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
     return this.#act((ledger, now) => ledger.exchange(owner, change, now));
   }
 
-  async configure(config: Partial<LedgerConfig>): Promise<Result<LedgerView>> {
+  async configure(
+    config: Partial<LedgerConfig>,
+    when: "any" | "absent" | "present" = "any",
+  ): Promise<Result<LedgerView>> {
     const { slots } = config;
     if (slots !== undefined && (!Number.isSafeInteger(slots) || slots < INFINITE)) {
       const message = `expected slots to be an integer from ${INFINITE} on, got ${slots}`;
       return { ok: false, refusal: { code: "invalid", message, loc: ["body", "slots"] } };
     }
     return this.#act((ledger) => {
+      if (when === "absent" && ledger.config !== null) {
+        const message = `expected no ${describeLedger(this.#name)}, there is one`;
+        return { ok: false, refusal: { code: "conflict", message } };
+      }
+      if (when === "present" && ledger.config === null) {
+        return this.#unknown();
+      }
       const present = ledger.config ?? { slots: 0, description: null, include_deferred: false };
       ledger.configure({ ...present, ...config });
       return this.#view(ledger);
@@ -78,7 +91,8 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
     }
     return this.#act((ledger) => {
       if (ledger.size > 0) {
-        const message = `expected ${describeLedger(this.#name)} not to be in use, ${ledger.size} hold slots of it or wait`;
+        const users = nameUsers(listPermits(ledger));
+        const message = `expected ${describeLedger(this.#name)} not to be in use, ${ledger.size} hold slots of it or wait: ${users}`;
         return { ok: false, refusal: { code: "conflict", message } };
       }
       if (ledger.config !== null) {
@@ -179,4 +193,11 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
   #unknown<T>(): Result<T> {
     return { ok: false, refusal: { code: "not_found", message: `there is no ${describeLedger(this.#name)}` } };
   }
+}
+
+/** The first few of who holds or waits, in words. */
+function nameUsers(permits: readonly PermitView[]): string {
+  const named = permits.slice(0, USERS_NAMED).map(({ owner, holder }) => describeHolder(owner, holder));
+  const others = permits.length - named.length;
+  return [...named, ...(others > 0 ? [`${others} more`] : [])].join(", ");
 }

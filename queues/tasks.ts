@@ -4,6 +4,8 @@
  * @module
  */
 import { openDag, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import { queuesOf } from "../durable-objects/queues.ts";
+import { DEFAULT_QUEUE, queueOfPlatform } from "../src/engine/queues.ts";
 import type { Json } from "../src/engine/spec.ts";
 import type { TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import type { Surroundings } from "../src/runner/execute.ts";
@@ -20,20 +22,20 @@ const RETRY_DELAY_S = 5;
 let hostname: string | undefined;
 let inFlight = 0;
 
-/** Who this isolate is. Named at first use: the platform allows no randomness before a request. */
-function identity(): WorkerIdentity {
+/** Who this isolate is, on a queue. Named at first use: the platform allows no randomness before a request. */
+function identity(queue: string): WorkerIdentity {
   hostname ??= `worker-${crypto.randomUUID().slice(0, 8)}`;
-  return { hostname, unixname: "jobbers" };
+  return { hostname, unixname: "jobbers", ...(queue === DEFAULT_QUEUE ? {} : { queue }) };
 }
 
-/** Handles one batch of work messages. */
+/** Handles one batch of work messages, of whichever queue. */
 export async function consumeTasks(
   registry: Registry,
   batch: MessageBatch<WorkMessage>,
   env: ObjectEnv,
   ctx: ExecutionContext,
 ): Promise<void> {
-  const worker = identity();
+  const worker = identity(queueOfPlatform(queuesOf(env), batch.queue));
   const around = surroundings(registry, env);
   const byDag = new Map<string, Message<WorkMessage>[]>();
   const work: Promise<void>[] = [];

@@ -9,7 +9,7 @@ import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createJobClass } from "../durable-objects/job.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
-import { wakeDags } from "../durable-objects/wake.ts";
+import { wakeAll } from "../durable-objects/wake.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
 import type { WorkMessage } from "./engine/work.ts";
@@ -37,7 +37,7 @@ export function createJobbers(registry: Registry) {
   const handler = {
     fetch: (request, env, ctx) => api.fetch(request, env, ctx),
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
-    scheduled: (_controller, env) => wakeDags(env, registry.dags.keys()),
+    scheduled: (_controller, env) => wakeAll(env, registry.dags.keys()),
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
   return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog, Pool, RateLimiter };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { compareRuns } from "../../src/engine/admission.ts";
 import type { Refusal, Result } from "../../src/engine/objects.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
@@ -11,12 +12,16 @@ import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceKey } from "../../src/engine/work.ts";
+import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { migrate } from "../migrate.ts";
 import { Waiters } from "../waiters.ts";
+import { BackfillBook } from "./backfill-book.ts";
 import { BATCH_PREFIX } from "./batch.ts";
 import { DAG_MIGRATIONS } from "./migrations.ts";
 import { Outbox } from "./outbox.ts";
+import { PastDesk } from "./past.ts";
+import { PermitDesk } from "./permit-desk.ts";
 import { RunBook, type LoadedRun } from "./run-book.ts";
 import { Scheduler } from "./scheduler.ts";
 import { DagStorage, type RunRow } from "./storage.ts";
@@ -28,7 +33,12 @@ export class DagCore {
   readonly runs: RunBook;
   readonly outbox: Outbox;
   readonly scheduler: Scheduler;
+  readonly backfills = new BackfillBook(this);
+  readonly permits: PermitDesk;
+  readonly past = new PastDesk(this);
   readonly waiters = new Waiters();
+  /** When a worker of a queue last claimed or reported, by the queue's name, since the object woke. */
+  readonly heard = new Map<string, number>();
   isPaused = false;
   /** Goes up when everything is deleted: what was remembered of an earlier DAG of this name holds no more. */
   generation = 0;
@@ -39,15 +49,29 @@ export class DagCore {
   #isOpen = false;
   #alarmAt: number | null = null;
   #stored = new Set<LoadedRun>();
+  /** An instance ended whose task is limited over all runs. */
+  #isRoomFreed = false;
 
-  /** @param codeSpec Gives the spec the deployed code has for a DAG, or null. */
-  constructor(ctx: DurableObjectState, env: ObjectEnv, codeSpec: (dagId: string) => DagSpec | null) {
+  /**
+   * @param codeSpec Gives the spec the deployed code has for a DAG, or null.
+   * @param taskOf Gives the task that is registered under the name of a handler.
+   */
+  constructor(
+    ctx: DurableObjectState,
+    env: ObjectEnv,
+    codeSpec: (dagId: string) => DagSpec | null,
+    taskOf: (handler: string) => AnyTaskDefinition | undefined,
+  ) {
     this.#ctx = ctx;
     this.#env = env;
     this.#codeSpec = codeSpec;
     this.name = ctx.id.name ?? "";
     this.storage = new DagStorage(ctx.storage.sql);
-    this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING);
+    this.permits = new PermitDesk(this, ctx, env, taskOf);
+    this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING, (run) => {
+      this.permits.watch(run);
+      this.past.attach(run);
+    });
     this.outbox = new Outbox(this.storage, env, ctx, this.name);
     this.scheduler = new Scheduler(this);
   }
@@ -104,7 +128,8 @@ export class DagCore {
     this.#isOpen = true;
     this.act(now, () => {
       for (const run of this.unfinished()) {
-        run.machine.hold(this.isPaused, now);
+        run.machine.resumeWishes(now);
+        run.machine.hold(this.holds(run), now);
         // On the embedded runtime messages live in memory, and whoever held them may have died with this object.
         if (this.#env.TASK_CONSUMER === "detach") {
           run.machine.resendQueued(now);
@@ -151,7 +176,10 @@ export class DagCore {
   #forget(): void {
     this.runs.clear();
     this.scheduler.clear();
+    this.backfills.clear();
+    this.past.clear();
     this.outbox.forget();
+    this.permits.discard();
     this.#stored.clear();
     this.isPaused = false;
     this.#isRegistered = false;
@@ -175,13 +203,19 @@ export class DagCore {
     try {
       answer = this.#ctx.storage.transactionSync(() => {
         const decided = decide();
-        this.scheduler.admit(now);
+        do {
+          this.scheduler.admit(now);
+          this.#admitAcrossRuns(now);
+        } while (this.past.goOn(now));
         return decided;
       });
     } catch (error) {
       this.runs.clear();
       this.scheduler.clear();
+      this.backfills.clear();
+      this.past.clear();
       this.outbox.discard();
+      this.permits.discard();
       this.#stored.clear();
       this.#isOpen = false;
       throw error;
@@ -197,8 +231,21 @@ export class DagCore {
     }
     this.#stored.clear();
     this.outbox.send(now);
+    this.permits.send(now);
     this.arm(now);
     return answer;
+  }
+
+  /** Room under a limit over all runs of the DAG goes to the earliest run that waits for it. */
+  #admitAcrossRuns(now: number): void {
+    while (this.#isRoomFreed) {
+      this.#isRoomFreed = false;
+      const waiting = this.unfinished().filter(({ machine }) => machine.state.lines.size > 0);
+      for (const run of waiting.toSorted((a, b) => compareRuns(a.machine.state, b.machine.state))) {
+        run.machine.advance(now);
+        this.store(run, now);
+      }
+    }
   }
 
   /** Stores what a run's machine changed; only inside `act`. */
@@ -212,7 +259,10 @@ export class DagCore {
       }
     }
     this.storage.saveChanges(run.row.id, changes, now);
+    this.past.changed(run, changes);
     this.outbox.collect(run, changes);
+    this.permits.collect(run, changes, now);
+    this.#isRoomFreed ||= changes.freed;
     this.runs.keep(run);
     this.#stored.add(run);
   }
@@ -228,7 +278,7 @@ export class DagCore {
     } = {},
   ): LoadedRun {
     const run = this.runs.create(row, options.sizes ?? new Map<string, number>());
-    run.machine.hold(this.isPaused, now);
+    run.machine.hold(this.holds(run), now);
     options.beforeStart?.(run);
     this.startIfDue(run, now);
     // Inserted as it stands by now, started or not: one write instead of two.
@@ -236,11 +286,21 @@ export class DagCore {
     run.machine.state.changes.run = false;
     options.afterInsert?.(run.row.id);
     this.store(run, now);
+    this.past.cameOrWent(run);
     return run;
   }
 
-  /** Starts a queued run whose time has come, unless its DAG is paused or as many run as may. */
+  /** Says whether the tasks of a run must wait because its DAG is paused. A backfill goes on. */
+  holds({ row }: LoadedRun): boolean {
+    return this.isPaused && row.backfill_id === null;
+  }
+
+  /** Starts a queued run whose time has come, unless its DAG is paused or as many run as may. One of a backfill takes its turn. */
   startIfDue(run: LoadedRun, now: number): void {
+    if (run.row.backfill_id !== null) {
+      this.scheduler.askForAdmission();
+      return;
+    }
     const isDue = run.row.state === "queued" && run.row.run_after <= now;
     if (isDue && !this.isPaused && this.scheduler.hasRoom()) {
       run.machine.begin(now);
@@ -252,7 +312,7 @@ export class DagCore {
     this.isPaused = true;
     this.storage.saveDag(this.name, true);
     for (const run of this.unfinished()) {
-      run.machine.hold(true, now);
+      run.machine.hold(this.holds(run), now);
       this.store(run, now);
     }
   }
@@ -310,7 +370,7 @@ export class DagCore {
     if (!this.#isOpen) {
       return;
     }
-    let next = earlier(this.outbox.nextDue(), this.scheduler.dueAt());
+    let next = earlier(earlier(this.outbox.nextDue(), this.permits.nextDue()), this.scheduler.wakeAt());
     for (const run of this.runs.loaded()) {
       // One whose time has come and that still waits is started by the end of another.
       const waits = run.row.state === "queued" && !this.isPaused && run.row.run_after > now;

@@ -55,7 +55,7 @@ export class DagDesk {
       core.act(now, () => {
         core.storage.saveDag(core.name, paused);
         for (const run of core.unfinished()) {
-          run.machine.hold(paused, now);
+          run.machine.hold(core.holds(run), now);
           core.store(run, now);
         }
         core.scheduler.askForAdmission();

@@ -6,6 +6,12 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type {
+  BackfillPlanView,
+  BackfillReportView,
+  BackfillRequest,
+  BackfillView,
+} from "../../src/engine/backfill-objects.ts";
+import type {
   BatchEntry,
   BatchView,
   ClearRequest,
@@ -20,9 +26,12 @@ import type {
   RunQuery,
   TaskInstanceQuery,
   TriggerRequest,
+  WhyView,
   XComQuery,
   XComView,
 } from "../../src/engine/objects.ts";
+import type { PermitOwner } from "../../src/engine/permits/objects.ts";
+import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
 import { resolveParams } from "../../src/engine/params.ts";
 import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
@@ -43,6 +52,7 @@ import type {
 } from "../../src/engine/work.ts";
 import type { Registry } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
+import { BackfillDesk } from "./backfill-desk.ts";
 import { BatchDesk } from "./batch-desk.ts";
 import { DagCore, refuse } from "./core.ts";
 import { DagDesk } from "./dag-desk.ts";
@@ -50,31 +60,41 @@ import { ListDesk } from "./list-desk.ts";
 import { LogDesk } from "./log-desk.ts";
 import { RunDesk } from "./run-desk.ts";
 import { instanceView, newRunRow, runView } from "./views.ts";
+import { WhyDesk } from "./why-desk.ts";
 import { WorkDesk } from "./work-desk.ts";
 import { XComDesk } from "./xcom-desk.ts";
 
 /** Makes the class for a registry: the code that a deployment consists of. */
 export function createDagClass(registry: Registry) {
-  return class Dag extends DurableObject<ObjectEnv> implements DagObject {
+  return class Dag extends DurableObject<ObjectEnv> implements DagObject, PermitOwner {
     readonly #core: DagCore;
     readonly #work: WorkDesk;
     readonly #batch: BatchDesk;
+    readonly #backfills: BackfillDesk;
     readonly #dag: DagDesk;
     readonly #runs: RunDesk;
     readonly #lists: ListDesk;
     readonly #xcoms: XComDesk;
     readonly #logs: LogDesk;
+    readonly #why: WhyDesk;
 
     constructor(ctx: DurableObjectState, env: ObjectEnv) {
       super(ctx, env);
-      this.#core = new DagCore(ctx, env, (dagId) => registry.dags.get(dagId)?.spec ?? null);
+      this.#core = new DagCore(
+        ctx,
+        env,
+        (dagId) => registry.dags.get(dagId)?.spec ?? null,
+        (handler) => registry.tasks.get(handler),
+      );
       this.#work = new WorkDesk(this.#core);
       this.#batch = new BatchDesk(this.#core, registry);
+      this.#backfills = new BackfillDesk(this.#core);
       this.#dag = new DagDesk(this.#core);
       this.#runs = new RunDesk(this.#core);
       this.#lists = new ListDesk(this.#core);
       this.#xcoms = new XComDesk(this.#core);
       this.#logs = new LogDesk(this.#core, env);
+      this.#why = new WhyDesk(this.#core, env);
     }
 
     async describe(): Promise<Result<DagView>> {
@@ -250,8 +270,12 @@ export function createDagClass(registry: Registry) {
       return this.#runs.listTries(key);
     }
 
-    async dependencies(key: TaskInstanceKey): Promise<Result<{ name: string; reason: string }[]>> {
-      return this.#runs.dependencies(key);
+    async dependencies(key: TaskInstanceKey): Promise<Result<WhyView["causes"]>> {
+      return this.#why.dependencies(key);
+    }
+
+    async why(key: TaskInstanceKey): Promise<Result<WhyView>> {
+      return this.#why.why(key);
     }
 
     async readLog(key: TaskInstanceKey, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
@@ -260,6 +284,38 @@ export function createDagClass(registry: Registry) {
 
     async listAdopted(): Promise<Result<TaskInstanceView[]>> {
       return this.#lists.adopted();
+    }
+
+    async checkBackfill(request: BackfillRequest): Promise<Result<null>> {
+      return this.#backfills.check(request);
+    }
+
+    async planBackfill(request: BackfillRequest): Promise<Result<BackfillPlanView>> {
+      return this.#backfills.plan(request);
+    }
+
+    async createBackfill(id: number, request: BackfillRequest): Promise<Result<BackfillView>> {
+      return this.#backfills.create(id, request);
+    }
+
+    async listBackfills(limit: number, offset: number, descending: boolean): Promise<Result<Page<BackfillView>>> {
+      return this.#backfills.list(limit, offset, descending);
+    }
+
+    async getBackfill(id: number): Promise<Result<BackfillView>> {
+      return this.#backfills.get(id);
+    }
+
+    async setBackfillPaused(id: number, paused: boolean): Promise<Result<BackfillView>> {
+      return this.#backfills.setPaused(id, paused);
+    }
+
+    async cancelBackfill(id: number): Promise<Result<BackfillView>> {
+      return this.#backfills.cancel(id);
+    }
+
+    async reportBackfill(id: number): Promise<Result<BackfillReportView>> {
+      return this.#backfills.report(id);
     }
 
     async submitBatch(batchId: string, entries: BatchEntry[]): Promise<Result<BatchView>> {
@@ -276,6 +332,11 @@ export function createDagClass(registry: Registry) {
 
     async killMember(index: number, reason: string): Promise<Result<JobView>> {
       return this.#batch.killMember(index, reason);
+    }
+
+    async whyMember(index: number): Promise<Result<WhyView>> {
+      const member = this.#batch.memberKey(index);
+      return member.ok ? this.#why.why(member.value) : member;
     }
 
     async readMemberLog(index: number, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
@@ -302,6 +363,10 @@ export function createDagClass(registry: Registry) {
       return this.#work.attemptEnded(key, token, outcome);
     }
 
+    async permitsGranted(ledger: string, holders: string[]): Promise<OwnerAnswer> {
+      return this.#core.permits.granted(ledger, holders);
+    }
+
     /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
     async rowsWritten(): Promise<number> {
       return this.#core.storage.rowsWritten;
@@ -316,6 +381,7 @@ export function createDagClass(registry: Registry) {
       }
       const now = Date.now();
       core.act(now, () => {
+        core.permits.retry(now);
         for (const run of core.unfinished()) {
           run.machine.tick(now);
           core.store(run, now);

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { DEFAULT_POOL } from "../../src/engine/permits/names.ts";
 import { isInRange } from "../../src/engine/range.ts";
 import { matchesPattern } from "../../src/engine/like.ts";
 import type { TaskInstanceFilter } from "../../src/engine/objects.ts";
+import { queueShown, rowPlace } from "../../src/engine/queue-spread.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { RunRow } from "./storage.ts";
@@ -21,9 +23,6 @@ export interface Listed {
   row: TaskInstanceRow;
 }
 
-/** Every task is in this pool and this queue, and no executor is named. */
-const POOL = "default_pool";
-const QUEUE = "default";
 
 /** Says whether a task instance fits a filter; that of its run has been judged already. */
 export function fitsFilter({ run, spec, groups, row }: Listed, filter: TaskInstanceFilter): boolean {
@@ -34,19 +33,23 @@ export function fitsFilter({ run, spec, groups, row }: Listed, filter: TaskInsta
     isOneOf(row.map_index, filter.map_index) &&
     isOneOf(row.try_number, filter.try_number) &&
     isOneOf(spec.operator, filter.operator) &&
-    isOneOf(POOL, filter.pool) &&
-    isOneOf(QUEUE, filter.queue) &&
+    isOneOf(spec.pool ?? DEFAULT_POOL, filter.pool) &&
+    (filter.queue === undefined || filter.queue.includes(queueOfRow(run, spec, row))) &&
     isOneOf(null, filter.executor) &&
     isOneOf(run.version_number, filter.dag_version) &&
     (filter.task_group_id === undefined || groups.has(filter.task_group_id)) &&
     isLike(row.task_id, filter.task_display_name_pattern) &&
     isLike(spec.operator, filter.operator_name_pattern) &&
-    isLike(POOL, filter.pool_name_pattern) &&
-    isLike(QUEUE, filter.queue_name_pattern) &&
+    isLike(spec.pool ?? DEFAULT_POOL, filter.pool_name_pattern) &&
+    (filter.queue_name_pattern === undefined || isLike(queueOfRow(run, spec, row), filter.queue_name_pattern)) &&
     isInRange(row.start_date, filter.start_date) &&
     isInRange(row.end_date, filter.end_date) &&
     isInRange(durationOf(row), filter.duration)
   );
+}
+
+function queueOfRow(run: RunRow, { queue }: TaskSpec, row: TaskInstanceRow): string {
+  return queueShown(queue, rowPlace(run.run_id, row));
 }
 
 function isOneOf(value: string | number | null, wanted: readonly (string | number)[] | undefined): boolean {

@@ -82,8 +82,8 @@ export class ListDesk {
       return refuse("too_large", tooLargeAnswer(page.length));
     }
     const items = page.map(({ run, row }) => {
-      const { version } = this.#facts(run.version_number, facts);
-      return rowInstanceView({ dagId: core.name, row: run, version }, row, facts.get(run.version_number)?.tasks);
+      const { row: version, graph } = core.runs.version(run.version_number);
+      return rowInstanceView({ dagId: core.name, row: run, version }, row, graph);
     });
     core.runs.trim();
     return { ok: true, value: { items, total } };
@@ -115,7 +115,7 @@ export class ListDesk {
 
   /** Its stored rows say all there is: it is over, nobody changed it since, and nothing of it was left undecided. */
   #isSettled(row: RunRow): boolean {
-    const isOver = isRunFinished(row.state) && row.reason !== "all_tasks_deadlocked";
+    const isOver = isRunFinished(row.state) && row.reason !== "all_tasks_deadlocked" && row.start_date !== null;
     return isOver && this.#core.runs.peek(row.run_id) === null;
   }
 
@@ -131,6 +131,10 @@ export class ListDesk {
       if (task !== undefined) {
         yield { run: loaded?.row ?? run, row, ...task };
       }
+    }
+    // Of a backfill thousands may wait, or have been cancelled: they need not be in memory together.
+    if (loaded !== null && loaded.row.backfill_id !== null && loaded.row.state !== "running") {
+      this.#core.runs.forget(run.run_id);
     }
   }
 

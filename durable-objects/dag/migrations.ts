@@ -165,4 +165,49 @@ export const DAG_MIGRATIONS: readonly Migration[] = [
       ) STRICT`,
     ],
   },
+  {
+    version: 4,
+    statements: [
+      "ALTER TABLE dag_run ADD COLUMN backfill_id INTEGER",
+      "ALTER TABLE dag_run ADD COLUMN sort_ordinal INTEGER CHECK ((sort_ordinal IS NULL) = (backfill_id IS NULL))",
+      // Which backfills have runs that wait or run, and which run of one is next in its order.
+      `CREATE INDEX dag_run_backfill ON dag_run (state, backfill_id, sort_ordinal) WHERE backfill_id IS NOT NULL`,
+      `CREATE TABLE backfill (
+        id INTEGER PRIMARY KEY,
+        from_date INTEGER NOT NULL,
+        to_date INTEGER NOT NULL CHECK (to_date >= from_date),
+        run_backwards INTEGER NOT NULL CHECK (run_backwards IN (0, 1)),
+        dag_run_conf TEXT CHECK (json_valid(dag_run_conf)),
+        is_paused INTEGER NOT NULL CHECK (is_paused IN (0, 1)),
+        reprocess_behavior TEXT NOT NULL CHECK (reprocess_behavior IN ('none', 'failed', 'completed')),
+        max_active_runs INTEGER NOT NULL CHECK (max_active_runs >= 1),
+        run_on_latest_version INTEGER NOT NULL CHECK (run_on_latest_version IN (0, 1)),
+        stop_on_first_failure INTEGER NOT NULL CHECK (stop_on_first_failure IN (0, 1)),
+        canary INTEGER CHECK (canary >= 1),
+        canary_state TEXT CHECK (canary_state IN ('running', 'waiting', 'released')),
+        canary_until INTEGER,
+        triggering_user_name TEXT,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        completed_at INTEGER,
+        end_reason TEXT CHECK (end_reason IN ('completed', 'cancelled', 'first_failure')),
+        first_failed_run_id TEXT,
+        CHECK ((canary IS NULL) = (canary_state IS NULL) AND (canary IS NULL) = (canary_until IS NULL)),
+        CHECK ((completed_at IS NULL) = (end_reason IS NULL))
+      ) STRICT`,
+      // A DAG has one backfill at a time that is not over.
+      `CREATE UNIQUE INDEX backfill_active ON backfill ((1)) WHERE completed_at IS NULL`,
+      // A date of a backfill: the run it made or took, or why it did not.
+      `CREATE TABLE backfill_dag_run (
+        backfill_id INTEGER NOT NULL,
+        sort_ordinal INTEGER NOT NULL CHECK (sort_ordinal >= 1),
+        logical_date INTEGER NOT NULL,
+        dag_run_id INTEGER,
+        exception_reason TEXT CHECK (exception_reason IN ('in flight', 'already exists', 'unknown')),
+        PRIMARY KEY (backfill_id, sort_ordinal),
+        CHECK (dag_run_id IS NULL OR exception_reason IS NULL)
+      ) STRICT, WITHOUT ROWID`,
+      "CREATE INDEX backfill_dag_run_run ON backfill_dag_run (dag_run_id) WHERE dag_run_id IS NOT NULL",
+    ],
+  },
 ];

@@ -40,6 +40,7 @@ const EMPTY_DETAIL: Detail = {
   late_results: 0,
   note: null,
   deleted: 0,
+  wish: null,
 };
 
 /**
@@ -61,6 +62,7 @@ export function toStoredJson(row: TaskInstanceRow, [value, valueR2]: [string | n
   if (row.late_results !== 0) detail.late_results = row.late_results;
   if (row.note !== null) detail.note = row.note;
   if (row.deleted !== 0) detail.deleted = row.deleted;
+  if (row.wish !== null) detail.wish = row.wish;
   const { task_id, map_index, state, try_number, fence, start_date, end_date, next_at } = row;
   const columns = `${JSON.stringify(task_id)},${map_index},${state === null ? "null" : `"${state}"`},${try_number},${fence},${start_date},${end_date},${next_at},${JSON.stringify(detail)}`;
   return value === null && valueR2 === null

@@ -32,10 +32,13 @@ export class RunBook {
   readonly #storage: DagStorage;
   readonly #dagId: string;
   readonly #timing: QueueTiming;
+  readonly #watch: (run: LoadedRun) => void;
   readonly #runs = new Map<string, LoadedRun>();
   readonly #versions = new Map<number, { row: VersionRow; graph: Graph }>();
 
-  constructor(storage: DagStorage, dagId: string, timing: QueueTiming) {
+  /** @param watch Is shown every run that is made or read, before anything happens to it. */
+  constructor(storage: DagStorage, dagId: string, timing: QueueTiming, watch: (run: LoadedRun) => void) {
+    this.#watch = watch;
     this.#storage = storage;
     this.#dagId = dagId;
     this.#timing = timing;
@@ -89,7 +92,9 @@ export class RunBook {
     const stored: RunRow = { ...row, id: 0 };
     const { row: version, graph } = this.version(row.version_number);
     const machine = RunMachine.create(graph, stored, this.#timing, sizes);
-    return this.#keep({ dagId: this.#dagId, row: stored, machine, version, batch: this.#batch(stored) });
+    const run = { dagId: this.#dagId, row: stored, machine, version, batch: this.#batch(stored) };
+    this.#watch(run);
+    return this.#keep(run);
   }
 
   /** Keeps a run that is not over in memory: a finished one that was cleared is not, if it is large. */
@@ -105,11 +110,12 @@ export class RunBook {
     this.#versions.clear();
   }
 
-  /** Forgets finished runs that are large, and others beyond the last few. */
+  /** Forgets finished runs that are large, and others beyond the last few; and what waits in a backfill. */
   trim(): void {
-    const finished = [...this.#runs.values()].filter((run) => isRunFinished(run.row.state));
+    const runs = [...this.#runs.values()];
+    const finished = runs.filter((run) => isRunFinished(run.row.state));
     const excess = finished.slice(0, Math.max(0, finished.length - FINISHED_KEPT));
-    for (const run of [...excess, ...finished.filter(isLarge)]) {
+    for (const run of [...excess, ...finished.filter(isLarge), ...runs.filter(waitsInBackfill)]) {
       this.#runs.delete(run.row.run_id);
     }
   }
@@ -146,8 +152,13 @@ export class RunBook {
   #load(row: RunRow): LoadedRun {
     const { row: version, graph } = this.version(row.version_number);
     const { rows, mapLengths } = this.#storage.loadInstances(row.id);
-    const machine = RunMachine.load(graph, row, mapLengths, rows, this.#timing);
+    const isNew = row.backfill_id !== null && row.start_date === null && rows.length + mapLengths.length === 0;
+    const machine = isNew
+      ? // It was made as a row of many.
+        RunMachine.create(graph, row, this.#timing)
+      : RunMachine.load(graph, row, mapLengths, rows, this.#timing);
     const run = { dagId: this.#dagId, row, machine, version, batch: this.#batch(row) };
+    this.#watch(run);
     return isRunFinished(row.state) && isLarge(run) ? run : this.#keep(run);
   }
 
@@ -161,6 +172,11 @@ export class RunBook {
       ? new BatchMembers(this.#storage, row)
       : null;
   }
+}
+
+/** A row is enough of it until it starts. */
+function waitsInBackfill({ row }: LoadedRun): boolean {
+  return row.state === "queued" && row.backfill_id !== null;
 }
 
 /** Too many instances to stay in memory once the run is over. */

@@ -5,7 +5,6 @@
  * @module
  */
 import { chooseForClear, chooseForMark, chooseToResume } from "../../src/engine/choices.ts";
-import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
 import type { ClearRequest, MarkRequest, Neighbourhood, Result } from "../../src/engine/objects.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { DagRunView, TaskError, TaskInstanceKey, TaskInstanceView } from "../../src/engine/work.ts";
@@ -145,7 +144,9 @@ export class RunDesk {
       }
       core.store(run, now);
       core.storage.deleteRun(row.id);
+      core.backfills.runDeleted(row, now);
       core.runs.forget(runId);
+      core.past.cameOrWent(run);
     });
     core.waiters.wake(`run:${runId}`);
     return { ok: true, value: null };
@@ -202,18 +203,8 @@ export class RunDesk {
     const present = instanceView(run, instance);
     // Until the next try begins, the row of the present one still tells of the last, which the history has.
     const isPast = past.at(-1)?.try_number === present.try_number;
-    const tries = past.map((row) => rowInstanceView(run, row));
+    const tries = past.map((row) => rowInstanceView(run, row, run.machine.state.graph));
     return { ok: true, value: isPast ? tries : [...tries, present] };
-  }
-
-  dependencies(key: TaskInstanceKey): Result<{ name: string; reason: string }[]> {
-    const found = this.#core.instance(key);
-    if (!found.ok) {
-      return found;
-    }
-    const { run, instance } = found.value;
-    const surroundings = { isPaused: this.#core.isPaused, now: Date.now() };
-    return { ok: true, value: explainDependencies(run.machine.state, instance, surroundings) };
   }
 
   /** Clears one run's chosen instances; only inside `act`. */

@@ -6,7 +6,7 @@
  */
 import { dagScheduleOf, type DagSchedule } from "../../src/engine/dag-schedule.ts";
 import { resolveParams } from "../../src/engine/params.ts";
-import { isFailingTooOften, runsToStart } from "../../src/engine/run-admission.ts";
+import { explainAdmission, isFailingTooOften, runsToStart } from "../../src/engine/run-admission.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import { previewRuns } from "../../src/engine/timetable/iterate.ts";
 import type { DagRunInfo, DataInterval } from "../../src/engine/timetable/timetable.ts";
@@ -82,6 +82,11 @@ export class Scheduler {
     return next === null || this.#core.isPaused || this.#activeRuns() >= this.maxActiveRuns ? null : next.run_after;
   }
 
+  /** When the object must wake for runs to be made or started (epoch ms), or null. */
+  wakeAt(): number | null {
+    return this.#core.backfills.isLeftOver ? 0 : this.dueAt();
+  }
+
   /** Makes the runs that are due, as many as `max_active_runs` lets be active; only inside `act`. */
   makeDue(now: number): void {
     const version = this.#version;
@@ -117,6 +122,7 @@ export class Scheduler {
   /** Notes that a run has ended: another may start, and too many failures pause the DAG. Only inside `act`. */
   runEnded(run: LoadedRun, now: number): void {
     this.askForAdmission();
+    this.#core.backfills.runEnded(run.row, now);
     const limit = this.#version?.spec.max_consecutive_failed_dag_runs ?? 0;
     if (run.row.state === "failed" && limit > 0 && !this.#core.isPaused) {
       const states = this.#core.storage.summaries.latestStates(limit);
@@ -132,6 +138,7 @@ export class Scheduler {
       return;
     }
     this.makeDue(now);
+    this.#core.backfills.beginTurn();
     // A run without work ends where it starts, and lets the next one start.
     while (this.#isAdmissionDue) {
       this.#isAdmissionDue = false;
@@ -141,22 +148,40 @@ export class Scheduler {
 
   #startQueued(now: number): void {
     const core = this.#core;
-    const queued = core.unfinished().filter(({ row }) => row.state === "queued");
-    const byId = new Map(queued.map((run) => [run.row.id, run]));
+    const waiting = core.unfinished().filter(({ row }) => row.state === "queued" && row.backfill_id === null);
+    const backfills = core.backfills.admission();
+    const queued = [...waiting.map(({ row }) => row), ...backfills.queued];
+    const runIds = new Map(queued.map(({ id, run_id }) => [id, run_id]));
     const started = runsToStart({
-      queued: queued.map(({ row: { id, run_after } }) => ({ id, run_after, backfill_id: null, sort_ordinal: null })),
-      running: new Map([[null, this.#runningRuns()]]),
+      queued,
+      running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
       dag: { max_active_runs: this.maxActiveRuns, is_paused: core.isPaused },
-      backfills: new Map(),
+      backfills: backfills.limits,
       now,
     });
     for (const { id } of started) {
-      const run = byId.get(id);
-      if (run !== undefined) {
+      const run = core.runs.get(runIds.get(id) ?? "");
+      // One that started before it may have ended their backfill.
+      if (run !== null && run.row.state === "queued") {
         run.machine.begin(now);
         core.store(run, now);
       }
     }
+  }
+
+  /** Why a queued run does not start; null if nothing keeps it, or it is not queued. */
+  explain({ row }: LoadedRun, now: number): string | null {
+    if (row.state !== "queued") {
+      return null;
+    }
+    const backfills = this.#core.backfills.admission();
+    return explainAdmission(row, {
+      queued: [],
+      running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
+      dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },
+      backfills: backfills.limits,
+      now,
+    });
   }
 
   /** The run to make now. One of `@continuous` is about the time until now, whenever it was planned. */
@@ -201,18 +226,20 @@ export class Scheduler {
     this.#core.storage.schedule.save(this.#state);
   }
 
+  /** Runs of no backfill that are queued or running. */
   #activeRuns(): number {
     let active = 0;
-    for (const run of this.#core.runs.loaded()) {
-      active += Number(!isRunFinished(run.row.state));
+    for (const { row } of this.#core.runs.loaded()) {
+      active += Number(row.backfill_id === null && !isRunFinished(row.state));
     }
     return active;
   }
 
+  /** Runs of no backfill that are running. */
   #runningRuns(): number {
     let running = 0;
-    for (const run of this.#core.runs.loaded()) {
-      running += Number(run.row.state === "running");
+    for (const { row } of this.#core.runs.loaded()) {
+      running += Number(row.backfill_id === null && row.state === "running");
     }
     return running;
   }

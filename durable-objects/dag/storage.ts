@@ -10,7 +10,9 @@ import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { Report } from "../../src/engine/work.ts";
 import { LogStorage } from "./log-storage.ts";
 import { fromStored, toStoredJson, type StoredInstance } from "./rows.ts";
+import { BackfillStorage } from "./backfill-storage.ts";
 import { joined } from "./chunks.ts";
+import { PastStorage } from "./past-storage.ts";
 import { ScheduleStorage } from "./schedule-storage.ts";
 import { Sql } from "./sql.ts";
 import { SummaryStorage } from "./summary-storage.ts";
@@ -31,6 +33,8 @@ export interface RunRow extends RunInfo {
   triggering_user_name: string | null;
   created_at: number;
   updated_at: number;
+  backfill_id: number | null;
+  sort_ordinal: number | null;
 }
 
 /** What a list of runs is filtered by outside of SQL. */
@@ -68,6 +72,8 @@ export class DagStorage {
   readonly logs: LogStorage;
   readonly schedule: ScheduleStorage;
   readonly summaries: SummaryStorage;
+  readonly past: PastStorage;
+  readonly backfills: BackfillStorage;
   readonly #sql: Sql;
 
   constructor(storage: SqlStorage) {
@@ -76,6 +82,8 @@ export class DagStorage {
     this.logs = new LogStorage(this.#sql);
     this.schedule = new ScheduleStorage(this.#sql);
     this.summaries = new SummaryStorage(this.#sql);
+    this.past = new PastStorage(this.#sql);
+    this.backfills = new BackfillStorage(this.#sql);
   }
 
   /** Rows written by SQL since the object woke: what the platform bills. */
@@ -246,9 +254,9 @@ export class DagStorage {
     }
   }
 
-  /** Runs that are queued or running, oldest first. */
+  /** Runs that are queued or running, oldest first, but for those that wait in a backfill: they may be many. */
   unfinishedRuns(): RunRow[] {
-    return this.#runs("WHERE state IN ('queued', 'running') ORDER BY id");
+    return this.#runs("WHERE state = 'running' OR (state = 'queued' AND backfill_id IS NULL) ORDER BY id");
   }
 
   /** Runs in an order, with what a list filters by; `where` and `orderBy` are SQL made by `run-query.ts`, never a caller's text. */

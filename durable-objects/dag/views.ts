@@ -3,11 +3,13 @@
  *
  * @module
  */
+import type { Graph } from "../../src/engine/graph.ts";
 import type { BatchView } from "../../src/engine/objects.ts";
+import { queueShown, rowPlace } from "../../src/engine/queue-spread.ts";
+import { weightsOf } from "../../src/engine/priority.ts";
 import type { JobState, TaskInstanceState } from "../../src/engine/states.ts";
 import { isFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
-import type { TaskSpec } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { DagRunView, JobView, StoredValue, TaskError, TaskInstanceView } from "../../src/engine/work.ts";
 import { memberId } from "../../src/engine/batch-ids.ts";
@@ -67,16 +69,17 @@ export function countStates(run: LoadedRun): Record<string, number> {
 
 /** A task instance. */
 export function instanceView(run: LoadedRun, instance: NodeInstance): TaskInstanceView {
-  return rowInstanceView(run, instance.toRow());
+  return rowInstanceView(run, instance.toRow(), run.machine.state.graph);
 }
 
-/** A task instance, or a try of one that is over, from its row. `tasks`: those of its version, if the caller has them at hand. */
+/** A task instance, or a try of one that is over, from its row and the graph of its version. */
 export function rowInstanceView(
   run: Pick<LoadedRun, "dagId" | "row" | "version">,
   row: TaskInstanceRow,
-  tasks?: ReadonlyMap<string, { spec: TaskSpec }>,
+  graph: Graph,
 ): TaskInstanceView {
-  const spec = tasks?.get(row.task_id)?.spec ?? run.version.spec.tasks.find((task) => task.task_id === row.task_id);
+  const task = graph.byId.get(row.task_id);
+  const spec = task?.spec;
   return {
     dag_id: run.dagId,
     run_id: run.row.run_id,
@@ -96,6 +99,7 @@ export function rowInstanceView(
     hostname: row.hostname,
     unixname: row.unixname,
     operator: spec?.operator ?? "task",
+    ...(spec?.queue === undefined ? {} : { queue: queueShown(spec.queue, rowPlace(run.row.run_id, row)) }),
     job_id: row.job_id,
     next_at: row.next_at,
     error: row.error === null ? null : (JSON.parse(row.error) as TaskError),
@@ -186,6 +190,8 @@ export function newRunRow(
     end_date: null,
     note: null,
     triggering_user_name: null,
+    backfill_id: null,
+    sort_ordinal: null,
     created_at: fields.queued_at ?? fields.run_after,
     updated_at: fields.queued_at ?? fields.run_after,
     ...fields,

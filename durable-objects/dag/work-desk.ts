@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type {
   BeatAnswer,
@@ -36,6 +37,7 @@ export class WorkDesk {
       return [];
     }
     const now = Date.now();
+    this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
     return this.#core.act(now, () => {
       const claimed = new Map<LoadedRun, NodeInstance[]>();
       for (const request of requests) {
@@ -63,12 +65,14 @@ export class WorkDesk {
       return answered;
     }
     const now = Date.now();
+    const roles = this.#core.outbox.rolesKnown(now);
+    this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
     const answer = this.#core.act(now, (): ReportAnswer => {
       const touched = new Set<LoadedRun>();
       const verdicts = reports.map((report) => this.#take(report, worker, touched, now));
       const followUps: ClaimedTask[] = [];
       for (const run of touched) {
-        const claimed = run.machine.advance(now, followUpLimit - followUps.length, worker);
+        const claimed = run.machine.advance(now, followUpLimit - followUps.length, worker, roles);
         followUps.push(...this.#handOut(run, claimed, worker, now));
       }
       if (verdicts.every((verdict) => verdict === "duplicate")) {

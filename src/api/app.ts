@@ -17,6 +17,8 @@ import { limitDepth, limitSize, limitUrl } from "./limits.ts";
 import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { airflowJobRoutes } from "./routes/airflow-jobs.ts";
+import { backfillPlanRoutes } from "./routes/backfill-plans.ts";
+import { backfillRoutes } from "./routes/backfills.ts";
 import { batchRoutes } from "./routes/batches.ts";
 import { dagRunBulkRoutes } from "./routes/dag-run-bulk.ts";
 import { dagRunClearRoutes } from "./routes/dag-run-clear.ts";
@@ -35,6 +37,8 @@ import { jobLogRoutes } from "./routes/job-logs.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { monitorRoutes } from "./routes/monitor.ts";
 import { nextDagRunRoutes } from "./routes/next-dag-runs.ts";
+import { poolRoutes } from "./routes/pools.ts";
+import { queueRoutes } from "./routes/queues.ts";
 import { taskInstanceRoutes } from "./routes/task-instances.ts";
 import { taskLogRoutes } from "./routes/task-logs.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -115,7 +119,11 @@ export function createApi({ registry, version = packageJson.version, now = Date.
     .route(AIRFLOW, dagRunBulkRoutes(deps))
     .route(AIRFLOW, dagRunWaitRoutes(deps))
     .route(AIRFLOW, dagRunEventRoutes(deps))
+    .route(AIRFLOW, backfillRoutes(deps))
+    .route(AIRFLOW, backfillPlanRoutes(deps))
     .route(AIRFLOW, airflowJobRoutes(deps))
+    .route(AIRFLOW, poolRoutes())
+    .route(AIRFLOW, queueRoutes())
     .route(AIRFLOW, taskLogRoutes(deps))
     .route(AIRFLOW, xcomListRoutes(deps))
     .route(AIRFLOW, xcomEntryRoutes(deps))

@@ -90,13 +90,19 @@ export type BulkAction<E> =
  * How the entities of one resource are treated. Each method does one entity and answers the keys that succeeded, of
  * which there may be several or none; what it throws as an ApiError is that entity's error.
  */
-export interface BulkHandlers<E> {
-  /** Refuses every bulk create with this text, as 405: Airflow knows none for runs and task instances. */
-  createRefusal: string;
+export type BulkHandlers<E> = BulkCreator<E> & {
   update(entity: E, mask: readonly string[] | null): Promise<string[]>;
   /** A string names the entity by its id alone. */
   delete(entity: string | E): Promise<string[]>;
-}
+};
+
+/** How entities are made, or the text that every bulk create is refused with, as 405: Airflow makes no runs and task instances so. */
+type BulkCreator<E> =
+  | { createRefusal: string }
+  | {
+      /** One that exists is a 409, unless it is to be overwritten. */
+      create(entity: E, isOverwriting: boolean): Promise<string[]>;
+    };
 
 /** Does all actions of a bulk request in their order, one entity after the other. */
 export async function runBulk<E>(actions: readonly BulkAction<E>[], handlers: BulkHandlers<E>): Promise<BulkResponse> {
@@ -106,17 +112,28 @@ export async function runBulk<E>(actions: readonly BulkAction<E>[], handlers: Bu
     // One after the other: a later entity may be the same one again.
     switch (action.action) {
       case "create":
-        outcome.errors.push({ error: handlers.createRefusal, status_code: 405 });
+        if ("createRefusal" in handlers) {
+          outcome.errors.push({ error: handlers.createRefusal, status_code: 405 });
+          break;
+        }
+        for (const entity of action.entities) {
+          const { action_on_existence: onExistence } = action;
+          await attempt(outcome, onExistence === "skip" ? 409 : null, () =>
+            handlers.create(entity, onExistence === "overwrite"),
+          );
+        }
         break;
       case "update":
         for (const entity of action.entities) {
           const mask = action.update_mask ?? null;
-          await attempt(outcome, action.action_on_non_existence, () => handlers.update(entity, mask));
+          await attempt(outcome, action.action_on_non_existence === "skip" ? 404 : null, () =>
+            handlers.update(entity, mask),
+          );
         }
         break;
       case "delete":
         for (const entity of action.entities) {
-          await attempt(outcome, action.action_on_non_existence, () => handlers.delete(entity));
+          await attempt(outcome, action.action_on_non_existence === "skip" ? 404 : null, () => handlers.delete(entity));
         }
         break;
     }
@@ -124,12 +141,13 @@ export async function runBulk<E>(actions: readonly BulkAction<E>[], handlers: Bu
   return response;
 }
 
-async function attempt(outcome: BulkOutcome, onMissing: "fail" | "skip", work: () => Promise<string[]>): Promise<void> {
+/** Does one entity; a refusal with the status `skipped` is no error. */
+async function attempt(outcome: BulkOutcome, skipped: number | null, work: () => Promise<string[]>): Promise<void> {
   try {
     outcome.success.push(...(await work()));
   } catch (error) {
     if (error instanceof ApiError) {
-      if (error.status !== 404 || onMissing === "fail") {
+      if (error.status !== skipped) {
         outcome.errors.push({ error: error.message, status_code: error.status });
       }
     } else if (isPlatformError(error)) {

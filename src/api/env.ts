@@ -16,6 +16,9 @@ export interface ApiEnv {
   DAG: ObjectNamespace;
   JOB: ObjectNamespace;
   CATALOG: ObjectNamespace;
+  POOL: ObjectNamespace;
+  /** Which queues there are: see `engine/queues.ts`. */
+  QUEUES?: unknown;
   JOBBERS_API_KEY?: string | undefined;
   /** Users by name, as JSON. */
   JOBBERS_USERS?: string | undefined;

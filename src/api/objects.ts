@@ -4,6 +4,8 @@
  * @module
  */
 import type { CatalogObject, DagObject, JobObject, TriggerRequest } from "../engine/objects.ts";
+import { ledgerName } from "../engine/permits/names.ts";
+import type { PoolObject } from "../engine/permits/objects.ts";
 import type { ApiEnv } from "./env.ts";
 
 /** Name of the object that keeps a bulk submission, from its batch key. */
@@ -24,6 +26,11 @@ export function batchObject(env: ApiEnv, batchKey: string): DagObject {
 /** The object of one job. */
 export function jobObject(env: ApiEnv, jobId: string): JobObject {
   return openObject(() => env.JOB.getByName(jobId)) as JobObject;
+}
+
+/** The object of a pool, by the pool's name. */
+export function poolObject(env: ApiEnv, name: string): PoolObject {
+  return openObject(() => env.POOL.getByName(ledgerName("pool", name))) as PoolObject;
 }
 
 /** Name of the one catalog. */
@@ -88,12 +95,19 @@ async function invoke(object: object, method: string | symbol, args: unknown[]):
 }
 
 /**
- * All methods are idempotent but two. A trigger that succeeded before its answer was lost would make a second run, or
- * answer that the run exists, unless it says that the same id is the same run; a value that was created would be in the
- * way of itself.
+ * All methods are idempotent but three. A trigger that succeeded before its answer was lost would make a second run, or
+ * answer that the run exists, unless it says that the same id is the same run; a value or a pool that was created would be
+ * in the way of itself.
  */
 function isRepeatable(method: string | symbol, args: unknown[]): boolean {
-  return method === "trigger"
-    ? (args[0] as TriggerRequest | undefined)?.dedupe === true
-    : method !== "setXCom" || args.at(-1) !== "create";
+  switch (method) {
+    case "trigger":
+      return (args[0] as TriggerRequest | undefined)?.dedupe === true;
+    case "setXCom":
+      return args.at(-1) !== "create";
+    case "configure":
+      return args[1] !== "absent";
+    default:
+      return true;
+  }
 }

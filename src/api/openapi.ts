@@ -31,6 +31,7 @@ const TAGS: Record<string, string> = {
   DagRun: "Runs: trigger, watch, wait, clear, mark, delete.",
   TaskInstance: "Task instances of runs: watch, clear, mark, delete.",
   XCom: "Values that task instances leave for others.",
+  Pool: "Slots that task instances share, and who holds them.",
 };
 
 const DESCRIPTION = `Tasks and DAG runs on Cloudflare Workers. Under /api/v2 are Airflow's paths and fields; beside it

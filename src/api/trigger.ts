@@ -35,7 +35,8 @@ const runId = z
   .refine((id) => !NO_RUN_IDS.includes(id), { error: `expected a run id other than ${NO_RUN_IDS.join(", ")}` })
   .openapi({ pattern: RUN_ID.source });
 
-const conf = z
+/** Conf of a run in a body. */
+export const conf = z
   .custom<Record<string, Json>>((value) => typeof value === "object" && value !== null && !Array.isArray(value), {
     error: "expected an object",
   })

@@ -1,6 +1,6 @@
 /**
- * May a task instance be scheduled? The same dependencies as Airflow's `SCHEDULER_QUEUED_DEPS` that look at one run:
- * previously skipped, mapped upstream, indirect setups, trigger rule. Timers are judged by the machine.
+ * May a task instance be scheduled? The same dependencies as Airflow's `SCHEDULER_QUEUED_DEPS`: previously skipped, mapped
+ * upstream, indirect setups, trigger rule, the run before. Timers are judged by the machine.
  *
  * @module
  */
@@ -33,7 +33,9 @@ export function checkDependencies(nodes: readonly TaskNode[], instance: NodeInst
   if (rule.forced !== null) {
     return rule.forced;
   }
-  return rule.passes && mapped === "pass" && (setups === null || setups.passes) ? "pass" : "wait";
+  const isMet = rule.passes && mapped === "pass" && (setups === null || setups.passes);
+  // Last, since it may have to be looked up: nobody asks about the past of what waits for something nearer.
+  return isMet && (node.past === null || node.past.isOpen) ? "pass" : "wait";
 }
 
 /** A skip outlives a clear of what it skipped, as long as the branch's answer stands (Airflow: NotPreviouslySkippedDep). */

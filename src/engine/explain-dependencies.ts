@@ -19,6 +19,8 @@ export interface UnmetDependency {
 /** What lies outside of the run and holds it. */
 export interface Surroundings {
   isPaused: boolean;
+  /** Why the run does not start, if it is queued. */
+  runReason?: string | null;
   /** Epoch milliseconds. */
   now: number;
 }
@@ -27,7 +29,7 @@ export interface Surroundings {
 export function explainDependencies(
   state: RunState,
   instance: NodeInstance,
-  { isPaused, now }: Surroundings,
+  { isPaused, runReason, now }: Surroundings,
 ): UnmetDependency[] {
   if (!isScheduleable(instance.state) && instance.state !== "scheduled") {
     return [];
@@ -39,13 +41,14 @@ export function explainDependencies(
     }
   };
   add("Dag Not Paused", isPaused ? `DAG '${state.graph.spec.dag_id}' is paused` : "");
-  add("Dagrun Running", explainRun(state, now));
+  add("Dagrun Running", explainRun(state, runReason ?? null));
   if (!isScheduleable(instance.state)) {
     return unmet;
   }
   const { node, mapIndex } = instance;
   add("Not In Retry Period", instance.state === "up_for_retry" ? explainTimer(instance, now, "retry") : "");
   add("Ready To Reschedule", instance.state === "up_for_reschedule" ? explainTimer(instance, now, "reschedule") : "");
+  add("Previous Dagrun State", node.past?.reason() ?? "");
   const skipper = node.task.skipParents.map((index) => state.nodes[index]?.task.id).join(", ");
   add("Not Previously Skipped", wasSkipped(state.nodes, instance) ? `Skipped by the answer of ${skipper}` : "");
   add("Mapped dependencies have succeeded", explainFeeders(state, instance));
@@ -55,13 +58,12 @@ export function explainDependencies(
   return unmet;
 }
 
-function explainRun({ info }: RunState, now: number): string {
+function explainRun({ info }: RunState, runReason: string | null): string {
   if (info.state === "running") {
     return "";
   }
-  const later = info.state === "queued" && info.run_after > now;
-  const when = later ? `; it begins at ${new Date(info.run_after).toISOString()}` : "";
-  return `Task instance's dagrun was not in the 'running' state but in the state '${info.state}'${when}.`;
+  const why = info.state === "queued" && runReason !== null ? `: ${runReason}` : "";
+  return `Task instance's dagrun was not in the 'running' state but in the state '${info.state}'${why}.`;
 }
 
 function explainTimer({ dueAt }: NodeInstance, now: number, what: string): string {

@@ -51,6 +51,8 @@ export interface Graph {
   spec: DagSpec;
   tasks: GraphTask[];
   byId: ReadonlyMap<string, GraphTask>;
+  /** Some task looks at the run before; see `past.ts`. */
+  dependsOnPast: boolean;
 }
 
 /** Rules for which every element of an upstream in the same mapped group counts, as in Airflow. */
@@ -106,7 +108,7 @@ export function compileGraph(spec: DagSpec): Graph {
   }
   addIndirectSetups(tasks);
   markLeaves(tasks);
-  return { spec, tasks, byId };
+  return { spec, tasks, byId, dependsOnPast: spec.tasks.some((task) => task.depends_on_past) };
 }
 
 /** All tasks that can be reached from `start` along direct edges, `start` itself left out. */

@@ -7,8 +7,10 @@
 import { decideAttempt } from "./attempt.ts";
 import { livenessDeadline, postMortem } from "./liveness.ts";
 import type { AdoptionRequest } from "./objects.ts";
+import { queueOf } from "./queue-spread.ts";
+import { nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
-import type { Json, TaskSpec } from "./spec.ts";
+import type { Json, QueueSpec, TaskSpec } from "./spec.ts";
 import { isJobFinished, type JobState } from "./states.ts";
 import type {
   BeatAnswer,
@@ -53,8 +55,12 @@ export interface JobRecord {
   fence: number;
   /** When the timer of the present state is due. */
   next_at: number | null;
-  /** Times the message of the present try was sent. */
+  /** Times the message of the present try was sent; 0 while it waits for permits. */
   sends: number;
+  /** Higher goes first where it waits for a slot. */
+  priority: number;
+  /** What it holds or asked for from pools and other limits; null if it needs nothing. */
+  wish: PermitWish | null;
   payload: Json;
   progress: Progress | null;
   result: StoredValue | null;
@@ -65,17 +71,24 @@ export interface JobRecord {
   stop_reason: string | null;
   /** What the owner of an adopted task instance must still be told. */
   owed: Outcome | null;
+  /** Of a task that names one. */
+  queue?: QueueSpec;
 }
 
 /** Milliseconds after which a message nobody claimed is sent again; doubled each time, up to two minutes. */
 export const RESEND_AFTER_MS = 10_000;
 const MAX_RESEND_MS = 120_000;
 const OWED_RETRY_MS = 2000;
+/** How long a call for permits may stay without an answer before it is made again. */
+const ASK_AGAIN_MS = 5000;
 /** Airflow's three times `task_queued_timeout`. */
 const STUCK_AFTER_MS = 1_800_000;
 
 /** What must be done after the record is stored. */
-export type JobEffect = "send" | "tell_owner" | null;
+export type JobEffect = "send" | "seek_permits" | "tell_owner" | null;
+
+/** Gives what a job must hold before it is queued; null for nothing. Throws if that cannot be told. */
+export type WishOf = (job: JobRecord) => PermitWish | null;
 
 /** A new standalone job. */
 export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: RetryPolicy, now: number): JobRecord {
@@ -100,6 +113,8 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
     fence: 0,
     next_at: submission.runAt,
     sends: 0,
+    priority: spec.priority_weight,
+    wish: null,
     payload: submission.payload,
     progress: null,
     result: null,
@@ -108,7 +123,13 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
     adoption: null,
     stop_reason: null,
     owed: null,
+    ...(spec.queue === undefined ? {} : { queue: spec.queue }),
   };
+}
+
+/** The name of the queue or role that the message of the present try goes to. */
+export function queueOfJob({ id, name, try_number: tryNumber, payload, queue }: JobRecord): string {
+  return queueOf(queue, { runId: id, taskId: name, mapIndex: -1, tryNumber }, payload);
 }
 
 /** A job that watches a task instance which outlived its first heartbeat. */
@@ -134,6 +155,8 @@ export function adoptJob(id: string, request: AdoptionRequest, now: number): Job
     fence: request.token,
     next_at: livenessDeadline(now, request.heartrateMs),
     sends: 0,
+    priority: 1,
+    wish: null,
     payload: null,
     progress: request.progress,
     result: null,
@@ -150,6 +173,40 @@ export function adoptJob(id: string, request: AdoptionRequest, now: number): Job
   };
 }
 
+/** A try may begin: its message is sent, or what it needs is asked for first. */
+export function beginQueued(job: JobRecord, now: number, wishOf: WishOf): JobEffect {
+  try {
+    job.wish = wishOf(job);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    finish(job, "failed", { type: "LimitError", message }, now);
+    return null;
+  }
+  if (job.wish !== null) {
+    job.next_at = now + ASK_AGAIN_MS;
+    return "seek_permits";
+  }
+  markSent(job, now);
+  return "send";
+}
+
+/** Says whether a job is queued and waits for permits. */
+export function awaitsPermits(job: JobRecord): job is JobRecord & { wish: PermitWish } {
+  return job.state === "queued" && job.wish !== null && job.sends === 0;
+}
+
+/** Goes on after its wish got a step further. */
+export function goOnSeeking(job: JobRecord & { wish: PermitWish }, now: number): JobEffect {
+  const step = nextStep(job.wish, now);
+  if (step.kind === "done") {
+    job.queued_at = now;
+    markSent(job, now);
+    return "send";
+  }
+  job.next_at = step.kind === "wait" ? step.until : now + ASK_AGAIN_MS;
+  return step.kind === "wait" ? null : "seek_permits";
+}
+
 /** Notes that the message of the present try is being sent. */
 export function markSent(job: JobRecord, now: number): void {
   job.next_at = now + Math.min(RESEND_AFTER_MS * 2 ** job.sends, MAX_RESEND_MS);
@@ -158,7 +215,7 @@ export function markSent(job: JobRecord, now: number): void {
 
 /** A worker asks to run it. False if it may not: a duplicate message, a job that is over, or one whose time has not come. */
 export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): boolean {
-  if (job.state !== "queued" || (job.run_at !== null && job.run_at > now)) {
+  if (job.state !== "queued" || awaitsPermits(job) || (job.run_at !== null && job.run_at > now)) {
     return false;
   }
   job.state = "running";
@@ -235,7 +292,7 @@ export function killJob(job: JobRecord, reason: string, now: number): JobEffect 
 }
 
 /** Does what is due: a delayed start, a retry, a message nobody claimed, a worker that went silent, an owner not told yet. */
-export function tickJob(job: JobRecord, now: number): JobEffect {
+export function tickJob(job: JobRecord, now: number, wishOf: WishOf): JobEffect {
   if (job.owed !== null) {
     job.next_at = now + OWED_RETRY_MS;
     return "tell_owner";
@@ -251,13 +308,24 @@ export function tickJob(job: JobRecord, now: number): JobEffect {
   if (!ready) {
     return null;
   }
+  if (awaitsPermits(job)) {
+    // If it is the reserved time that has come: the key may have been slowed down, so it is asked for again.
+    job.wish.at = null;
+    job.next_at = now + ASK_AGAIN_MS;
+    return "seek_permits";
+  }
   if (job.state === "up_for_retry" || job.state === "up_for_reschedule") {
     job.try_number += Number(job.state === "up_for_retry");
     job.state = "queued";
     job.run_at = null;
     job.sends = 0;
     job.queued_at = now;
-  } else if (now - job.queued_at >= STUCK_AFTER_MS) {
+    return beginQueued(job, now, wishOf);
+  }
+  if (job.sends === 0) {
+    return beginQueued(job, now, wishOf);
+  }
+  if (now - job.queued_at >= STUCK_AFTER_MS) {
     job.fence += 1;
     finish(
       job,
@@ -269,6 +337,16 @@ export function tickJob(job: JobRecord, now: number): JobEffect {
   }
   markSent(job, now);
   return "send";
+}
+
+/** What a job need not hold any more, as it is neither queued nor running; it forgets it. */
+export function takeUnneeded(job: JobRecord): PermitWish | null {
+  if (job.wish === null || job.state === "queued" || job.state === "running") {
+    return null;
+  }
+  const { wish } = job;
+  job.wish = null;
+  return wish;
 }
 
 /** The adopted task instance is over, and its job with it. */

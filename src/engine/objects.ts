@@ -4,6 +4,9 @@
  *
  * @module
  */
+import type { PoolNames } from "./permits/pool-names.ts";
+import type { QueueRoleBook } from "./queue-roles.ts";
+import type { BackfillIds, BackfillOwner } from "./backfill-objects.ts";
 import type { DagSpec, Json } from "./spec.ts";
 import type { DagRunInfo } from "./timetable/timetable.ts";
 import type { DagRunState } from "./states.ts";
@@ -226,8 +229,17 @@ export interface BatchView {
   end_date: number | null;
 }
 
+/** Why a task instance or a job is where it is. */
+export interface WhyView {
+  state: string | null;
+  /** One sentence: the first of the causes, or how it stands if nothing keeps it. */
+  reason: string;
+  /** All that keeps it from running, the first to be mended first. */
+  causes: { name: string; reason: string }[];
+}
+
 /** The object of one DAG, or of one bulk submission. */
-export interface DagObject {
+export interface DagObject extends BackfillOwner {
   /** The DAG, or not_found if neither the code nor a registration knows it. */
   describe(): Promise<Result<DagView>>;
   setPaused(paused: boolean): Promise<Result<DagView>>;
@@ -257,8 +269,10 @@ export interface DagObject {
   getTaskInstance(key: TaskInstanceKey): Promise<Result<TaskInstanceView>>;
   /** Tries that are over, oldest first, then the present one. */
   listTries(key: TaskInstanceKey): Promise<Result<TaskInstanceView[]>>;
-  /** What keeps a task instance from being scheduled, by Airflow's names of dependencies; empty if nothing does. */
-  dependencies(key: TaskInstanceKey): Promise<Result<{ name: string; reason: string }[]>>;
+  /** What keeps a task instance from being scheduled and queued, by Airflow's names of dependencies; empty if nothing does. */
+  dependencies(key: TaskInstanceKey): Promise<Result<WhyView["causes"]>>;
+  /** Why a task instance is where it is: the first reason in a sentence, and all causes. */
+  why(key: TaskInstanceKey): Promise<Result<WhyView>>;
   /** Marks task instances; answers those that change (or would, with `dry_run`), in their state after it. */
   mark(request: MarkRequest): Promise<Result<TaskInstanceView[]>>;
   /** Sets the note of a task instance, with `map_index` null of all instances of the task. Answers them. */
@@ -302,6 +316,8 @@ export interface DagObject {
   /** The batch member at a position, shown as a job. */
   getMember(index: number, waitMs: number): Promise<Result<JobView>>;
   killMember(index: number, reason: string): Promise<Result<JobView>>;
+  /** As `why`, of the batch member at a position. */
+  whyMember(index: number): Promise<Result<WhyView>>;
   /** As `readLog`, of the batch member at a position. */
   readMemberLog(index: number, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
 
@@ -380,6 +396,7 @@ export interface JobObject {
   /** Makes the job and queues it; the same id again answers the job that exists (`created: false`). */
   submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>>;
   get(waitMs: number): Promise<Result<JobView>>;
+  why(): Promise<Result<WhyView>>;
   kill(reason: string): Promise<Result<JobView>>;
   /** Progress over HTTP, which keeps no attempt alive: not_found, or conflict if the job is not running. */
   heartbeat(progress: Progress | null): Promise<Result<JobView>>;
@@ -398,7 +415,7 @@ export interface JobObject {
 }
 
 /** The one object that knows which DAGs were registered over HTTP: those of the code are known without it. */
-export interface CatalogObject {
+export interface CatalogObject extends BackfillIds, PoolNames, QueueRoleBook {
   has(dagId: string): Promise<boolean>;
   /** Sorted. */
   list(): Promise<string[]>;

@@ -4,6 +4,7 @@
  * @module
  */
 import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
+import { parseLedgerName } from "./permits/names.ts";
 import { failFast } from "./run-end.ts";
 import { skipDownstream, skipsOf } from "./run-skips.ts";
 import type { RunState } from "./run-state.ts";
@@ -16,6 +17,7 @@ export function endAttempt(state: RunState, instance: NodeInstance, reported: Ou
   const outcome = checked(state, instance, reported);
   const result = decide(state, instance, outcome, now);
   instance.error = "error" in result ? result.error : null;
+  slowDown(state, instance, outcome, now);
   if (result.state === "up_for_retry") {
     remember(state, instance, now);
     state.set(instance, "up_for_retry", now);
@@ -85,9 +87,21 @@ function checked(state: RunState, instance: NodeInstance, outcome: Outcome): Out
   return outcome;
 }
 
+/** A handler that was told to come back later says so for all who share its key. */
+function slowDown(state: RunState, { wish }: NodeInstance, outcome: Outcome, now: number): void {
+  if (outcome.state !== "failed" || outcome.retryAfterMs === undefined) {
+    return;
+  }
+  for (const { limiter } of wish?.rates ?? []) {
+    if (parseLedgerName(limiter).kind === "key") {
+      state.changes.slowDowns.push({ limiter, until: now + outcome.retryAfterMs });
+    }
+  }
+}
+
 /** Puts the present try into the history; one that is not over counts as failed, as in Airflow. */
 export function remember(state: RunState, instance: NodeInstance, now: number): void {
-  const row = instance.toRow();
+  const row = { ...instance.toRow(), wish: null };
   const over = isFinished(row.state);
   state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
 }

@@ -5,6 +5,7 @@
  */
 import { livenessDeadline } from "./liveness.ts";
 import { remember } from "./run-attempts.ts";
+import { forgetPast } from "./run-past.ts";
 import type { RunState } from "./run-state.ts";
 import { isRunFinished } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
@@ -54,6 +55,8 @@ export function requeue(state: RunState, now: number): void {
   state.info.end_date = null;
   state.info.reason = null;
   state.changes.run = true;
+  // While it was over, nobody told it of the run before.
+  forgetPast(state);
 }
 
 /** What a clear does to the run it was in: one that is over is queued again, any other goes on. */

@@ -61,9 +61,17 @@ export function decideEnd(state: RunState, now: number): void {
   if (state.unfinished === 0) {
     const failed = state.failedLeaves > 0;
     endRun(state, failed ? "failed" : "success", failed ? "task_failure" : "success", now);
-  } else if (state.active === 0 && !anyTimerMatters(state)) {
+  } else if (state.active === 0 && !isHeldFromOutside(state) && !anyTimerMatters(state)) {
     endRun(state, "failed", "all_tasks_deadlocked", now);
   }
+}
+
+/** Says whether something unfinished may wait for what other runs do, so that it is not for this run to give up. */
+function isHeldFromOutside(state: RunState): boolean {
+  return state.nodes.some(({ task: { spec }, unfinished }) => {
+    const hasLimit = spec.max_active_tis_per_dag !== null || spec.max_active_tis_per_dagrun !== null;
+    return unfinished > 0 && (spec.depends_on_past || hasLimit);
+  });
 }
 
 /** Says whether an instance waits for its time alone. */

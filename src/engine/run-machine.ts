@@ -7,9 +7,11 @@
  *
  * @module
  */
+import { admissions, askAgain, grant, lineUp, reserved, resumeWishes, withdrawWishes } from "./admission.ts";
 import { checkDependencies } from "./dependencies.ts";
 import type { Graph } from "./graph.ts";
 import { livenessDeadline } from "./liveness.ts";
+import { isForWorker } from "./queue-spread.ts";
 import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } from "./queue-timing.ts";
 import { endAttempt, zombie } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
@@ -23,6 +25,8 @@ import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 import type { ForcedState } from "./trigger-rules.ts";
 import type { Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+
+const NO_ROLES: ReadonlyMap<string, string> = new Map();
 
 /** A run's decisions. Construct with `RunMachine.create` or `RunMachine.load`. */
 export class RunMachine {
@@ -114,6 +118,9 @@ export class RunMachine {
   /** Holds or releases the queueing of ready task instances; work that is queued or running goes on. */
   hold(held: boolean, now: number): void {
     this.#held = held;
+    if (held) {
+      withdrawWishes(this.state);
+    }
     this.#advance(now);
   }
 
@@ -170,9 +177,17 @@ export class RunMachine {
     return "accepted";
   }
 
-  /** Settles what a batch of reports caused; claims up to `followUps` ready instances for `worker`. */
-  advance(now: number, followUps = 0, worker: WorkerIdentity | null = null): NodeInstance[] {
-    return this.#advance(now, followUps, worker);
+  /**
+   * Settles what a batch of reports caused; claims up to `followUps` ready instances for `worker`, of those that are of its
+   * queue. `roles`: queues by the roles that are known.
+   */
+  advance(
+    now: number,
+    followUps = 0,
+    worker: WorkerIdentity | null = null,
+    roles: ReadonlyMap<string, string> = NO_ROLES,
+  ): NodeInstance[] {
+    return this.#advance(now, followUps, worker, roles);
   }
 
   /** A running try outlived its first heartbeat: from now on the job watches it. False if the try is not current. */
@@ -218,6 +233,21 @@ export class RunMachine {
       }
     }
     this.#advance(now);
+  }
+
+  /** A ledger granted what an instance asked for; call `advance` after the last. False: it is not wanted (any more). */
+  grant(instance: NodeInstance, ledger: string, token: number, now: number): boolean {
+    return grant(this.state, instance, ledger, token, now);
+  }
+
+  /** Takes up the wishes for permits that were stored; call once, after `load`. */
+  resumeWishes(now: number): void {
+    resumeWishes(this.state, now);
+  }
+
+  /** Rate limits say when an instance may start; call `advance` after the last. */
+  reserved(instance: NodeInstance, token: number, at: number, now: number): void {
+    reserved(this.state, instance, token, at, now);
   }
 
   /** Sends the message of every queued instance again: whoever held them may be gone. Harmless if not. */
@@ -282,24 +312,17 @@ export class RunMachine {
 
   // ── what follows from an event ──────────────────────────────────────────────────────────────────────────────────
 
-  #advance(now: number, followUps = 0, worker: WorkerIdentity | null = null): NodeInstance[] {
+  #advance(now: number, followUps = 0, worker: WorkerIdentity | null = null, roles = NO_ROLES): NodeInstance[] {
     if (this.info.state !== "running") {
       return [];
     }
-    this.#settle(now);
     const claimed: NodeInstance[] = [];
-    const ready = this.#held ? [] : this.state.ready;
-    if (ready.length > 0) {
-      this.state.ready = [];
-    }
-    for (const instance of ready) {
-      if (instance.state !== "scheduled") {
-        continue;
-      }
+    for (const instance of this.#admitted(now)) {
       this.state.set(instance, "queued", now);
       instance.queuedWhen = now;
       instance.sends = 0;
-      if (worker !== null && claimed.length < followUps) {
+      const fits = worker !== null && claimed.length < followUps && isForWorker(instance, this.info.run_id, worker, roles);
+      if (fits) {
         this.#start(instance, worker, now);
         claimed.push(instance);
       } else {
@@ -308,6 +331,32 @@ export class RunMachine {
     }
     decideEnd(this.state, now);
     return claimed;
+  }
+
+  /** Settles the run and gives what may be queued now; the caller queues each before it takes the next. */
+  *#admitted(now: number): Generator<NodeInstance> {
+    const { state } = this;
+    this.#settle(now);
+    while (!this.#held) {
+      const { ready } = state;
+      if (ready.length > 0) {
+        state.ready = [];
+      }
+      for (const instance of ready) {
+        // One that was cleared while the run was held stands there twice.
+        if (instance.state === "scheduled" && instance.wish === null && !lineUp(state, instance)) {
+          yield instance;
+        }
+      }
+      if (state.lines.size > 0 || state.cleared.size > 0) {
+        yield* admissions(state, now);
+      }
+      if (state.dirtyNodes.size === 0 && state.dirtyInstances.size === 0) {
+        return;
+      }
+      // One whose limits could not be told has failed.
+      this.#settle(now);
+    }
   }
 
   /**
@@ -430,6 +479,9 @@ export class RunMachine {
         break;
       case "restarting":
         resetInstance(this.state, instance, now);
+        break;
+      case "scheduled":
+        askAgain(this.state, instance);
         break;
       default:
         this.state.dirtyInstances.add(instance);

@@ -8,6 +8,9 @@ import type { Graph } from "./graph.ts";
 import type { Json } from "./spec.ts";
 import { isFinished, isScheduleable, type DagRunState, type TaskInstanceState } from "./states.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
+import type { Surroundings } from "./admission.ts";
+import type { PermitWish } from "./permits/wish.ts";
+import { isExecuting, moved } from "./run-wishes.ts";
 import { countOne, TaskNode, type NodeInstance } from "./task-node.ts";
 import { TimerHeap } from "./timers.ts";
 import type { StoredValue } from "./work.ts";
@@ -32,6 +35,10 @@ export interface RunInfo {
    * late report of the old one finds nothing to change. Left out: they begin at 0.
    */
   created_at?: number;
+  /** The backfill it belongs to; null, or left out, for none. */
+  backfill_id?: number | null;
+  /** Its place in its backfill, from 1. */
+  sort_ordinal?: number | null;
 }
 
 /** A try that is over, for the history: the row as it was. */
@@ -61,6 +68,14 @@ export interface RunChanges {
   /** Queued instances whose message must be sent (again). */
   send: NodeInstance[];
   stops: StopOrder[];
+  /** Instances whose wish is to be taken a step further. */
+  steps: Set<NodeInstance>;
+  /** What is held or asked for no longer. */
+  releases: { instance: NodeInstance; wish: PermitWish }[];
+  /** Rate limits of keys that a handler asked to slow down, with the time until which. */
+  slowDowns: { limiter: string; until: number }[];
+  /** There is room for instances of other runs. */
+  freed: boolean;
   /** The run's own row changed. */
   run: boolean;
 }
@@ -80,8 +95,18 @@ export class RunState {
   readonly dirtyNodes = new Set<TaskNode>();
   readonly dirtyInstances = new Set<NodeInstance>();
   readonly timers = new TimerHeap<NodeInstance>((instance) => instance.dueAt);
-  /** Scheduled instances in the order they became ready. */
+  /** Scheduled instances in the order they became ready; those under limits go on to the lines of their tasks. */
   ready: NodeInstance[] = [];
+  /** Null in a run without anything around it, where no task needs anything from outside. */
+  surroundings: Surroundings | null = null;
+  /** Tasks with instances in line. */
+  readonly lines = new Set<TaskNode>();
+  /** Scheduled instances that hold all they asked for. */
+  readonly cleared = new Set<NodeInstance>();
+  /** Instances that are queued, running or restarting. */
+  executing = 0;
+  /** Scheduled instances whose wish is out. */
+  asked = 0;
   #changed = new Set<NodeInstance>();
   #changes = noChanges();
 
@@ -172,6 +197,7 @@ export class RunState {
     node.unfinished += Number(!over) - Number(!isFinished(from));
     this.unfinished += Number(!over) - Number(!isFinished(from));
     this.active += Number(isActive(to)) - Number(isActive(from));
+    moved(this, instance, from);
     if (node.task.leaf) {
       this.failedLeaves += Number(isFailure(to)) - Number(isFailure(from));
     }
@@ -233,9 +259,13 @@ export class RunState {
     this.active = 0;
     this.failedLeaves = 0;
     this.total = 0;
+    this.executing = 0;
+    this.asked = 0;
     for (const node of this.nodes) {
       node.recount(this.nodes);
       node.recountWaiting();
+      node.executing = 0;
+      node.asked = 0;
       node.lengthStale = node.expanded;
       for (const instance of node.instances) {
         this.total += 1;
@@ -245,10 +275,15 @@ export class RunState {
         if (instance.dueAt !== null) {
           this.timers.add(instance.dueAt, instance);
         }
-        if (instance.state === "scheduled") {
+        node.executing += Number(isExecuting(instance.state));
+        if (instance.state === "scheduled" && instance.wish === null) {
           this.ready.push(instance);
+        } else if (instance.state === "scheduled") {
+          node.asked += 1;
         }
       }
+      this.executing += node.executing;
+      this.asked += node.asked;
     }
   }
 }
@@ -270,6 +305,10 @@ function noChanges(): RunChanges {
     history: [],
     send: [],
     stops: [],
+    steps: new Set(),
+    releases: [],
+    slowDowns: [],
+    freed: false,
     run: false,
   };
 }

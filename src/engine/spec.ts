@@ -109,7 +109,7 @@ export const expandSchema = z.discriminatedUnion("type", [
 export type ExpandSpec = z.infer<typeof expandSchema>;
 
 /** Name of a queue, or of a role that stands for one; see `docs/queues.md`. */
-const queueName = z
+export const queueName = z
   .string()
   .min(1)
   .max(250)

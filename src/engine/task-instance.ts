@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { PermitWish } from "./permits/wish.ts";
 import type { SkipRecord } from "./skips.ts";
 import type { TaskInstanceState } from "./states.ts";
 import type { TaskError } from "./work.ts";
@@ -39,6 +40,8 @@ export interface TaskInstanceRow {
   note: string | null;
   /** 1 if a user deleted it: it is `removed` and nobody sees it. */
   deleted: number;
+  /** What it holds or asked for from pools and other limits, as JSON; see `permits/wish.ts`. */
+  wish: string | null;
 }
 
 /** Task instances of one task in one run share it; the machine's side is in `task-node.ts`. */
@@ -71,6 +74,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
   note: string | null = null;
   /** A user deleted it: it is `removed` and nobody sees it, until its task expands anew. */
   deleted = false;
+  wish: PermitWish | null = null;
   /** A row of it is stored (under its present map index). */
   stored = false;
 
@@ -107,6 +111,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
     this.lateResults = row.late_results;
     this.note = row.note;
     this.deleted = row.deleted === 1;
+    this.wish = row.wish === null ? null : (JSON.parse(row.wish) as PermitWish);
     this.stored = true;
   }
 
@@ -135,6 +140,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
       late_results: this.lateResults,
       note: this.note,
       deleted: this.deleted ? 1 : 0,
+      wish: this.wish === null ? null : JSON.stringify(this.wish),
     };
   }
 }

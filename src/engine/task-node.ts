@@ -5,6 +5,7 @@
  * @module
  */
 import type { GraphTask } from "./graph.ts";
+import type { PastGate } from "./past-gate.ts";
 import { isFinished, isScheduleable, type TaskInstanceState } from "./states.ts";
 import { TaskInstance } from "./task-instance.ts";
 import type { UpstreamCounts } from "./trigger-rules.ts";
@@ -30,6 +31,18 @@ export class TaskNode {
   waiting = 1;
   /** Instances of states that are not finished. */
   unfinished = 1;
+  /** It is under some limit; see `admission.ts`. */
+  isLimited = false;
+  /** It needs something from outside of its DAG before it is queued. */
+  needsPermits = false;
+  /** Scheduled instances that wait for room in the DAG, in the order they came. */
+  readonly line = new Set<NodeInstance>();
+  /** Instances that are queued, running or restarting. */
+  executing = 0;
+  /** Scheduled instances whose wish is out. */
+  asked = 0;
+  /** The gate to the run before; null where the task does not look at it, or the run has no past. */
+  past: PastGate | null = null;
   /** A task that feeds the expansion ended again, so that its length may have changed. */
   lengthStale = false;
 

@@ -33,6 +33,8 @@ export type WorkMessage = TaskInstanceMessage | JobMessage;
 export interface WorkerIdentity {
   hostname: string;
   unixname: string;
+  /** The queue it takes messages from; left out for the default one. */
+  queue?: string;
 }
 
 /** A value as it is stored: JSON text beside its task instance, or an object in the `PAYLOADS` bucket. */
@@ -219,6 +221,13 @@ export interface TaskInstanceView {
   hostname: string | null;
   unixname: string | null;
   operator: string;
+  /** The pool it takes slots of, if it names one. */
+  pool?: string;
+  pool_slots?: number;
+  /** With that of its relatives, by its weight rule. */
+  priority_weight?: number | null;
+  /** As `queueShown` has it; left out for the default one. */
+  queue?: string;
   job_id: string | null;
   /** Milliseconds since the epoch at which a timer of this state is due (retry, reschedule, lease, re-send). */
   next_at: number | null;

@@ -20,11 +20,11 @@ export interface KeyedLimits {
 }
 
 /**
- * The limits of a task for an input.
+ * The limits of a task for an input, which is made only if a key is read from it.
  *
  * @throws Error if a key cannot be made: its function throws, or gives no text of 1 to 500 characters.
  */
-export function limitsOf({ id, limits }: AnyTaskDefinition, input: unknown): KeyedLimits {
+export function limitsOf({ id, limits }: AnyTaskDefinition, input: () => unknown): KeyedLimits {
   const { concurrency, rateLimit } = limits ?? {};
   return {
     concurrency:
@@ -73,13 +73,13 @@ function keyOf(
   option: string,
   id: string,
   limit: { key?(input: unknown): string; scope?: string },
-  input: unknown,
+  input: () => unknown,
 ): string {
   const scope = limit.scope ?? id;
   if (limit.key === undefined) {
     return scope;
   }
-  const key: unknown = limit.key(input);
+  const key: unknown = limit.key(input());
   if (typeof key !== "string" || key === "" || scope.length + key.length > MAX_KEY_LENGTH) {
     const got = typeof key === "string" ? `${key.length} characters` : typeof key;
     throw new Error(`expected ${option}.key of task "${id}" to give text of 1 to ${MAX_KEY_LENGTH} characters, got ${got}`);

@@ -40,6 +40,7 @@ const instances = { status: 200, answer: "TaskInstanceCollectionResponse", items
 const instance = { status: 200, answer: "TaskInstanceResponse" };
 const run = { status: 200, answer: "DAGRunResponse" };
 const dag = { status: 200, answer: "DAGResponse" };
+const pool = { status: 200, answer: "PoolResponse" };
 // What keeps a finished task instance from running is nothing.
 const dependencies = {
   status: 200,
@@ -159,8 +160,34 @@ export const ENDPOINTS: readonly Endpoint[] = [
     paged: true,
     sort: { key: "id", field: "id" },
   },
+  {
+    call: "GET /pools",
+    status: 200,
+    answer: "PoolCollectionResponse",
+    items: "pools",
+    paged: true,
+    sort: { key: "name", field: "name" },
+  },
+  { call: "POST /pools", status: 201, answer: "PoolResponse" },
+  { call: "PATCH /pools", status: 200, answer: "BulkResponse" },
+  { call: "GET /pools/{pool_name}", ...pool },
+  { call: "PATCH /pools/{pool_name}", ...pool },
+  {
+    call: "GET /pools/{pool_name}/permits",
+    status: 200,
+    answer: "PermitCollection",
+    items: "permits",
+    paged: true,
+    empty: true,
+    ours: true,
+  },
+  { call: "DELETE /pools/{pool_name}", status: 204, answer: null },
   { call: "GET /dagTags", status: 200, answer: "DAGTagCollectionResponse", items: "tags", paged: true },
   { call: "GET /dagSources/{dag_id}", status: 200, answer: "DAGSourceResponse" },
+
+  { call: "GET /queues", status: 200, answer: "QueueCollection", items: "queues", ours: true },
+  { call: "PUT /queues/roles/{role}", status: 200, answer: "QueueRole", ours: true },
+  { call: "DELETE /queues/roles/{role}", status: 204, answer: null, ours: true },
 
   { call: `DELETE ${INSTANCE}`, status: 200, answer: "any" },
   { call: `DELETE ${RUN}`, status: 204, answer: null },

@@ -269,6 +269,20 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   ExtraLinkCollectionResponse: { extra_links: "{string?}", total_entries: "integer" },
   TaskInstancesLogResponse: { content: "[StructuredLogMessage]", continuation_token: "string?" },
   StructuredLogMessage: { "timestamp?": "date-time?", event: "string" },
+  PoolResponse: {
+    name: "string",
+    slots: "integer",
+    description: "string?",
+    include_deferred: "boolean",
+    occupied_slots: "integer",
+    running_slots: "integer",
+    queued_slots: "integer",
+    scheduled_slots: "integer",
+    open_slots: "integer",
+    deferred_slots: "integer",
+    team_name: "string?",
+  },
+  PoolCollectionResponse: { pools: "[PoolResponse]", total_entries: "integer" },
   BulkResponse: { create: "BulkActionResponse?", update: "BulkActionResponse?", delete: "BulkActionResponse?" },
   BulkActionResponse: { success: "[string]", errors: "[object]" },
   HealthInfoResponse: {
@@ -304,4 +318,22 @@ export const OURS: Readonly<Record<string, Fields>> = {
 /** Models that only we have. */
 export const OUR_MODELS: Readonly<Record<string, Fields>> = {
   TaskError: { type: "string", message: "string" },
+  PermitCollection: { permits: "[Permit]", total_entries: "integer" },
+  Permit: {
+    state: "string",
+    since: "date-time",
+    slots: "integer",
+    priority: "integer",
+    dag_id: "string?",
+    run_id: "string?",
+    task_id: "string?",
+    map_index: "integer?",
+    job_id: "string?",
+    owner: "string",
+    holder: "string",
+  },
+  QueueCollection: { queues: "[Queue]", roles: "[QueueRole]", total_entries: "integer" },
+  Queue: { name: "string", rate_limit: "QueueRate?", task_rate_limit: "QueueRate?", roles: "[string]" },
+  QueueRate: { limit: "integer", per_seconds: "number", burst: "integer" },
+  QueueRole: { role: "string", queue: "string", updated_at: "date-time" },
 };

@@ -24,6 +24,16 @@ async function own(): Promise<{ dag_id: string; dag_run_id: string }> {
   return { ...ORDERS_DAG, dag_run_id: await finish(ORDERS) };
 }
 
+let pools = 0;
+
+/** A pool of its own. */
+async function ownPool(): Promise<{ pool_name: string }> {
+  pools += 1;
+  const name = `pool-${pools}`;
+  await must("POST", `${API}/pools`, { json: { name, slots: 2 } });
+  return { pool_name: name };
+}
+
 type Requests = (scene: Scene) => Wanted[] | Promise<Wanted[]>;
 
 function runs({ done, failed, running, byHand }: Scene) {
@@ -256,8 +266,48 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
   [`DELETE ${XCOMS}/{xcom_key}`]: async () => [{ path: { ...(await own()), task_id: "extract", xcom_key: "bytes" } }],
 
   "GET /jobs": () => [{ path: {} }, { path: {}, query: "?is_alive=false" }],
+  "GET /pools": async () => {
+    await ownPool();
+    return [{ path: {} }, { path: {}, query: "?pool_name_pattern=pool&order_by=-id" }];
+  },
+  "POST /pools": () => [
+    { path: {}, body: { name: "by-table", slots: 3 } },
+    { path: {}, body: { name: "by table/2", slots: -1, description: "no limit", include_deferred: true } },
+  ],
+  "PATCH /pools": async () => [
+    {
+      path: {},
+      body: {
+        actions: [
+          { action: "create", action_on_existence: "overwrite", entities: [{ name: "bulk-made", slots: 1 }] },
+          { action: "update", update_mask: ["slots"], entities: [{ name: (await ownPool()).pool_name, slots: 4 }] },
+          { action: "delete", entities: [(await ownPool()).pool_name, "nope"] },
+        ],
+      },
+    },
+  ],
+  "GET /pools/{pool_name}": async () => [{ path: await ownPool() }, { path: { pool_name: "default_pool" } }],
+  "PATCH /pools/{pool_name}": async () => [
+    { path: await ownPool(), body: { slots: 5, description: "changed" } },
+    { path: { pool_name: "default_pool" }, query: "?update_mask=slots", body: { slots: 128 } },
+  ],
+  "GET /pools/{pool_name}/permits": async () => [{ path: await ownPool() }],
+  "DELETE /pools/{pool_name}": async () => [{ path: await ownPool() }],
   "GET /dagTags": () => [{ path: {} }],
   "GET /dagSources/{dag_id}": () => [{ path: ORDERS_DAG }],
+
+  "GET /queues": async () => {
+    await must("PUT", `${API}/queues/roles/gpu`, { json: { queue: "heavy" } });
+    return [{ path: {} }];
+  },
+  "PUT /queues/roles/{role}": () => [
+    { path: { role: "gpu" }, body: { queue: "heavy" } },
+    { path: { role: "Größe.1" }, body: { queue: "default" } },
+  ],
+  "DELETE /queues/roles/{role}": async () => {
+    await must("PUT", `${API}/queues/roles/soon_gone`, { json: { queue: "heavy" } });
+    return [{ path: { role: "soon_gone" } }];
+  },
 
   [`DELETE ${INSTANCE}`]: async () => [
     { path: { ...(await own()), task_id: "total" } },

@@ -249,6 +249,7 @@ describe("refusals", () => {
     ["task_try_number", "99", "99"],
     ["map_index", "99", "99"],
     ["group_id", "no_such_group", "no_such_group"],
+    ["role", "no_such_role", "The queue role with name: `no_such_role` was not found"],
   ] as const;
   const missing = strangers.flatMap(([parameter, id, words]) =>
     named

@@ -56,6 +56,21 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     { ...spec, webhook: { provider: "github", secret: "S" } },
   ],
   [`PATCH ${DAG}`]: [{ is_paused: true }, { is_paused: false }],
+  "POST /api/v2/pools": [
+    { name: "fuzzed", slots: 3 },
+    { name: "fuzz/ed", slots: -1, include_deferred: true },
+    { name: "default_pool", slots: 1 },
+  ],
+  "PATCH /api/v2/pools": [
+    {
+      actions: [
+        { action: "create", action_on_existence: "overwrite", entities: [{ name: "fuzzed", slots: 1 }] },
+        { action: "update", update_mask: ["slots"], entities: [{ name: "fuzzed", slots: 2 }] },
+        { action: "delete", entities: ["fuzzed", { name: "default_pool", slots: 1 }] },
+      ],
+    },
+  ],
+  "PATCH /api/v2/pools/{pool_name}": [{ slots: 4 }, { pool: "fuzzed", description: null }, { include_deferred: true }],
   "PATCH /api/v2/dags": [{ is_paused: false }],
   [`POST ${DAG}/dagRuns`]: [
     { logical_date: null },
@@ -86,6 +101,7 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     { actions: [{ action: "update", entities: [{ dag_run_id: "$dag_run_id", note: "bulk" }] }] },
     { actions: [{ action: "delete", entities: ["$dag_run_id", "nope"], action_on_non_existence: "skip" }] },
   ],
+  "PUT /api/v2/queues/roles/{role}": [{ queue: "heavy" }, { queue: "default" }, { queue: "nope" }],
   [`POST ${DAG}/clearDagRuns`]: [
     { dag_runs: [{ dag_run_id: "$dag_run_id" }] },
     { dry_run: false, dag_runs: [{ dag_run_id: "$dag_run_id" }] },

@@ -29,7 +29,7 @@ function stats(dagId: string, runs: Partial<DagStatsView["runs"]> = {}, latest: 
 function withRegistered(dag: Partial<DagObject> = {}, more: Partial<TestApiOptions> = {}): TestApi & { log: string[] } {
   const log: string[] = [];
   const ids = new Set(["by_hand", "ghost"]);
-  const catalog: CatalogObject = {
+  const catalog: Partial<CatalogObject> = {
     has: async (dagId) => ids.has(dagId),
     list: async () => [...ids].toSorted(),
     add: async (dagId) => {
@@ -563,7 +563,7 @@ describe("the tasks of a DAG", () => {
       depends_on_past: false,
       wait_for_downstream: false,
       retries: 2,
-      queue: null,
+      queue: "default",
       pool: "default_pool",
       pool_slots: 1,
       execution_timeout: { __type: "TimeDelta", days: 0, seconds: 60, microseconds: 0 },

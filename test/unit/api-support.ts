@@ -6,6 +6,7 @@
 import { createApi } from "../../src/api/app.ts";
 import type { ApiRegistry } from "../../src/api/env.ts";
 import type { CatalogObject, DagObject, DagView, JobObject, Result } from "../../src/engine/objects.ts";
+import type { PoolObject } from "../../src/engine/permits/objects.ts";
 import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
 import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
 
@@ -169,6 +170,7 @@ export interface TestApiOptions {
   dag?: Partial<DagObject>;
   job?: Partial<JobObject>;
   catalog?: Partial<CatalogObject>;
+  pool?: Partial<PoolObject>;
   registry?: ApiRegistry;
   env?: Record<string, unknown>;
 }
@@ -178,6 +180,15 @@ const EMPTY_CATALOG: CatalogObject = {
   list: async () => [],
   add: async () => undefined,
   remove: async () => undefined,
+  newBackfill: async () => 1,
+  backfillDag: async () => null,
+  listPools: async () => [],
+  findPool: async () => null,
+  addPool: async (name) => ok({ id: 1, name, added_at: NOW }),
+  removePool: async () => undefined,
+  listRoles: async () => [],
+  setRole: async (role, queue) => ok({ role, queue, updated_at: NOW }),
+  removeRole: async () => undefined,
 };
 
 /** Makes an API whose objects have only the given methods; the default ones describe and pause DAGs. */
@@ -185,6 +196,7 @@ export function testApi({
   dag = {},
   job = {},
   catalog = {},
+  pool = {},
   registry = testRegistry(),
   env = {},
 }: TestApiOptions = {}): TestApi {
@@ -194,6 +206,7 @@ export function testApi({
     DAG: { getByName: (name: string) => recording(`DAG ${name}`, { ...describing(registry, name), ...dag }, calls) },
     JOB: { getByName: (name: string) => recording(`JOB ${name}`, job, calls) },
     CATALOG: { getByName: (name: string) => recording(`CATALOG ${name}`, { ...EMPTY_CATALOG, ...catalog }, []) },
+    POOL: { getByName: (name: string) => recording(`POOL ${name}`, pool, calls) },
     JOBBERS_API_KEY: API_KEY,
     ...env,
   };
@@ -252,7 +265,7 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
 
 function recording(
   object: string,
-  methods: Partial<DagObject> | Partial<JobObject> | Partial<CatalogObject>,
+  methods: Partial<DagObject> | Partial<JobObject> | Partial<CatalogObject> | Partial<PoolObject>,
   calls: Call[],
 ): unknown {
   return Object.fromEntries(

@@ -46,6 +46,8 @@ function adopted(): JobRecord {
   return jobs.adoptJob("01J", request, NOW);
 }
 
+const needsNothing = (): null => null;
+
 describe("a standalone job", () => {
   test("is queued, claimed once and keeps its result", ({ expect }) => {
     const job = submitted();
@@ -66,8 +68,8 @@ describe("a standalone job", () => {
   test("does not start before its time, and is sent when it has come", ({ expect }) => {
     const job = submitted(NOW + MINUTE);
     expect(jobs.claimJob(job, WORKER, NOW)).toBe(false);
-    expect(jobs.tickJob(job, NOW + MINUTE - 1)).toBe(null);
-    expect(jobs.tickJob(job, NOW + MINUTE)).toBe("send");
+    expect(jobs.tickJob(job, NOW + MINUTE - 1, needsNothing)).toBe(null);
+    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe("send");
     expect(jobs.claimJob(job, WORKER, NOW + MINUTE)).toBe(true);
   });
 
@@ -80,9 +82,9 @@ describe("a standalone job", () => {
     while (job.state === "queued") {
       const due = job.next_at ?? 0;
       waits.push((due - now) / SECOND);
-      expect(jobs.tickJob(job, due - 1)).toBe(null);
+      expect(jobs.tickJob(job, due - 1, needsNothing)).toBe(null);
       now = due;
-      expect(jobs.tickJob(job, now)).toBe(now - NOW < 30 * MINUTE ? "send" : null);
+      expect(jobs.tickJob(job, now, needsNothing)).toBe(now - NOW < 30 * MINUTE ? "send" : null);
     }
     expect(waits.slice(0, 6)).toEqual([10, 20, 40, 80, 120, 120]);
     expect(job).toMatchObject({ state: "failed", error: { type: "StuckInQueued" } });
@@ -92,19 +94,19 @@ describe("a standalone job", () => {
 
   test("counts the time in the queue anew for a delayed start and for a retry", ({ expect }) => {
     const delayed = submitted(NOW + 60 * MINUTE);
-    expect(jobs.tickJob(delayed, NOW + 60 * MINUTE)).toBe("send");
+    expect(jobs.tickJob(delayed, NOW + 60 * MINUTE, needsNothing)).toBe("send");
     const job = running();
     jobs.reportJob(job, job.fence, FAILED, NOW + 60 * MINUTE);
-    expect(jobs.tickJob(job, NOW + 61 * MINUTE)).toBe("send");
-    expect(jobs.tickJob(job, job.next_at ?? 0)).toBe("send");
+    expect(jobs.tickJob(job, NOW + 61 * MINUTE, needsNothing)).toBe("send");
+    expect(jobs.tickJob(job, job.next_at ?? 0, needsNothing)).toBe("send");
   });
 
   test("retries strictly after its delay, and fails when no try is left", ({ expect }) => {
     const job = running();
     expect(jobs.reportJob(job, job.fence, FAILED, NOW)).toBe("accepted");
     expect(job).toMatchObject({ state: "up_for_retry", error: { message: "no" }, try_number: 1 });
-    expect(jobs.tickJob(job, NOW + 30 * SECOND)).toBe(null);
-    expect(jobs.tickJob(job, NOW + 30 * SECOND + 1)).toBe("send");
+    expect(jobs.tickJob(job, NOW + 30 * SECOND, needsNothing)).toBe(null);
+    expect(jobs.tickJob(job, NOW + 30 * SECOND + 1, needsNothing)).toBe("send");
     expect(job).toMatchObject({ state: "queued", try_number: 2 });
     const later = NOW + MINUTE;
     jobs.claimJob(job, WORKER, later);
@@ -115,8 +117,8 @@ describe("a standalone job", () => {
   test("asked to wait is sent again at the time it gave, in the same try", ({ expect }) => {
     const job = running();
     jobs.reportJob(job, job.fence, { state: "up_for_reschedule", at: NOW + MINUTE }, NOW);
-    expect(jobs.tickJob(job, NOW + MINUTE - 1)).toBe(null);
-    expect(jobs.tickJob(job, NOW + MINUTE)).toBe("send");
+    expect(jobs.tickJob(job, NOW + MINUTE - 1, needsNothing)).toBe(null);
+    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe("send");
     expect(job).toMatchObject({ state: "queued", try_number: 1 });
   });
 
@@ -128,9 +130,9 @@ describe("a standalone job", () => {
     expect(jobs.beatJob(job, token, { step: "half", fraction: 0.5 }, NOW + 9 * SECOND)).toMatchObject({
       verdict: "continue",
     });
-    expect(jobs.tickJob(job, NOW + 21 * SECOND)).toBe(null);
+    expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe(null);
     expect(job).toMatchObject({ state: "running", next_at: NOW + 30 * SECOND, progress: { step: "half" } });
-    expect(jobs.tickJob(job, NOW + 30 * SECOND)).toBe(null);
+    expect(jobs.tickJob(job, NOW + 30 * SECOND, needsNothing)).toBe(null);
     expect(job).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
     expect(job.error?.message).toContain("at step 'half', 50 %");
     expect(jobs.reportJob(job, token, SUCCESS, NOW + 31 * SECOND)).toBe("late");
@@ -145,7 +147,7 @@ describe("killing", () => {
     expect(jobs.killJob(job, "not needed", NOW)).toBe(null);
     expect(job).toMatchObject({ state: "failed", error: { type: "Killed", message: "not needed" }, next_at: null });
     expect(jobs.claimJob(job, WORKER, NOW)).toBe(false);
-    expect(jobs.tickJob(job, NOW + MINUTE)).toBe(null);
+    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
   });
 
   test("a running job stops its worker at the next beat, and no retry follows", ({ expect }) => {
@@ -179,11 +181,11 @@ describe("a job that watches an adopted task instance", () => {
 
   test("tells the owner of a silent worker until the owner has heard it, and retries nothing itself", ({ expect }) => {
     const job = adopted();
-    expect(jobs.tickJob(job, NOW + 21 * SECOND)).toBe("tell_owner");
+    expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe("tell_owner");
     expect(job).toMatchObject({ state: "failed", try_number: 1, owed: { state: "failed", retryable: true } });
-    expect(jobs.tickJob(job, job.next_at ?? 0)).toBe("tell_owner");
+    expect(jobs.tickJob(job, job.next_at ?? 0, needsNothing)).toBe("tell_owner");
     job.owed = null;
-    expect(jobs.tickJob(job, job.next_at ?? 0)).toBe(null);
+    expect(jobs.tickJob(job, job.next_at ?? 0, needsNothing)).toBe(null);
     expect(job.next_at).toBe(null);
   });
 
@@ -217,7 +219,7 @@ describe("a job that watches an adopted task instance", () => {
     expect(job.state).toBe("running");
     jobs.completeJob(job, 7, state, state === "failed" ? "no" : null, NOW + 1);
     expect(job).toMatchObject({ state, end_date: NOW + 1, error: state === "failed" ? { message: "no" } : null });
-    expect(jobs.tickJob(job, NOW + MINUTE)).toBe(null);
+    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
   });
 
   test("is no work of its own: nobody completes a standalone job for it", ({ expect }) => {

@@ -31,7 +31,7 @@ import type {
   Verdict,
   WorkMessage,
 } from "../../src/engine/work.ts";
-import { mailbox } from "./mailbox.ts";
+import { mailbox, type QueueName, type Sent } from "./mailbox.ts";
 import { jobbers } from "./worker.ts";
 
 const BEGINNING = Date.UTC(2100, 0, 1);
@@ -212,16 +212,26 @@ export async function rowsOf(stub: DurableObjectStub, query: string): Promise<Re
 
 let batches = 0;
 
-/** Hands messages to the product's own consumer, and waits until everything it began is over. */
-export async function deliver(messages: readonly WorkMessage[]): Promise<QueueResult> {
+/** Hands messages to the product's own consumer of a queue, and waits until everything it began is over. */
+export async function deliver(messages: readonly WorkMessage[], queue: QueueName = "default"): Promise<QueueResult> {
   batches += 1;
   const batch = createMessageBatch<WorkMessage>(
-    "jobbers-tasks",
+    queue === "default" ? "jobbers-tasks" : `jobbers-tasks-${queue}`,
     messages.map((body, index) => ({ id: `${batches}-${index}`, timestamp: new Date(), attempts: 1, body })),
   );
   const ctx = createExecutionContext();
   await jobbers.handler.queue(batch, objectEnv, ctx);
   return getQueueResult(batch, ctx);
+}
+
+/** Hands each message to the consumer of the queue it was sent through. */
+export async function deliverSent(sent: readonly Sent[]): Promise<void> {
+  for (const queue of new Set(sent.map((one) => one.queue))) {
+    await deliver(
+      sent.filter((one) => one.queue === queue).map(({ body }) => body),
+      queue,
+    );
+  }
 }
 
 /** Delivers what a DAG sends, and runs its alarms when it sends nothing, until the run is over. Gives the run. */
@@ -231,8 +241,8 @@ export async function settle(dagId: string, runId: string): Promise<DagRunView> 
     if (isRunFinished(run.state)) {
       return run;
     }
-    const messages = mailbox.takeOf(dagId);
-    await (messages.length > 0 ? deliver(messages) : fireAlarm(stubOf("DAG", dagId)));
+    const messages = mailbox.takeSentOf(dagId);
+    await (messages.length > 0 ? deliverSent(messages) : fireAlarm(stubOf("DAG", dagId)));
   }
   throw new Error(`run "${runId}" is not over after ${MAX_STEPS} steps`);
 }
@@ -244,8 +254,8 @@ export async function settleJob(jobId: string): Promise<JobView> {
     if (isJobFinished(job.state)) {
       return job;
     }
-    const messages = mailbox.takeOfJob(jobId);
-    await (messages.length > 0 ? deliver(messages) : fireAlarm(stubOf("JOB", jobId)));
+    const messages = mailbox.takeSentOfJob(jobId);
+    await (messages.length > 0 ? deliverSent(messages) : fireAlarm(stubOf("JOB", jobId)));
   }
   throw new Error(`job ${jobId} is not over after ${MAX_STEPS} steps`);
 }

@@ -18,6 +18,7 @@ import type {
 import { createJobbers } from "../../src/jobbers.ts";
 import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
+import { permitCalls } from "./permit-calls.ts";
 import { permitOwners } from "./permit-owners.ts";
 import { registry } from "./registry.ts";
 
@@ -25,9 +26,14 @@ export const jobbers = createJobbers(registry);
 
 export default jobbers.handler;
 
+/** Notes calls that concern permits. */
+function noting<Env extends ObjectEnv>(env: Env): Env {
+  return { ...env, POOL: permitCalls.over(env.POOL), RATE_LIMITER: permitCalls.over(env.RATE_LIMITER) };
+}
+
 export class Dag extends jobbers.Dag {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
-    super(ctx, { ...env, TASKS: mailbox.over(env.TASKS) });
+    super(ctx, noting(mailbox.before(env)));
   }
 
   override async claim(
@@ -63,7 +69,7 @@ export class Catalog extends jobbers.Catalog {}
 
 export class Pool extends jobbers.Pool {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
-    super(ctx, { ...env, DAG: permitOwners.over(env.DAG) });
+    super(ctx, { ...env, DAG: permitOwners.over(permitCalls.over(env.DAG)), JOB: permitCalls.over(env.JOB) });
   }
 }
 
@@ -71,6 +77,6 @@ export class RateLimiter extends jobbers.RateLimiter {}
 
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
-    super(ctx, { ...env, TASKS: mailbox.over(env.TASKS) });
+    super(ctx, noting(mailbox.before(env)));
   }
 }

@@ -9,6 +9,7 @@ import type { ApiDeps, AppEnv } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { isRegistered, knownDag } from "../known-dag.ts";
 import { catalogObject, dagObject } from "../objects.ts";
+import { refuseUnknownQueues } from "../queue-names.ts";
 import { body, json, refusals } from "../responses.ts";
 import { dagJson, dagSchema } from "../schemas/dag.ts";
 
@@ -78,6 +79,7 @@ export function dagRegistrationRoutes({ registry }: ApiDeps) {
         );
       }
       const spec = readDagSpec(dagId, c.req.valid("json"), registry.tasks);
+      await refuseUnknownQueues(c.env, spec);
       const catalog = catalogObject(c.env);
       const dag = dagObject(c.env, dagId);
       const isThere = (await isRegistered(c.env, dagId)) && (await dag.describe()).ok;

@@ -18,6 +18,7 @@ import { readPayload } from "../payloads.ts";
 import { optionalBody } from "../optional-body.ts";
 import { body, json, refusals } from "../responses.ts";
 import { jobJson, jobSchema } from "../schemas/job.ts";
+import { whySchema } from "../schemas/why.ts";
 
 const params = z.object({ job_id: ulidInput });
 
@@ -41,6 +42,15 @@ const killRoute = createRoute({
   middleware: optionalBody,
   request: { params, body: body(killBody, "Why; the body may be left out") },
   responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 415, 422) },
+});
+
+const whyRoute = createRoute({
+  method: "get",
+  path: "/jobs/{job_id}/why",
+  tags: ["Job"],
+  summary: "Say in a sentence why a job is where it is",
+  request: { params },
+  responses: { 200: json(whySchema, "Why it is where it is"), ...refusals(401, 404, 422) },
 });
 
 const heartbeatBody = z
@@ -74,6 +84,15 @@ export function jobRoutes({ now }: ApiDeps) {
       });
       return c.json(jobJson(job, now()), 200);
     })
+    .openapi(whyRoute, async (c) =>
+      c.json(
+        await ask(c.env, c.req.valid("param").job_id, {
+          member: (batch, index) => batch.whyMember(index),
+          alone: (object) => object.why(),
+        }),
+        200,
+      ),
+    )
     .openapi(killRoute, async (c) => {
       const { reason = "killed over the API" } = c.req.valid("json");
       const job = await askJob(c.env, c.req.valid("param").job_id, {
@@ -101,21 +120,25 @@ function refuseMember(member: Result<JobView>): Result<JobView> {
   return { ok: false, refusal: { code: "conflict", message } };
 }
 
-interface Question {
-  member(batch: DagObject, index: number): Promise<Result<JobView>>;
-  alone(job: JobObject): Promise<Result<JobView>>;
+interface Question<T> {
+  member(batch: DagObject, index: number): Promise<Result<T>>;
+  alone(job: JobObject): Promise<Result<T>>;
+}
+
+async function askJob(env: ApiEnv, jobId: string, question: Question<JobView>): Promise<JobView> {
+  return withResult(env, await ask(env, jobId, question));
 }
 
 /** Asks the batch that the id names, if it names one, and the job's own object if there is no such member. */
-async function askJob(env: ApiEnv, jobId: string, question: Question): Promise<JobView> {
+async function ask<T>(env: ApiEnv, jobId: string, question: Question<T>): Promise<T> {
   const member = parseMemberId(jobId);
   if (member !== null) {
     const answer = await question.member(batchObject(env, member.batchKey), member.index);
     if (answer.ok || answer.refusal.code !== "not_found") {
-      return withResult(env, unwrap(answer));
+      return unwrap(answer);
     }
   }
-  return withResult(env, unwrap(await question.alone(jobObject(env, jobId))));
+  return unwrap(await question.alone(jobObject(env, jobId)));
 }
 
 /** A large result lies in the bucket. */

@@ -5,10 +5,13 @@
  * @module
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import type { DagObject, Result } from "../../engine/objects.ts";
+import type { TaskInstanceKey } from "../../engine/work.ts";
 import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { knownDag } from "../known-dag.ts";
 import { json, refusals } from "../responses.ts";
+import { whySchema } from "../schemas/why.ts";
 import { instanceNotFound, mapIndexQuery, mappedParams, targetOf, taskParams } from "../task-instance-address.ts";
 
 const INSTANCE = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}";
@@ -44,6 +47,28 @@ const mappedDependenciesRoute = createRoute({
   responses: dependencies,
 });
 
+const why = { 200: json(whySchema, "Why it is where it is"), ...refusals(401, 404, 422) };
+
+const whyRoute = createRoute({
+  method: "get",
+  path: `${INSTANCE}/why` as const,
+  tags: ["TaskInstance"],
+  summary: "Say in a sentence why a task instance is where it is",
+  description:
+    "The first of the causes that keep it from running, and all of them: from the functions that decide, and from the pools, rate limits, queues and workers it waits for.",
+  request: { params: taskParams, query: mapIndexQuery },
+  responses: why,
+});
+
+const mappedWhyRoute = createRoute({
+  method: "get",
+  path: `${INSTANCE}/{map_index}/why` as const,
+  tags: ["TaskInstance"],
+  summary: "Say in a sentence why one task instance of a mapped task is where it is",
+  request: { params: mappedParams },
+  responses: why,
+});
+
 const linksRoute = createRoute({
   method: "get",
   path: `${INSTANCE}/links` as const,
@@ -73,28 +98,30 @@ const externalLogRoute = createRoute({
 
 /** Routes of dependencies and links of task instances. */
 export function taskInstanceDetailRoutes({ registry }: ApiDeps) {
-  const dependenciesOf = async (env: ApiEnv, key: Key) => {
+  const ask = async <T>(env: ApiEnv, key: Key, question: (dag: DagObject, key: TaskInstanceKey) => Promise<Result<T>>) => {
     const dag = await knownDag(registry, env, key.dag_id);
-    const answer = await dag.dependencies({ run_id: key.dag_run_id, task_id: key.task_id, map_index: key.map_index });
+    const answer = await question(dag, { run_id: key.dag_run_id, task_id: key.task_id, map_index: key.map_index });
     if (!answer.ok && answer.refusal.code === "not_found") {
       throw await instanceNotFound(dag, targetOf(key));
     }
-    return { dependencies: unwrap(answer).map(({ name, reason }) => ({ name, reason })) };
+    return unwrap(answer);
   };
+  const dependenciesOf = async (env: ApiEnv, key: Key) => ({
+    dependencies: await ask(env, key, (dag, instance) => dag.dependencies(instance)),
+  });
+  const whyOf = (env: ApiEnv, key: Key) => ask(env, key, (dag, instance) => dag.why(instance));
   return new OpenAPIHono<AppEnv>()
     .openapi(dependenciesRoute, async (c) =>
       c.json(await dependenciesOf(c.env, { ...c.req.valid("param"), ...c.req.valid("query") }), 200),
     )
     .openapi(mappedDependenciesRoute, async (c) => c.json(await dependenciesOf(c.env, c.req.valid("param")), 200))
+    .openapi(whyRoute, async (c) =>
+      c.json(await whyOf(c.env, { ...c.req.valid("param"), ...c.req.valid("query") }), 200),
+    )
+    .openapi(mappedWhyRoute, async (c) => c.json(await whyOf(c.env, c.req.valid("param")), 200))
     .openapi(linksRoute, async (c) => {
       const key = { ...c.req.valid("param"), ...c.req.valid("query") };
-      const dag = await knownDag(registry, c.env, key.dag_id);
-      const { dag_run_id: runId, task_id: taskId, map_index: mapIndex } = key;
-      const answer = await dag.getTaskInstance({ run_id: runId, task_id: taskId, map_index: mapIndex });
-      if (!answer.ok && answer.refusal.code === "not_found") {
-        throw await instanceNotFound(dag, targetOf(key));
-      }
-      unwrap(answer);
+      await ask(c.env, key, (dag, instance) => dag.getTaskInstance(instance));
       return c.json({ extra_links: {}, total_entries: 0 }, 200);
     })
     .openapi(externalLogRoute, async (c) => {

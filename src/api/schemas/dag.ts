@@ -87,10 +87,12 @@ export function dagJson(view: DagView): DagJson {
     timetable_partitioned: false,
     timetable_periodic: timetable.isPeriodic,
     tags: spec.tags.map((name) => ({ name, dag_id: dagId, dag_display_name: dagId })),
-    max_active_tasks: LIMITS.taskInstancesPerRun,
+    max_active_tasks: spec.max_active_tasks ?? LIMITS.taskInstancesPerRun,
     max_active_runs: spec.max_active_runs,
     max_consecutive_failed_dag_runs: spec.max_consecutive_failed_dag_runs,
-    has_task_concurrency_limits: false,
+    has_task_concurrency_limits: spec.tasks.some(
+      (task) => task.max_active_tis_per_dag !== null || task.max_active_tis_per_dagrun !== null,
+    ),
     has_import_errors: false,
     next_dagrun_logical_date: iso(next?.logical_date ?? null),
     next_dagrun_data_interval_start: iso(next?.data_interval.start ?? null),
@@ -99,7 +101,7 @@ export function dagJson(view: DagView): DagJson {
     allowed_run_types: null,
     owners: [spec.owner],
     file_token: "",
-    is_backfillable: false,
+    is_backfillable: timetable.canBackfill,
     is_registered,
   };
 }

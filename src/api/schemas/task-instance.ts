@@ -4,6 +4,8 @@
  * @module
  */
 import { z } from "@hono/zod-openapi";
+import { DEFAULT_POOL } from "../../engine/permits/names.ts";
+import { DEFAULT_QUEUE } from "../../engine/queues.ts";
 import { TASK_INSTANCE_STATES } from "../../engine/states.ts";
 import type { TaskInstanceView } from "../../engine/work.ts";
 import { stableUuid } from "../stable-uuid.ts";
@@ -79,10 +81,10 @@ export function taskInstanceJson(instance: TaskInstanceView): TaskInstanceJson {
     dag_display_name: dagId,
     hostname: instance.hostname,
     unixname: instance.unixname,
-    pool: "default_pool",
-    pool_slots: 1,
-    queue: "default",
-    priority_weight: null,
+    pool: instance.pool ?? DEFAULT_POOL,
+    pool_slots: instance.pool_slots ?? 1,
+    queue: instance.queue ?? DEFAULT_QUEUE,
+    priority_weight: instance.priority_weight ?? null,
     operator: instance.operator,
     operator_name: instance.operator,
     queued_when: iso(instance.queued_when),

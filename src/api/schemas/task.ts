@@ -5,6 +5,8 @@
  * @module
  */
 import { z } from "@hono/zod-openapi";
+import { DEFAULT_POOL } from "../../engine/permits/names.ts";
+import { DEFAULT_QUEUE } from "../../engine/queues.ts";
 import { TRIGGER_RULES, type DagSpec, type TaskSpec } from "../../engine/spec.ts";
 import { dateTime } from "../time.ts";
 import { timeDeltaJson, timeDeltaSchema } from "./duration.ts";
@@ -63,6 +65,11 @@ export function tasksJson(spec: DagSpec): TaskJson[] {
   return spec.tasks.map((task) => taskJson(task, spec.owner, downstream.get(task.task_id) ?? []));
 }
 
+/** The name of its queue or role; several as the JSON of the rule. */
+function queueText(queue: TaskSpec["queue"]): string {
+  return queue === undefined ? DEFAULT_QUEUE : typeof queue === "string" ? queue : JSON.stringify(queue);
+}
+
 function taskJson(task: TaskSpec, owner: string, downstream: string[]): TaskJson {
   const hasHandler = task.operator !== "empty" && task.operator !== "latest_only";
   return {
@@ -73,17 +80,17 @@ function taskJson(task: TaskSpec, owner: string, downstream: string[]): TaskJson
     start_date: null,
     end_date: null,
     trigger_rule: task.trigger_rule,
-    depends_on_past: false,
-    wait_for_downstream: false,
+    depends_on_past: task.depends_on_past,
+    wait_for_downstream: task.wait_for_downstream,
     retries: task.retries,
-    queue: null,
-    pool: "default_pool",
-    pool_slots: 1,
+    queue: queueText(task.queue),
+    pool: task.pool ?? DEFAULT_POOL,
+    pool_slots: task.pool_slots,
     execution_timeout: task.execution_timeout === null ? null : timeDeltaJson(task.execution_timeout),
     retry_delay: timeDeltaJson(task.retry_delay),
     retry_exponential_backoff: task.retry_exponential_backoff,
-    priority_weight: null,
-    weight_rule: null,
+    priority_weight: task.priority_weight,
+    weight_rule: task.weight_rule,
     ui_color: null,
     ui_fgcolor: null,
     template_fields: [],

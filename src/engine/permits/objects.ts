@@ -16,8 +16,11 @@ export interface PoolObject {
    * ledger that nobody has made waits until somebody makes it.
    */
   exchange(owner: string, change: LedgerChange): Promise<LedgerAnswer>;
-  /** Makes the ledger or changes what is given. invalid: fewer slots than -1, or no integer. */
-  configure(config: Partial<LedgerConfig>): Promise<Result<LedgerView>>;
+  /**
+   * Makes the ledger or changes what is given. invalid: fewer slots than -1, or no integer. Repeatable unless only an `absent` one is
+   * meant, which is a conflict if it is there; one that must be `present` is a not_found if it is not.
+   */
+  configure(config: Partial<LedgerConfig>, when?: "any" | "absent" | "present"): Promise<Result<LedgerView>>;
   /** not_found if nobody made it. `fresh` asks the owners first what runs; one that does not answer in time is left out. */
   describe(fresh?: boolean): Promise<Result<LedgerView>>;
   /** Who holds slots, then who waits, in order; not_found as `describe`. */

@@ -21,6 +21,7 @@ interface TaskSketch {
   length: number;
   group: number;
   tries: number;
+  past: number;
 }
 
 interface DagSketch {
@@ -68,6 +69,7 @@ const sketch: fc.Arbitrary<DagSketch> = fc.record({
       length: fc.nat(3),
       group: fc.nat(9),
       tries: fc.nat(8),
+      past: fc.nat(11),
     }),
     { minLength: 2, maxLength: 12, size: "max" },
   ),
@@ -157,6 +159,8 @@ function taskOf(
     retries: Math.max(0, (numbers.tries % 5) - 2),
     retry_delay: [0, 7, 30][numbers.tries % 3] ?? 0,
     retry_exponential_backoff: numbers.tries > 6 ? 2 : 0,
+    depends_on_past: numbers.past === 0,
+    wait_for_downstream: numbers.past === 1,
   };
 }
 

@@ -6,6 +6,7 @@
  */
 import { compileGraph, type Graph } from "../../../src/engine/graph.ts";
 import { RunMachine } from "../../../src/engine/run-machine.ts";
+import { givePast, previousChanged } from "../../../src/engine/run-past.ts";
 import type { RunInfo } from "../../../src/engine/run-state.ts";
 import type { DagSpec } from "../../../src/engine/spec.ts";
 import { canTransition, isFinished, type TaskInstanceState } from "../../../src/engine/states.ts";
@@ -48,6 +49,7 @@ export class Duel {
     this.#graph = compileGraph(spec);
     this.world = newWorld(spec, START);
     this.machine = RunMachine.create(this.#graph, newInfo(), oracle.TIMING);
+    this.#givePast();
     this.#watch();
     this.#compare("create");
     this.begin();
@@ -147,6 +149,16 @@ export class Duel {
     this.#compare(`mark the run ${to}`);
   }
 
+  /** The run before begins or ceases to hold a task. */
+  changePast(taskId: string, isShut: boolean): void {
+    this.world.shut[isShut ? "add" : "delete"](taskId);
+    if (previousChanged(this.machine.state, [taskId], () => "over")) {
+      this.machine.advance(this.now);
+    }
+    oracle.advance(this.world, this.now);
+    this.#compare(`the past of ${taskId} ${isShut ? "shuts" : "opens"}`);
+  }
+
   resend(): void {
     this.machine.resendQueued(this.now);
     oracle.resendQueued(this.world, this.now);
@@ -186,6 +198,7 @@ export class Duel {
         .join("\n"),
       before.join("\n"),
     );
+    this.#givePast();
     this.#watch();
     this.machine.hold(this.world.held, this.now);
     this.#compare("evict");
@@ -224,6 +237,10 @@ export class Duel {
 
   #all(): NodeInstance[] {
     return this.machine.state.nodes.flatMap((node) => node.instances);
+  }
+
+  #givePast(): void {
+    givePast(this.machine.state, { unmet: ({ id }) => (this.world.shut.has(id) ? "the run before" : null) });
   }
 
   /** Every change of a state must be a legal one. */

@@ -353,16 +353,23 @@ function abandon(cell: Cell): void {
   cell.token += 1;
 }
 
-/** Over when nothing is unfinished; deadlocked when nothing runs and nothing could be scheduled at any time. */
+/**
+ * Over when nothing is unfinished; deadlocked when nothing runs and nothing could be scheduled at any time, unless something
+ * may wait for another run.
+ */
 function decideEnd(world: World): void {
   const unfinished = world.cells.filter(({ state }) => !w.OVER.includes(state));
+  const mayWaitForOthers = unfinished.some(({ task }) => task.depends_on_past);
   const deciding = w.decidingTasks(world);
   const broken = world.cells.some(
     ({ task, state }) => deciding.has(task.task_id) && (state === "failed" || state === "upstream_failed"),
   );
   if (unfinished.length === 0) {
     world.run = { ...world.run, state: broken ? "failed" : "success", reason: broken ? "task_failure" : "success" };
-  } else if (unfinished.every((cell) => w.WAITING.includes(cell.state) && judge(world, cell) === "wait")) {
+  } else if (
+    !mayWaitForOthers &&
+    unfinished.every((cell) => w.WAITING.includes(cell.state) && judge(world, cell) === "wait")
+  ) {
     world.run = { ...world.run, state: "failed", reason: "all_tasks_deadlocked" };
   }
 }

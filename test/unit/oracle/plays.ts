@@ -6,12 +6,12 @@
 import fc from "fast-check";
 import type { Outcome } from "../../../src/engine/work.ts";
 import type { Duel, Held } from "./duel.ts";
-import { allDownstream, cellsOf, feedersOf, taskOf, type Cell } from "./world.ts";
+import { allDownstream, cellsOf, feedersOf, OVER, taskOf, type Cell } from "./world.ts";
 
 /** One move: what kind, and three numbers that choose among what is there. */
 export type Move = [kind: number, a: number, b: number, c: number];
 
-const KINDS = 42;
+const KINDS = 45;
 
 export const plays: fc.Arbitrary<Move[]> = fc.array(
   fc.tuple(fc.nat(KINDS - 1), fc.nat(999), fc.nat(999), fc.nat(999)),
@@ -62,6 +62,11 @@ export function play(duel: Duel, [kind, a, b, c]: Move): void {
     duel.hold(a % 2 === 0);
   } else if (kind === 36) {
     duel.resend();
+  } else if (kind > 41) {
+    const task = pick(dependentOnPast(duel), a);
+    if (task !== undefined) {
+      duel.changePast(task, b % 3 === 0);
+    }
   } else if (kind > 39) {
     // Lengths change when what feeds an expansion runs again.
     const feeders = new Set(duel.spec.tasks.flatMap((task) => feedersOf(duel.world, task)));
@@ -77,12 +82,15 @@ export function play(duel: Duel, [kind, a, b, c]: Move): void {
   }
 }
 
-/** Answers all work until the run is over. Throws if it never ends. */
+/** Answers all work until the run is over. Throws if it never ends, unless something unfinished may wait for another run. */
 export function finish(duel: Duel): void {
   if (duel.machine.info.state === "queued") {
     duel.begin();
   }
   duel.hold(false);
+  for (const task of dependentOnPast(duel)) {
+    duel.changePast(task, false);
+  }
   for (let turn = 0; !duel.isOver; turn += 1) {
     if (turn > 200) {
       throw new Error("the run does not end although all work was answered");
@@ -96,8 +104,19 @@ export function finish(duel: Duel): void {
     const next = duel.machine.nextDue();
     if (!duel.isOver && next !== null) {
       duel.pass(next - duel.now);
+    } else if (duel.messages.length === 0 && duel.current().length === 0 && mayWaitForever(duel)) {
+      return;
     }
   }
+}
+
+function dependentOnPast(duel: Duel): string[] {
+  return duel.spec.tasks.filter((task) => task.depends_on_past).map((task) => task.task_id);
+}
+
+/** As in Airflow, a run is not given up while something in it that is unfinished depends on the past. */
+function mayWaitForever(duel: Duel): boolean {
+  return duel.world.cells.some(({ task, state }) => task.depends_on_past && !OVER.includes(state));
 }
 
 function claimOne(duel: Duel, message: { task: string; index: number; tries: number } | undefined): void {

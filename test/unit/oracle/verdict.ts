@@ -39,7 +39,8 @@ export function judge(world: World, cell: Cell): Verdict {
   if (byRule !== "pass") {
     return byRule;
   }
-  return mapped === "pass" && bySetups === "pass" ? "pass" : "wait";
+  const isHeldByPast = cell.task.depends_on_past && world.shut.has(cell.task.task_id);
+  return mapped === "pass" && bySetups === "pass" && !isHeldByPast ? "pass" : "wait";
 }
 
 /** A branch or short circuit right above is over and its answer leaves this task out. */

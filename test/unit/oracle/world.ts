@@ -44,6 +44,8 @@ export interface World {
   readonly logicalDate: number | null;
   run: { state: DagRunState; reason: string | null; start: number | null };
   held: boolean;
+  /** Ids of tasks that the run before holds, if they depend on it. */
+  shut: Set<string>;
   cells: Cell[];
   /** Messages since somebody last looked. */
   sent: Sent[];
@@ -59,6 +61,7 @@ export function newWorld(spec: DagSpec, logicalDate: number | null): World {
     logicalDate,
     run: { state: "queued", reason: null, start: null },
     held: false,
+    shut: new Set(),
     cells: spec.tasks.map((task) => newCell(task, -1)),
     sent: [],
   };

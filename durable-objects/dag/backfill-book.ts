@@ -1,0 +1,168 @@
+/**
+ * The backfills of a DAG as its runs meet them: which of their runs may start, and what follows when one ends. Runs that wait are
+ * rows and nothing else until they start.
+ *
+ * @module
+ */
+import type { BackfillEndReason } from "../../src/engine/backfill-objects.ts";
+import { nextStep, startsUntil } from "../../src/engine/backfill-progress.ts";
+import type { QueuedRun, RunLimit } from "../../src/engine/run-admission.ts";
+import type { BackfillRow, QueuedRow } from "./backfill-storage.ts";
+import type { DagCore } from "./core.ts";
+import type { RunRow } from "./storage.ts";
+
+/** Runs of backfills that one turn starts: those without work end where they start, and make room for the next. */
+const STARTS_PER_TURN = 100;
+
+/** What admission has to know of backfills. */
+export interface BackfillAdmission {
+  queued: (QueuedRun & { run_id: string })[];
+  running: Map<number, number>;
+  limits: Map<number, RunLimit>;
+}
+
+/** Backfills of one `Dag` object. */
+export class BackfillBook {
+  readonly #core: DagCore;
+  /** There has been a backfill; null while nobody has looked. */
+  #isUsed: boolean | null = null;
+  #started = 0;
+  #isLeftOver = false;
+
+  constructor(core: DagCore) {
+    this.#core = core;
+  }
+
+  /** A turn has started as many runs as it may, and left others that may start too. */
+  get isLeftOver(): boolean {
+    return this.#isLeftOver;
+  }
+
+  /** Forgets what it read: it may no longer agree with what is stored. */
+  clear(): void {
+    this.#isUsed = null;
+    this.#isLeftOver = false;
+    this.#started = 0;
+  }
+
+  /** Notes that there is a backfill now. */
+  noteUse(): void {
+    this.#isUsed = true;
+  }
+
+  /** Begins to count the runs that a turn starts. */
+  beginTurn(): void {
+    this.#started = 0;
+    this.#isLeftOver = false;
+  }
+
+  /** The runs that may start now, with what they are measured against. Those it gives count as started. */
+  admission(): BackfillAdmission {
+    const admission: BackfillAdmission = { queued: [], running: new Map(), limits: new Map() };
+    const { backfills } = this.#core.storage;
+    this.#isUsed ??= backfills.hasAny();
+    for (const id of this.#isUsed ? backfills.withQueuedRuns() : []) {
+      const backfill = backfills.get(id);
+      if (backfill !== null) {
+        this.#admit(backfill, admission);
+      }
+    }
+    return admission;
+  }
+
+  /** Goes on with the backfill of a run that has ended. Only inside `act`. */
+  runEnded({ backfill_id: id, state, run_id: runId }: RunRow, now: number): void {
+    const backfill = id === null ? null : this.#core.storage.backfills.get(id);
+    if (backfill !== null) {
+      this.settle(backfill, state === "failed" ? runId : null, now);
+    }
+  }
+
+  /** Goes on with the backfill of a run that was deleted. Only inside `act`. */
+  runDeleted({ id, backfill_id: backfillId }: RunRow, now: number): void {
+    const { backfills } = this.#core.storage;
+    this.#isUsed ??= backfills.hasAny();
+    if (this.#isUsed) {
+      // Also the earlier backfills that had it.
+      backfills.runDeleted(id);
+    }
+    const backfill = backfillId === null ? null : backfills.get(backfillId);
+    if (backfill !== null) {
+      this.settle(backfill, null, now);
+    }
+  }
+
+  /** Takes the step that a backfill's runs call for. Only inside `act`. */
+  settle(backfill: BackfillRow, failedRunId: string | null, now: number): void {
+    const { backfills } = this.#core.storage;
+    const step = nextStep(backfill, failedRunId !== null, (until) => backfills.isUnfinished(backfill.id, until));
+    switch (step) {
+      case "go_on":
+        break;
+      case "wait_for_canary":
+        backfills.update({ ...backfill, is_paused: true, canary_state: "waiting", updated_at: now });
+        break;
+      case "complete":
+        this.end(backfill, "completed", null, now);
+        break;
+      case "stop":
+        this.end(backfill, "first_failure", failedRunId, now);
+    }
+  }
+
+  /** Ends a backfill: what is queued of it fails, what runs goes on. Only inside `act`. */
+  end(backfill: BackfillRow, reason: BackfillEndReason, firstFailedRunId: string | null, now: number): BackfillRow {
+    const { storage, runs, waiters } = this.#core;
+    for (const runId of storage.backfills.failQueued(backfill.id, now)) {
+      const row = runs.peek(runId)?.row;
+      if (row !== undefined) {
+        row.state = "failed";
+        row.reason = "task_failure";
+        row.end_date = now;
+        row.updated_at = now;
+        runs.forget(runId);
+      }
+      waiters.wake(`run:${runId}`);
+    }
+    const ended = {
+      ...backfill,
+      // As Airflow leaves it: a cancel pauses first.
+      is_paused: backfill.is_paused || reason !== "completed",
+      completed_at: now,
+      end_reason: reason,
+      first_failed_run_id: firstFailedRunId,
+      updated_at: now,
+    };
+    storage.backfills.update(ended);
+    return ended;
+  }
+
+  #admit(backfill: BackfillRow, { queued, running, limits }: BackfillAdmission): void {
+    const { id, max_active_runs: limit, completed_at: completedAt } = backfill;
+    // A run of one that is over was queued again by a user, and starts as any other.
+    const isPaused = backfill.is_paused && completedAt === null;
+    const count = this.#runningRuns(id);
+    const left = STARTS_PER_TURN - this.#started;
+    const room = isPaused ? 0 : limit - count;
+    if (room > 0 && left <= 0) {
+      this.#isLeftOver = true;
+    }
+    const rows: QueuedRow[] =
+      room > 0 && left > 0
+        ? this.#core.storage.backfills.queuedRuns(id, Math.min(room, left), startsUntil(backfill))
+        : [];
+    this.#isLeftOver ||= rows.length > 0 && rows.length === left;
+    this.#started += rows.length;
+    queued.push(...rows);
+    running.set(id, count);
+    limits.set(id, { max_active_runs: limit, is_paused: isPaused });
+  }
+
+  #runningRuns(backfillId: number): number {
+    let running = 0;
+    for (const { row } of this.#core.runs.loaded()) {
+      running += Number(row.backfill_id === backfillId && row.state === "running");
+    }
+    return running;
+  }
+}

@@ -1,0 +1,423 @@
+/**
+ * What a DAG's task instances need from outside of it: slots of pools and concurrency keys, starts of rate limits. Collects in
+ * a transaction, asks after it, and takes the answers in a transaction of their own.
+ *
+ * Every wish is stored before it is asked for. What is said twice counts once, what gets lost is said again: wishes by this
+ * object when it wakes or after an error, grants by their ledger. A release that gets lost is found by the ledger, which
+ * asks after half a lease what is still wanted. A DAG without limits never comes here.
+ *
+ * @module
+ */
+import { compareRuns, openWishes, runLimit, setSurroundings, type Surroundings } from "../../src/engine/admission.ts";
+import { holderName, parseHolder } from "../../src/engine/permits/holders.ts";
+import type { RateRule } from "../../src/engine/permits/gcra.ts";
+import type { LedgerChange, OwnerAnswer, PermitRequest } from "../../src/engine/permits/permit.ts";
+import { ledgersToRelease, nextStep, type PermitNeeds, type PermitWish } from "../../src/engine/permits/wish.ts";
+import { weightsOf } from "../../src/engine/priority.ts";
+import { hasRates } from "../../src/engine/queues.ts";
+import type { RunChanges, RunState } from "../../src/engine/run-state.ts";
+import type { NodeInstance, TaskNode } from "../../src/engine/task-node.ts";
+import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
+import { openPool, openRateLimiter, type ObjectEnv } from "../env.ts";
+import { queuesOf, ratesOf } from "../queues.ts";
+import { needsPermits, permitNeeds } from "../permit-needs.ts";
+import type { DagCore } from "./core.ts";
+import { InputResolver } from "./inputs.ts";
+import type { LoadedRun } from "./run-book.ts";
+
+/** How long a slot is held without a word: a lost one is free after half of it, as its ledger asks then. */
+export const LEASE_MS = 60_000;
+const RETRY_MS = 2000;
+/** How long a call may stay without an answer. */
+const ANSWER_MS = 5000;
+/** Ids that one call to a rate limit takes. */
+const IDS_PER_CALL = 5000;
+/** Task instances of backfills come after all others. */
+const BACKFILL_PRIORITY = -10_000_000_000_000;
+
+/** What goes to one ledger in one call. */
+interface Batch {
+  limit?: number;
+  ask: PermitRequest[];
+  release: string[];
+}
+
+interface Wisher {
+  run: LoadedRun;
+  instance: NodeInstance;
+  wish: PermitWish;
+}
+
+/** Permits of one `Dag` object. */
+export class PermitDesk implements Surroundings {
+  readonly #core: DagCore;
+  readonly #env: ObjectEnv;
+  readonly #ctx: DurableObjectState;
+  readonly #taskOf: (handler: string) => AnyTaskDefinition | undefined;
+  readonly #runs = new WeakMap<RunState, LoadedRun>();
+  #batches = new Map<string, Batch>();
+  #reservations: Wisher[] = [];
+  #cancellations = new Map<string, string[]>();
+  #slowDowns: { limiter: string; until: number }[] = [];
+  /** Grants that came in an answer: told with the next call that goes to their ledger anyway. */
+  readonly #unacknowledged = new Map<string, string[]>();
+  /** When wishes are sent out again, as there was no answer to a call, or null. */
+  #retryAt: number | null = null;
+  /** Calls that carry wishes and have not been answered. */
+  #underWay = 0;
+
+  constructor(
+    core: DagCore,
+    ctx: DurableObjectState,
+    env: ObjectEnv,
+    taskOf: (handler: string) => AnyTaskDefinition | undefined,
+  ) {
+    this.#core = core;
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#taskOf = taskOf;
+  }
+
+  /** Takes up a run that was made or read. */
+  watch(run: LoadedRun): void {
+    this.#runs.set(run.machine.state, run);
+    setSurroundings(run.machine.state, this);
+  }
+
+  // ── what the machines ask ───────────────────────────────────────────────────────────────────────────────────────
+
+  needsPermits({ task: { spec } }: TaskNode): boolean {
+    return needsPermits(spec, this.#taskOf(spec.handler), queuesOf(this.#env));
+  }
+
+  needs(state: RunState, instance: NodeInstance): PermitNeeds {
+    const { spec } = instance.node.task;
+    const run = this.#runs.get(state);
+    if (run === undefined) {
+      throw new Error("expected a run that this object knows");
+    }
+    return permitNeeds(
+      spec,
+      this.#taskOf(spec.handler),
+      () => new InputResolver(this.#core.storage, run).claimed(instance).input,
+      hasRates(queuesOf(this.#env)) ? ratesOf(this.#env, this.#core.outbox.nameFor(run, instance), spec.handler) : [],
+    );
+  }
+
+  executingElsewhere(state: RunState, taskId: string): number {
+    let executing = 0;
+    for (const { machine } of this.#core.runs.loaded()) {
+      if (machine.state !== state) {
+        executing += nodeOf(machine.state, taskId)?.executing ?? 0;
+      }
+    }
+    return executing;
+  }
+
+  isBehind(state: RunState, taskId: string): boolean {
+    for (const { machine } of this.#core.runs.loaded()) {
+      const node = nodeOf(machine.state, taskId);
+      if (node !== undefined && node.line.size > 0 && compareRuns(machine.state, state) < 0) {
+        return runLimit(machine.state, node, node.needsPermits) === null;
+      }
+    }
+    return false;
+  }
+
+  // ── within a transaction ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes what a stored change wants asked or given back. */
+  collect(run: LoadedRun, changes: RunChanges, now: number): void {
+    for (const { instance, wish } of changes.releases) {
+      const holder = this.#holder(run, instance, wish);
+      for (const ledger of ledgersToRelease(wish)) {
+        this.#batch(ledger).release.push(holder);
+      }
+      for (const { limiter } of wish.at !== null && wish.at > now ? wish.rates : []) {
+        this.#cancellations.set(limiter, [...(this.#cancellations.get(limiter) ?? []), this.#reservationId(holder)]);
+      }
+    }
+    for (const instance of changes.steps) {
+      this.#step(run, instance, now);
+    }
+    this.#slowDowns.push(...changes.slowDowns);
+  }
+
+  #step(run: LoadedRun, instance: NodeInstance, now: number): void {
+    const { wish } = instance;
+    if (wish === null || instance.state !== "scheduled") {
+      return;
+    }
+    const step = nextStep(wish, now);
+    if (step.kind === "reserve") {
+      this.#reservations.push({ run, instance, wish });
+    } else if (step.kind === "ask") {
+      const { ledger, slots, limit } = step.need;
+      const batch = this.#batch(ledger);
+      if (limit !== undefined) {
+        batch.limit = limit;
+      }
+      const weight = weightsOf(run.machine.state.graph)[instance.node.task.index] ?? 1;
+      batch.ask.push({
+        holder: this.#holder(run, instance, wish),
+        slots,
+        priority: weight + (run.row.backfill_id === null ? 0 : BACKFILL_PRIORITY),
+        requestedAt: instance.scheduledWhen ?? now,
+        leaseMs: LEASE_MS,
+      });
+    }
+  }
+
+  /** Sends all wishes of a run out again that may never have arrived. */
+  askAgain(run: LoadedRun, now: number): void {
+    for (const instance of openWishes(run.machine.state)) {
+      this.#step(run, instance, now);
+    }
+  }
+
+  /** Forgets what was collected: its transaction did not happen, or everything was deleted. */
+  discard(): void {
+    this.#batches = new Map();
+    this.#reservations = [];
+    this.#cancellations = new Map();
+    this.#slowDowns = [];
+    this.#unacknowledged.clear();
+    this.#retryAt = null;
+    this.#underWay = 0;
+  }
+
+  // ── after it ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sends what was collected. Does not wait: the platform holds calls back until the commit is durable. */
+  send(now: number): void {
+    if (this.#batches.size > 0) {
+      const batches = this.#batches;
+      this.#batches = new Map();
+      for (const [ledger, batch] of batches) {
+        this.#expectAnswer(batch.ask.length > 0, now);
+        this.#ctx.waitUntil(this.#exchange(ledger, batch));
+      }
+    }
+    if (this.#reservations.length > 0) {
+      const wishers = this.#reservations;
+      this.#reservations = [];
+      this.#expectAnswer(true, now);
+      this.#ctx.waitUntil(this.#reserve(wishers));
+    }
+    if (this.#cancellations.size > 0 || this.#slowDowns.length > 0) {
+      const cancellations = this.#cancellations;
+      const slowDowns = this.#slowDowns;
+      this.#cancellations = new Map();
+      this.#slowDowns = [];
+      this.#ctx.waitUntil(this.#adjustRates(cancellations, slowDowns));
+    }
+  }
+
+  /** When wishes are sent out again, or null. */
+  nextDue(): number | null {
+    return this.#retryAt;
+  }
+
+  /** Sends wishes out again if calls had failed; only inside `act`. */
+  retry(now: number): void {
+    if (this.#retryAt !== null && this.#retryAt <= now) {
+      this.#retryAt = null;
+      for (const run of this.#core.unfinished()) {
+        this.askAgain(run, now);
+      }
+    }
+  }
+
+  /** A ledger says what this object holds; see `PermitOwner`. */
+  granted(ledger: string, holders: readonly string[]): OwnerAnswer {
+    if (!this.#core.open()) {
+      return { unwanted: [...holders], running: [] };
+    }
+    const now = Date.now();
+    return this.#core.act(now, () => this.#take(ledger, holders, now));
+  }
+
+  #take(ledger: string, holders: readonly string[], now: number): OwnerAnswer {
+    const answer: OwnerAnswer = { unwanted: [], running: [] };
+    const touched = new Set<LoadedRun>();
+    for (const holder of holders) {
+      const key = parseHolder(holder);
+      // All that are not over are in memory.
+      const run = key === null ? null : this.#core.runs.peek(key.run_id);
+      const instance = key === null ? undefined : run?.machine.find(key.task_id, key.map_index);
+      if (
+        key === null ||
+        run === null ||
+        instance === undefined ||
+        !run.machine.grant(instance, ledger, key.token, now)
+      ) {
+        answer.unwanted.push(holder);
+      } else {
+        touched.add(run);
+        if (instance.state === "running" || instance.state === "restarting") {
+          answer.running.push(holder);
+        }
+      }
+    }
+    this.#goOn(touched, now);
+    return answer;
+  }
+
+  #goOn(runs: ReadonlySet<LoadedRun>, now: number): void {
+    for (const run of runs) {
+      run.machine.advance(now);
+      this.#core.store(run, now);
+    }
+  }
+
+  async #exchange(ledger: string, batch: Batch): Promise<void> {
+    const { limit, ask, release } = batch;
+    const acknowledge = this.#unacknowledged.get(ledger) ?? [];
+    this.#unacknowledged.delete(ledger);
+    const change: LedgerChange = {
+      ...(limit === undefined ? {} : { limit }),
+      ...(release.length === 0 ? {} : { release }),
+      ...(acknowledge.length === 0 ? {} : { acknowledge }),
+      ...(ask.length === 0 ? {} : { ask }),
+    };
+    try {
+      const answer = await openPool(this.#env, ledger).exchange(this.#core.name, change);
+      this.#hasAnswer(ask.length > 0);
+      this.#answered(ledger, answer.granted);
+    } catch (error) {
+      console.warn({ event: "ledger_not_reached", dag_id: this.#core.name, ledger, error: String(error) });
+      this.#batch(ledger).release.push(...release);
+      this.#failed(ask.length > 0);
+    }
+  }
+
+  #answered(ledger: string, granted: readonly string[]): void {
+    if (granted.length === 0 || !this.#core.open()) {
+      return;
+    }
+    const now = Date.now();
+    this.#core.act(now, () => {
+      const { unwanted } = this.#take(ledger, granted, now);
+      if (unwanted.length > 0) {
+        this.#batch(ledger).release.push(...unwanted);
+      }
+      const wanted = granted.filter((holder) => !unwanted.includes(holder));
+      this.#unacknowledged.set(ledger, [...(this.#unacknowledged.get(ledger) ?? []), ...wanted]);
+    });
+  }
+
+  async #reserve(wishers: readonly Wisher[]): Promise<void> {
+    const limiters = new Map<string, { rule: RateRule; ids: string[] }>();
+    for (const { run, instance, wish } of wishers) {
+      for (const { limiter, rule } of wish.rates) {
+        const entry = limiters.get(limiter) ?? { rule, ids: [] };
+        entry.ids.push(this.#reservationId(this.#holder(run, instance, wish)));
+        limiters.set(limiter, entry);
+      }
+    }
+    try {
+      const times = new Map<string, number>();
+      const calls = [...limiters].flatMap(([limiter, { rule, ids }]) =>
+        chunks(ids, IDS_PER_CALL).map(async (part) => {
+          const given = await openRateLimiter(this.#env, limiter).reserve(part, rule);
+          for (const [place, id] of part.entries()) {
+            times.set(id, Math.max(times.get(id) ?? 0, given[place] ?? 0));
+          }
+        }),
+      );
+      await Promise.all(calls);
+      this.#hasAnswer(true);
+      this.#reserved(wishers, times);
+    } catch (error) {
+      console.warn({ event: "rate_limit_not_reached", dag_id: this.#core.name, error: String(error) });
+      this.#failed(true);
+    }
+  }
+
+  #reserved(wishers: readonly Wisher[], times: ReadonlyMap<string, number>): void {
+    if (!this.#core.open()) {
+      return;
+    }
+    const now = Date.now();
+    this.#core.act(now, () => {
+      const touched = new Set<LoadedRun>();
+      for (const { run: asked, instance: asking, wish } of wishers) {
+        const at = times.get(this.#reservationId(this.#holder(asked, asking, wish)));
+        // The object may have read its runs anew meanwhile.
+        const run = this.#core.runs.peek(asked.row.run_id);
+        const instance = run?.machine.find(asking.node.task.id, asking.mapIndex);
+        if (run !== null && instance !== undefined && at !== undefined) {
+          run.machine.reserved(instance, wish.token, at, now);
+          touched.add(run);
+        }
+      }
+      this.#goOn(touched, now);
+    });
+  }
+
+  async #adjustRates(
+    cancellations: ReadonlyMap<string, string[]>,
+    slowDowns: readonly { limiter: string; until: number }[],
+  ): Promise<void> {
+    try {
+      await Promise.all([
+        ...[...cancellations].map(([limiter, ids]) => openRateLimiter(this.#env, limiter).cancel(ids)),
+        ...slowDowns.map(({ limiter, until }) => openRateLimiter(this.#env, limiter).slowDown(until)),
+      ]);
+    } catch (error) {
+      // A start that is not taken up is lost to the others, and no more than that.
+      console.warn({ event: "rate_limit_not_reached", dag_id: this.#core.name, error: String(error) });
+    }
+  }
+
+  /** The alarm says wishes again whose call gets lost with this object. */
+  #expectAnswer(hasWishes: boolean, now: number): void {
+    if (hasWishes) {
+      this.#underWay += 1;
+      this.#retryAt ??= now + ANSWER_MS;
+    }
+  }
+
+  #hasAnswer(hadWishes: boolean): void {
+    this.#underWay = Math.max(0, this.#underWay - Number(hadWishes));
+    this.#retryAt = this.#underWay === 0 ? null : this.#retryAt;
+  }
+
+  #failed(hadWishes: boolean): void {
+    const now = Date.now();
+    this.#underWay = Math.max(0, this.#underWay - Number(hadWishes));
+    this.#retryAt = now + RETRY_MS;
+    this.#core.arm(now);
+  }
+
+  #batch(ledger: string): Batch {
+    let batch = this.#batches.get(ledger);
+    if (batch === undefined) {
+      batch = { ask: [], release: [] };
+      this.#batches.set(ledger, batch);
+    }
+    return batch;
+  }
+
+  #holder(run: LoadedRun, instance: NodeInstance, wish: PermitWish): string {
+    return holderName(
+      { run_id: run.row.run_id, task_id: instance.node.task.id, map_index: instance.mapIndex },
+      wish.token,
+    );
+  }
+
+  /** Ids of reservations are shared by all who ask. */
+  #reservationId(holder: string): string {
+    return `${this.#core.name} ${holder}`;
+  }
+}
+
+function nodeOf(state: RunState, taskId: string): TaskNode | undefined {
+  return state.nodes[state.graph.byId.get(taskId)?.index ?? -1];
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

@@ -1,0 +1,130 @@
+/**
+ * The way to the queues: their bindings by the names that tasks use, and the roles that stand for them.
+ *
+ * @module
+ */
+import type { RateNeed } from "../src/engine/permits/wish.ts";
+import { queueRates, readQueues, resolveQueue, roleMap, type Queues } from "../src/engine/queues.ts";
+import type { WorkMessage } from "../src/engine/work.ts";
+import { openCatalog, type ObjectEnv } from "./env.ts";
+
+/** Milliseconds that an isolate goes by the roles it read. */
+export const ROLES_KEPT_MS = 5000;
+
+/** Messages one `sendBatch` takes. */
+const MESSAGES_PER_BATCH = 100;
+
+type Roles = ReadonlyMap<string, string>;
+
+const NO_ROLES: Roles = new Map();
+
+/** Configurations whose bindings were found to be there. */
+const checked = new WeakSet<Queues>();
+let known: { catalog: DurableObjectNamespace; roles: Roles; at: number } | undefined;
+/** Goes up with every change made in this isolate, so that what was asked before it is not kept. */
+let changes = 0;
+
+/**
+ * The queues of this Worker.
+ *
+ * @throws Error if the variable `QUEUES` cannot be used, or names a binding that is none of a queue.
+ */
+export function queuesOf(env: ObjectEnv): Queues {
+  const queues = readQueues(env.QUEUES);
+  if (!checked.has(queues)) {
+    for (const [name, { binding }] of queues) {
+      if (bindingOf(env, binding) === null) {
+        throw new Error(
+          `QUEUES.${name}.binding: expected the name of a queue's binding, got ${JSON.stringify(binding)}`,
+        );
+      }
+    }
+    checked.add(queues);
+  }
+  return queues;
+}
+
+/** The queue of a name; null if there is none. Roles are not looked up. */
+export function openQueue(env: ObjectEnv, name: string): Queue<WorkMessage> | null {
+  const settings = queuesOf(env).get(name);
+  return settings === undefined ? null : bindingOf(env, settings.binding);
+}
+
+/** Sends messages through a queue, in as many calls as it takes. */
+export async function sendAll(queue: Queue<WorkMessage>, messages: readonly { body: WorkMessage }[]): Promise<void> {
+  const batches = [];
+  for (let first = 0; first < messages.length; first += MESSAGES_PER_BATCH) {
+    batches.push(queue.sendBatch(messages.slice(first, first + MESSAGES_PER_BATCH)));
+  }
+  await Promise.all(batches);
+}
+
+/** The queue that a name stands for now, be it a queue's or a role's; null if nothing has it. Roles are read for a role only. */
+export async function queueNamed(env: ObjectEnv, name: string, now: number): Promise<string | null> {
+  const queues = queuesOf(env);
+  return resolveQueue(queues, queues.has(name) ? NO_ROLES : await rolesOf(env, now), name);
+}
+
+/**
+ * The roles, at most five seconds old. If they cannot be read, those that were known before.
+ *
+ * @throws Error if they cannot be read and never were.
+ */
+export async function rolesOf(env: ObjectEnv, now: number): Promise<Roles> {
+  const before = known?.catalog === env.CATALOG ? known : undefined;
+  if (before !== undefined && isFresh(before.at, now)) {
+    return before.roles;
+  }
+  const asked = changes;
+  try {
+    // A promise must not be shared: it belongs to the request that made it.
+    const roles = roleMap(queuesOf(env), await openCatalog(env).listRoles());
+    if (changes === asked) {
+      known = { catalog: env.CATALOG, roles, at: now };
+    }
+    return roles;
+  } catch (error) {
+    if (before === undefined) {
+      throw error;
+    }
+    console.warn({ event: "roles_not_read", error: String(error) });
+    return before.roles;
+  }
+}
+
+/** The roles as far as they are known without asking: none if they were not read lately. */
+export function rolesKnown(env: ObjectEnv, now: number): Roles {
+  return known !== undefined && known.catalog === env.CATALOG && isFresh(known.at, now) ? known.roles : NO_ROLES;
+}
+
+/**
+ * Rate limits of the queue that a name stands for. A role stands for what it was last known to: while this isolate has never looked
+ * roles up, its rates do not count.
+ */
+export function ratesOf(env: ObjectEnv, name: string, handler: string): RateNeed[] {
+  const queues = queuesOf(env);
+  const queue = resolveQueue(queues, known?.catalog === env.CATALOG ? known.roles : NO_ROLES, name);
+  return queue === null ? [] : queueRates(queues, queue, handler);
+}
+
+/** Forgets what this isolate knows of roles: they changed. */
+export function forgetRoles(): void {
+  known = undefined;
+  changes += 1;
+}
+
+/** Also false after the clock stepped back. */
+function isFresh(at: number, now: number): boolean {
+  return now >= at && now - at < ROLES_KEPT_MS;
+}
+
+function bindingOf(env: object, name: string): Queue<WorkMessage> | null {
+  const binding: unknown = Reflect.get(env, name);
+  return isQueue(binding) ? binding : null;
+}
+
+function isQueue(binding: unknown): binding is Queue<WorkMessage> {
+  return (
+    typeof binding === "object" && binding !== null && "sendBatch" in binding && typeof binding.sendBatch === "function"
+  );
+}

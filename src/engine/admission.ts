@@ -1,0 +1,228 @@
+/**
+ * Which scheduled task instances may be queued, and which must wait for room: limits of the run, the task and the DAG, and
+ * what lies outside of it (pools, concurrency keys, rate limits). Part of the run machine.
+ *
+ * A task without limits never comes here. One with limits stands in its task's line. Where there is room in the DAG, it is
+ * queued, or, if it needs something from outside, its wish goes out; holding all of it, it is queued before those that stand in
+ * line. A wish that is out does not take the room of the DAG: tasks that need nothing from outside may pass it.
+ *
+ * @module
+ */
+import { newWish, nextStep, takeGrant, type PermitNeeds } from "./permits/wish.ts";
+import { weightsOf } from "./priority.ts";
+import { endAttempt } from "./run-attempts.ts";
+import type { RunState } from "./run-state.ts";
+import { dropWish } from "./run-wishes.ts";
+import type { NodeInstance, TaskNode } from "./task-node.ts";
+
+/** What the machine of one run cannot know by itself. */
+export interface Surroundings {
+  /** The task needs something from outside, whatever its input. */
+  needsPermits(node: TaskNode): boolean;
+  /**
+   * What an instance must hold.
+   *
+   * @throws Error if that cannot be told: the try fails with its message.
+   */
+  needs(state: RunState, instance: NodeInstance): PermitNeeds;
+  /** Instances of a task that are queued or running in other runs of the DAG. */
+  executingElsewhere(state: RunState, taskId: string): number;
+  /** An earlier run has instances of this task in line. */
+  isBehind(state: RunState, taskId: string): boolean;
+}
+
+/** A limit of the DAG that leaves no room. */
+export interface FullLimit {
+  name: "max_active_tasks" | "max_active_tis_per_dagrun" | "max_active_tis_per_dag";
+  limit: number;
+  taken: number;
+}
+
+/** Notes which tasks of a run are under limits. Call it once, before anything happens to the run. */
+export function setSurroundings(state: RunState, surroundings: Surroundings): void {
+  state.surroundings = surroundings;
+  const isRunLimited = state.graph.spec.max_active_tasks !== null;
+  for (const node of state.nodes) {
+    const { max_active_tis_per_dag: perDag, max_active_tis_per_dagrun: perRun } = node.task.spec;
+    node.needsPermits = surroundings.needsPermits(node);
+    node.isLimited = isRunLimited || perDag !== null || perRun !== null || node.needsPermits;
+  }
+}
+
+/** Puts a scheduled instance into its task's line; false if it need not wait for anything. */
+export function lineUp(state: RunState, instance: NodeInstance): boolean {
+  const { node } = instance;
+  if (!node.isLimited) {
+    return false;
+  }
+  node.line.add(instance);
+  state.lines.add(node);
+  return true;
+}
+
+/**
+ * Gives the instances that may be queued now, in order; the caller queues each before it takes the next. Others send their
+ * wishes out.
+ */
+export function* admissions(state: RunState, now: number): Generator<NodeInstance> {
+  for (const instance of state.cleared) {
+    if (fullLimit(state, instance.node, false) === null) {
+      state.cleared.delete(instance);
+      yield instance;
+    }
+  }
+  const weights = state.lines.size === 0 ? [] : weightsOf(state.graph);
+  const byWeight = [...state.lines].toSorted(
+    (a, b) => (weights[b.task.index] ?? 0) - (weights[a.task.index] ?? 0) || a.task.index - b.task.index,
+  );
+  for (const node of byWeight) {
+    for (const instance of node.line) {
+      if (fullLimit(state, node, node.needsPermits) !== null) {
+        break;
+      }
+      node.line.delete(instance);
+      if (makeWish(state, instance, now)) {
+        yield instance;
+      }
+    }
+    if (node.line.size === 0) {
+      state.lines.delete(node);
+    }
+  }
+}
+
+/** Sends out what an instance needs from outside. True if that is nothing, so that it may be queued. */
+function makeWish(state: RunState, instance: NodeInstance, now: number): boolean {
+  const { node } = instance;
+  if (!node.needsPermits || state.surroundings === null) {
+    return true;
+  }
+  let wish;
+  try {
+    wish = newWish(state.surroundings.needs(state, instance), instance.fence);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    endAttempt(state, instance, { state: "failed", error: { type: "LimitError", message }, retryable: false }, now);
+    return false;
+  }
+  if (wish === null) {
+    return true;
+  }
+  instance.wish = wish;
+  state.asked += 1;
+  node.asked += 1;
+  state.touch(instance);
+  state.changes.steps.add(instance);
+  return false;
+}
+
+/** The first limit of the DAG that has no room for one more of a task; `withAsked` counts wishes that are out. */
+export function fullLimit(state: RunState, node: TaskNode, withAsked: boolean): FullLimit | null {
+  const inRun = runLimit(state, node, withAsked);
+  const { task_id: taskId, max_active_tis_per_dag: limit } = node.task.spec;
+  if (inRun !== null || limit === null || state.surroundings === null) {
+    return inRun;
+  }
+  const taken = node.executing + (withAsked ? node.asked : 0) + state.surroundings.executingElsewhere(state, taskId);
+  return taken >= limit || state.surroundings.isBehind(state, taskId)
+    ? { name: "max_active_tis_per_dag", limit, taken }
+    : null;
+}
+
+/** The same, of the limits that concern its run alone. */
+export function runLimit(state: RunState, node: TaskNode, withAsked: boolean): FullLimit | null {
+  const ofRun = state.graph.spec.max_active_tasks;
+  const inRun = state.executing + (withAsked ? state.asked : 0);
+  if (ofRun !== null && inRun >= ofRun) {
+    return { name: "max_active_tasks", limit: ofRun, taken: inRun };
+  }
+  const ofTask = node.task.spec.max_active_tis_per_dagrun;
+  const taken = node.executing + (withAsked ? node.asked : 0);
+  return ofTask !== null && taken >= ofTask
+    ? { name: "max_active_tis_per_dagrun", limit: ofTask, taken }
+    : null;
+}
+
+/** Whose task instances come first where runs share a limit: by date, then by name. */
+export function compareRuns({ info: a }: RunState, { info: b }: RunState): number {
+  return (a.logical_date ?? a.run_after) - (b.logical_date ?? b.run_after) || (a.run_id < b.run_id ? -1 : 1);
+}
+
+/**
+ * Takes word that an instance holds what it asked of a ledger. False if it does not want it: it was cleared, killed, or
+ * ended since, or its DAG is paused.
+ */
+export function grant(state: RunState, instance: NodeInstance, ledger: string, token: number, now: number): boolean {
+  const { wish } = instance;
+  if (wish === null || wish.token !== token) {
+    return false;
+  }
+  const verdict = takeGrant(wish, ledger);
+  if (verdict === "new") {
+    state.touch(instance);
+    goOnWishing(state, instance, now);
+  }
+  return verdict !== "unwanted";
+}
+
+/** Takes the time at which an instance may start. */
+export function reserved(state: RunState, instance: NodeInstance, token: number, at: number, now: number): void {
+  const { wish } = instance;
+  if (wish === null || wish.token !== token || instance.state !== "scheduled" || wish.at === at) {
+    return;
+  }
+  wish.at = at;
+  state.touch(instance);
+  goOnWishing(state, instance, now);
+}
+
+/**
+ * The reserved time has come. The key may have been slowed down meanwhile, so the time is asked for again: it is the same one,
+ * unless it was.
+ */
+export function askAgain(state: RunState, instance: NodeInstance): void {
+  if (instance.wish !== null) {
+    instance.wish.at = null;
+    state.setTimer(instance, null);
+    state.changes.steps.add(instance);
+  }
+}
+
+/** Does the next thing for a wish that got on. */
+function goOnWishing(state: RunState, instance: NodeInstance, now: number): void {
+  if (instance.wish === null || instance.state !== "scheduled") {
+    return;
+  }
+  const step = nextStep(instance.wish, now);
+  if (step.kind === "wait") {
+    state.setTimer(instance, step.until);
+  } else if (step.kind === "done") {
+    state.cleared.add(instance);
+  } else {
+    state.changes.steps.add(instance);
+  }
+}
+
+/** Goes on with the wishes of a run that was read from storage: those that hold everything wait for room alone. */
+export function resumeWishes(state: RunState, now: number): void {
+  for (const instance of openWishes(state)) {
+    goOnWishing(state, instance, now);
+  }
+}
+
+/** All wishes of a run that are out: to be asked for again when the object wakes, as they may never have arrived. */
+export function openWishes(state: RunState): NodeInstance[] {
+  return state.asked === 0
+    ? []
+    : state.nodes.flatMap((node) => node.instances.filter(({ state: own, wish }) => own === "scheduled" && wish !== null));
+}
+
+/** Takes back all wishes of a run whose DAG was paused: what waits must not hold what others could use. */
+export function withdrawWishes(state: RunState): void {
+  for (const instance of openWishes(state)) {
+    dropWish(state, instance);
+    instance.fence += 1;
+    state.setTimer(instance, null);
+    state.ready.push(instance);
+  }
+}
