@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { ledgerName } from "../src/engine/permits/names.ts";
 import { createRegistry, dag, param, task } from "../src/sdk/index.ts";
-import type { Registry, TaskNode } from "../src/sdk/index.ts";
+import type { DagDefinition, Registry, TaskDefinition, TaskNode, TaskOptions } from "../src/sdk/index.ts";
 
 const HOPS = 20;
 const LARGEST_MAP = 19_998;
@@ -27,17 +28,51 @@ const list = task({ id: "list" }, (_ctx, { count }: { count: number }) =>
 const each = task({ id: "each" }, (_ctx, { index }: { index: number }) => index);
 const end = task({ id: "end" }, () => null);
 
-const fanOut = dag(
-  {
-    id: "fan_out",
-    maxMapLength: LARGEST_MAP,
-    params: { count: param<number>({ default: 500, schema: { type: "integer", minimum: 1, maximum: LARGEST_MAP } }) },
-  },
-  (d) => {
-    const mapped = d.expand(each, { index: d.run(list, { count: d.params.count }) });
-    d.after(mapped, d.run(end));
-  },
+/** 1 -> `count` -> 1, the middle one mapped at run time over what the first one gives. */
+function mappedDag(
+  options: { id: string; maxActiveTasks?: number },
+  mapped: TaskDefinition<{ index: number }, number>,
+  pool: Pick<TaskOptions, "pool"> = {},
+): DagDefinition {
+  const count = param<number>({ default: 500, schema: { type: "integer", minimum: 1, maximum: LARGEST_MAP } });
+  return dag({ ...options, maxMapLength: LARGEST_MAP, params: { count } }, (d) => {
+    d.after(d.expand(mapped, { index: d.run(list, { count: d.params.count }) }, pool), d.run(end));
+  });
+}
+
+/** More than anybody asks for. */
+const PLENTY = 100_000;
+
+/** The pool that many contend for, and the DAGs that do. */
+export const CONTENDED_POOL = "bench_contended";
+export const CONTENDERS = ["contender_1", "contender_2", "contender_3", "contender_4"] as const;
+
+/** A pool that has room for all. */
+export const WIDE_POOL = "bench_wide";
+export const WIDE_SLOTS = PLENTY;
+
+const eachWithKey = task(
+  { id: "each_with_key", concurrency: { limit: PLENTY } },
+  (_ctx, { index }: { index: number }) => index,
 );
 
+/** The same DAG without limits and under limits that hold nothing back, with the ledgers that it asks. */
+export const ADMITTED = {
+  free: { dagId: "fan_out", ledgers: [] },
+  local: { dagId: "fan_out_local", ledgers: [] },
+  pool: { dagId: "fan_out_pool", ledgers: [ledgerName("pool", WIDE_POOL)] },
+  key: { dagId: "fan_out_key", ledgers: [ledgerName("key", eachWithKey.id)] },
+} as const satisfies Record<string, { dagId: string; ledgers: string[] }>;
+
 /** What the benchmark's Worker registers. */
-export const registry: Registry = createRegistry({ dags: [chain, fanOut], tasks: [noop] });
+export const registry: Registry = createRegistry({
+  dags: [
+    chain,
+    mappedDag({ id: ADMITTED.free.dagId }, each),
+    mappedDag({ id: ADMITTED.local.dagId, maxActiveTasks: PLENTY }, each),
+    mappedDag({ id: ADMITTED.pool.dagId }, each, { pool: WIDE_POOL }),
+    mappedDag({ id: ADMITTED.key.dagId }, eachWithKey),
+    ...CONTENDERS.map((id) => mappedDag({ id }, each, { pool: CONTENDED_POOL })),
+  ],
+  tasks: [noop],
+});

@@ -4,10 +4,16 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { measureAdmission } from "./admission.ts";
+import type { Client } from "../scripts/client.ts";
 import { runWorkflowInstances } from "./comparison.ts";
 import { openFigures } from "./figures.ts";
 import type { Figure, FigureSink, ServedBy } from "./figures.ts";
+import { measureGrants } from "./pools.ts";
+import { measure, WORKLOADS } from "./plan.ts";
+import type { Plan, Workload } from "./plan.ts";
 import { measureRows } from "./rows.ts";
+import { measureSchedules } from "./schedules.ts";
 import { percentile } from "./statistics.ts";
 import { openTarget } from "./target.ts";
 import type { Target } from "./target.ts";
@@ -15,41 +21,20 @@ import { runChain, runFanOut, submitInBulk, submitOne, timed } from "./workloads
 
 const HELP = `npm run bench -- [options]
 
-  --only W3[,W4]   these workloads alone: W1 to W7
+  --only W3[,W4]   these workloads alone: W1 to W10
   --json FILE      write the JSON lines to FILE too
   --served LIST    of "npm start", "wrangler dev", "workflows"; all three, comma-separated, if left out
   --quick          a third of the runs
 
 W1 2,000 no-op tasks in one submission   W2 one task, long-polled   W3 a chain of 20   W4 1 -> 500 -> 1 and 1 -> 2,000 -> 1
-W5 memory of the runtime                 W6 rows written            W7 a run of 20,000 task instances`;
-
-const WORKLOADS = ["W1", "W2", "W3", "W4", "W5", "W6", "W7"] as const;
-type Workload = (typeof WORKLOADS)[number];
+W5 memory of the runtime                 W6 rows written            W7 a run of 20,000 task instances
+W8 scheduled DAGs due at once            W9 grants of one pool           W10 cost of being admitted`;
 
 const BULK = 2000;
 const HOPS = 20;
 /** With the task before and the one after: as many task instances as one run may have. */
 const LARGEST_MAP = 19_998;
 const SMALL_MAP = 1998;
-
-/** Runs `work` without counting, then `runs` times, giving what it measured. */
-async function measure(warmUps: number, runs: number, work: () => Promise<number>): Promise<number[]> {
-  for (let index = 0; index < warmUps; index += 1) {
-    await work();
-  }
-  const values: number[] = [];
-  for (let index = 0; index < runs; index += 1) {
-    values.push(await work());
-  }
-  return values;
-}
-
-interface Plan {
-  wants: (workload: Workload) => boolean;
-  /** How many runs: all, or a third. */
-  runs: (full: number) => number;
-  figures: FigureSink;
-}
 
 async function measureJobbers(target: Target, plan: Plan): Promise<void> {
   const { client, servedBy } = target;
@@ -126,6 +111,23 @@ async function measureMemory({ figures, runs }: Plan): Promise<void> {
   }
   figures.add({ name: "W5 idle", unit: "MB", runs: idle, served_by: "npm start" });
   figures.add({ name: "W5 after W1", unit: "MB", runs: after, served_by: "npm start", target: { at_most: 130 } });
+}
+
+/** W8 to W10, each on a server of its own: what one leaves behind is no burden to the next. */
+async function measureAlone(
+  workload: Workload,
+  work: (client: Client, plan: Plan) => Promise<void>,
+  plan: Plan,
+): Promise<void> {
+  if (plan.wants(workload)) {
+    const target = await openTarget("npm start");
+    try {
+      await submitOne(target.client);
+      await work(target.client, plan);
+    } finally {
+      await target.stop();
+    }
+  }
 }
 
 async function measureLargeRun({ client, servedBy }: Target, { figures, runs }: Plan): Promise<void> {
@@ -246,6 +248,7 @@ async function main(): Promise<void> {
   const plan: Plan = {
     wants: (workload) => workloads.includes(workload),
     runs: (full) => (values.quick ? Math.max(1, Math.round(full / 3)) : full),
+    isQuick: values.quick,
     figures,
   };
   for (const servedBy of served) {
@@ -264,6 +267,11 @@ async function main(): Promise<void> {
   }
   if (plan.wants("W5") && served.includes("npm start")) {
     await measureMemory(plan);
+  }
+  if (served.includes("npm start")) {
+    await measureAlone("W8", measureSchedules, plan);
+    await measureAlone("W9", measureGrants, plan);
+    await measureAlone("W10", measureAdmission, plan);
   }
   compare(figures);
 }

@@ -74,7 +74,11 @@ async function perMember(client: Client): Promise<number> {
   return (await rowsOf(client, { dags: [batchObjectName(batchKey(batch.batch_id))] })) / BULK;
 }
 
-async function rowsOf(client: Client, objects: { dags?: string[]; jobs?: string[] }): Promise<number> {
-  const answer = await client.http.call("POST", "/bench/rows", { dags: [], jobs: [], ...objects });
+/** Rows that objects wrote since they woke. */
+export async function rowsOf(
+  client: Client,
+  objects: { dags?: string[]; jobs?: string[]; ledgers?: string[] },
+): Promise<number> {
+  const answer = await client.http.call("POST", "/bench/rows", { dags: [], jobs: [], ledgers: [], ...objects });
   return read(z.object({ rows: z.number() }), answer, "POST /bench/rows").rows;
 }

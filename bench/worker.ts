@@ -18,14 +18,16 @@ export class RateLimiter extends jobbers.RateLimiter {}
 interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;
   JOB: DurableObjectNamespace<Job>;
+  POOL: DurableObjectNamespace<Pool>;
 }
 
 /** Rows that objects wrote since they woke: `POST /bench/rows`. */
 async function countRows(request: Request, env: BenchEnv): Promise<Response> {
-  const { dags, jobs }: { dags: string[]; jobs: string[] } = await request.json();
+  const { dags, jobs, ledgers }: { dags: string[]; jobs: string[]; ledgers: string[] } = await request.json();
   const counts = await Promise.all([
     ...dags.map(async (name) => env.DAG.getByName(name).rowsWritten()),
     ...jobs.map(async (id) => env.JOB.getByName(id).rowsWritten()),
+    ...ledgers.map(async (name) => env.POOL.getByName(name).rowsWritten()),
   ]);
   return Response.json({ rows: counts.reduce((sum, count) => sum + count, 0) });
 }

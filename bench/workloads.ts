@@ -1,5 +1,5 @@
 /**
- * W1 to W4 on Jobbers, each as a client sees it: the clock starts before the request and stops when the answer that it
+ * W1 to W4 on Jobbers, and the runs that others are made of, each as a client sees it: the clock starts before the request and stops when the answer that it
  * is all done has arrived.
  *
  * @module
@@ -50,7 +50,12 @@ export async function runChain(client: Client): Promise<DagRun> {
 
 /** W4 and W7: 1 -> `count` -> 1, the middle one mapped over what the first one gives at run time. */
 export async function runFanOut(client: Client, count: number): Promise<DagRun> {
-  return runDag(client, "fan_out", { count }, count + 2);
+  return runMapped(client, "fan_out", count);
+}
+
+/** W9 and W10: the same of another DAG of that shape. */
+export async function runMapped(client: Client, dagId: string, count: number): Promise<DagRun> {
+  return runDag(client, dagId, { count }, count + 2);
 }
 
 async function runDag(client: Client, dagId: string, conf: Record<string, unknown>, expected: number): Promise<DagRun> {

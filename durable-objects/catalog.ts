@@ -1,6 +1,6 @@
 /**
- * The one object that knows which DAGs were registered over HTTP, which has which backfill, and which queues roles stand for. Of
- * all of them it holds the ids and nothing else: what a DAG is, its own object says. One that nobody registered anything at has no tables.
+ * The one object that knows which DAGs were registered over HTTP, which has which backfill, which pools there are, which queues roles
+ * stand for, and who has something to do. What a DAG or a pool is, its own object says. One that nobody registered anything at has no tables.
  *
  * @module
  */
@@ -8,11 +8,13 @@ import { DurableObject } from "cloudflare:workers";
 import type { CatalogObject, Result } from "../src/engine/objects.ts";
 import { MAX_ROLES, roleRefusal, type QueueRole } from "../src/engine/queue-roles.ts";
 import { MAX_POOLS, type PoolName } from "../src/engine/permits/pool-names.ts";
+import type { Watched } from "../src/engine/watch.ts";
 import type { ObjectEnv } from "./env.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { MAKE_POOL_TABLE, PoolNameTable } from "./pool-name-table.ts";
 import { MAKE_ROLE_TABLE, QueueRoleTable } from "./queue-role-table.ts";
 import { forgetRoles, queuesOf } from "./queues.ts";
+import { MAKE_WATCH_TABLE, WatchTable } from "./watch-table.ts";
 
 /** The schema; times are epoch milliseconds. */
 const MIGRATIONS: readonly Migration[] = [
@@ -31,6 +33,7 @@ const MIGRATIONS: readonly Migration[] = [
   },
   { version: 3, statements: [MAKE_POOL_TABLE] },
   { version: 4, statements: [MAKE_ROLE_TABLE] },
+  { version: 5, statements: [MAKE_WATCH_TABLE] },
 ];
 
 /** The catalog of registered DAGs. */
@@ -127,6 +130,24 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
     if (this.#open()) {
       this.#pools.remove(entry);
     }
+  }
+
+  async watched(): Promise<Watched[]> {
+    return this.#open() ? this.#watched.list() : [];
+  }
+
+  async expect(name: string, dueAt: number): Promise<void> {
+    this.#make();
+    this.#watched.expect(name, dueAt);
+  }
+
+  async swept(entries: readonly Watched[]): Promise<void> {
+    this.#make();
+    this.ctx.storage.transactionSync(() => this.#watched.swept(entries));
+  }
+
+  get #watched(): WatchTable {
+    return new WatchTable(this.#sql);
   }
 
   get #pools(): PoolNameTable {

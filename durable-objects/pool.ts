@@ -10,11 +10,12 @@ import { explainPermit, ledgerView, listPermits } from "../src/engine/permits/le
 import type { LedgerView, PermitExplanation, PermitView } from "../src/engine/permits/ledger-view.ts";
 import { describeHolder } from "../src/engine/permits/holders.ts";
 import { PermitLedger } from "../src/engine/permits/ledger.ts";
-import { DEFAULT_POOL, DEFAULT_POOL_CONFIG, describeLedger, ledgerName } from "../src/engine/permits/names.ts";
+import { DEFAULT_POOL, DEFAULT_POOL_CONFIG, describeLedger, ledgerName, parseLedgerName } from "../src/engine/permits/names.ts";
 import type { PoolObject } from "../src/engine/permits/objects.ts";
 import type { Delivery, LedgerAnswer, LedgerChange, LedgerConfig } from "../src/engine/permits/permit.ts";
 import { INFINITE } from "../src/engine/permits/permit.ts";
 import { openPermitOwner, type ObjectEnv } from "./env.ts";
+import { tellSweeper } from "./tell-sweeper.ts";
 import { PoolStorage } from "./pool-storage.ts";
 
 /** How long a fresh description waits for owners. */
@@ -29,6 +30,8 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
   /** Undefined until it was read in this wake. */
   #ledger: PermitLedger | undefined;
   #alarmAt: number | null = null;
+  /** When the sweeper looks whether what is due has happened; null if it does not. */
+  #toldAt: number | null = null;
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
@@ -48,7 +51,7 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
       const message = `expected slots to be an integer from ${INFINITE} on, got ${slots}`;
       return { ok: false, refusal: { code: "invalid", message, loc: ["body", "slots"] } };
     }
-    return this.#act((ledger) => {
+    const refused = this.#act((ledger): Result<LedgerView> | null => {
       if (when === "absent" && ledger.config !== null) {
         const message = `expected no ${describeLedger(this.#name)}, there is one`;
         return { ok: false, refusal: { code: "conflict", message } };
@@ -58,8 +61,10 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
       }
       const present = ledger.config ?? { slots: 0, description: null, include_deferred: false };
       ledger.configure({ ...present, ...config });
-      return this.#view(ledger);
+      return null;
     });
+    // After the turn: what could be granted now is.
+    return refused ?? this.#view(this.#look());
   }
 
   async describe(fresh = false): Promise<Result<LedgerView>> {
@@ -67,7 +72,9 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
       const answers = this.#look()
         .tellAll(Date.now())
         .map((delivery) => this.#deliver(delivery));
-      await Promise.race([Promise.all(answers), scheduler.wait(FRESH_MS)]);
+      if (answers.length > 0) {
+        await waitAtMost(Promise.all(answers), FRESH_MS);
+      }
     }
     return this.#view(this.#look());
   }
@@ -100,6 +107,12 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
       }
       return { ok: true, value: null };
     });
+  }
+
+  async wake(): Promise<number | null> {
+    const next = this.#act((ledger) => ledger.nextDue());
+    this.#toldAt = next;
+    return next;
   }
 
   /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
@@ -183,6 +196,10 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
       this.#storage.rowsWritten += 1;
       this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
     }
+    if (at !== null && (this.#toldAt === null || at < this.#toldAt) && parseLedgerName(this.#name).kind === "pool") {
+      this.#toldAt = at;
+      this.ctx.waitUntil(tellSweeper(this.env, this.#name, at));
+    }
   }
 
   #view(ledger: PermitLedger): Result<LedgerView> {
@@ -195,9 +212,16 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
   }
 }
 
+/** Waits for a promise, but not longer; no timer is left behind, which would keep the object awake. */
+async function waitAtMost(promise: Promise<unknown>, ms: number): Promise<void> {
+  const stop = new AbortController();
+  await Promise.race([promise, scheduler.wait(ms, { signal: stop.signal }).catch(() => undefined)]);
+  stop.abort();
+}
+
 /** The first few of who holds or waits, in words. */
 function nameUsers(permits: readonly PermitView[]): string {
   const named = permits.slice(0, USERS_NAMED).map(({ owner, holder }) => describeHolder(owner, holder));
   const others = permits.length - named.length;
-  return [...named, ...(others > 0 ? [`${others} more`] : [])].join(", ");
+  return `${named.join(", ")}${others > 0 ? ` and ${others} more` : ""}`;
 }

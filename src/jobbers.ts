@@ -9,7 +9,8 @@ import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createJobClass } from "../durable-objects/job.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
-import { wakeAll } from "../durable-objects/wake.ts";
+import { specHash } from "./engine/canonical-hash.ts";
+import { wakeLate } from "../durable-objects/wake.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
 import type { WorkMessage } from "./engine/work.ts";
@@ -34,10 +35,14 @@ export interface JobbersEnv extends ObjectEnv {
  */
 export function createJobbers(registry: Registry) {
   const api = createApi({ registry });
+  let hashes: ReadonlyMap<string, string> | undefined;
+  // Worked out at the first sweep: most isolates never see one.
+  const specHashes = (): ReadonlyMap<string, string> =>
+    (hashes ??= new Map([...registry.dags].map(([dagId, { spec }]) => [dagId, specHash(spec)])));
   const handler = {
     fetch: (request, env, ctx) => api.fetch(request, env, ctx),
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
-    scheduled: (_controller, env) => wakeAll(env, registry.dags.keys()),
+    scheduled: (_controller, env) => wakeLate(env, specHashes()),
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
   return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog, Pool, RateLimiter };
 }

@@ -7,7 +7,7 @@
 import type { BackfillEndReason } from "../../src/engine/backfill-objects.ts";
 import { nextStep, startsUntil } from "../../src/engine/backfill-progress.ts";
 import type { QueuedRun, RunLimit } from "../../src/engine/run-admission.ts";
-import type { BackfillRow, QueuedRow } from "./backfill-storage.ts";
+import type { BackfillRow } from "./backfill-storage.ts";
 import type { DagCore } from "./core.ts";
 import type { RunRow } from "./storage.ts";
 
@@ -27,21 +27,19 @@ export class BackfillBook {
   /** There has been a backfill; null while nobody has looked. */
   #isUsed: boolean | null = null;
   #started = 0;
-  #isLeftOver = false;
 
   constructor(core: DagCore) {
     this.#core = core;
   }
 
-  /** A turn has started as many runs as it may, and left others that may start too. */
+  /** A turn has started as many runs as it may; others may be able to start too. */
   get isLeftOver(): boolean {
-    return this.#isLeftOver;
+    return this.#started >= STARTS_PER_TURN;
   }
 
   /** Forgets what it read: it may no longer agree with what is stored. */
   clear(): void {
     this.#isUsed = null;
-    this.#isLeftOver = false;
     this.#started = 0;
   }
 
@@ -53,10 +51,14 @@ export class BackfillBook {
   /** Begins to count the runs that a turn starts. */
   beginTurn(): void {
     this.#started = 0;
-    this.#isLeftOver = false;
   }
 
-  /** The runs that may start now, with what they are measured against. Those it gives count as started. */
+  /** Notes that a run of a backfill was started. */
+  noteStart(): void {
+    this.#started += 1;
+  }
+
+  /** The runs that may start now, with what they are measured against. */
   admission(): BackfillAdmission {
     const admission: BackfillAdmission = { queued: [], running: new Map(), limits: new Map() };
     const { backfills } = this.#core.storage;
@@ -68,6 +70,21 @@ export class BackfillBook {
       }
     }
     return admission;
+  }
+
+  /** Why a queued run waits for the canary of its backfill; null if it does not. */
+  explainCanary({ backfill_id: id, sort_ordinal: place }: RunRow): string | null {
+    const backfill = id === null ? null : this.#core.storage.backfills.get(id);
+    if (backfill === null || backfill.completed_at !== null) {
+      return null;
+    }
+    if (backfill.canary_state === "waiting") {
+      return `backfill ${id} waits to be unpaused once somebody has looked at its first runs`;
+    }
+    const until = startsUntil(backfill);
+    return until !== null && (place ?? 0) > until
+      ? `the first runs of backfill ${id} go before it, as its canary`
+      : null;
   }
 
   /** Goes on with the backfill of a run that has ended. Only inside `act`. */
@@ -142,18 +159,10 @@ export class BackfillBook {
     // A run of one that is over was queued again by a user, and starts as any other.
     const isPaused = backfill.is_paused && completedAt === null;
     const count = this.#runningRuns(id);
-    const left = STARTS_PER_TURN - this.#started;
-    const room = isPaused ? 0 : limit - count;
-    if (room > 0 && left <= 0) {
-      this.#isLeftOver = true;
+    const room = isPaused ? 0 : Math.min(limit - count, STARTS_PER_TURN - this.#started);
+    if (room > 0) {
+      queued.push(...this.#core.storage.backfills.queuedRuns(id, room, startsUntil(backfill)));
     }
-    const rows: QueuedRow[] =
-      room > 0 && left > 0
-        ? this.#core.storage.backfills.queuedRuns(id, Math.min(room, left), startsUntil(backfill))
-        : [];
-    this.#isLeftOver ||= rows.length > 0 && rows.length === left;
-    this.#started += rows.length;
-    queued.push(...rows);
     running.set(id, count);
     limits.set(id, { max_active_runs: limit, is_paused: isPaused });
   }

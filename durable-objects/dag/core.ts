@@ -15,6 +15,7 @@ import type { TaskInstanceKey } from "../../src/engine/work.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { migrate } from "../migrate.ts";
+import { tellSweeper } from "../tell-sweeper.ts";
 import { Waiters } from "../waiters.ts";
 import { BackfillBook } from "./backfill-book.ts";
 import { BATCH_PREFIX } from "./batch.ts";
@@ -48,6 +49,8 @@ export class DagCore {
   readonly #codeSpec: (dagId: string) => DagSpec | null;
   #isOpen = false;
   #alarmAt: number | null = null;
+  /** When the sweeper looks whether what is due has happened; null if it does not. */
+  #toldAt: number | null = null;
   #stored = new Set<LoadedRun>();
   /** An instance ended whose task is limited over all runs. */
   #isRoomFreed = false;
@@ -184,6 +187,7 @@ export class DagCore {
     this.isPaused = false;
     this.#isRegistered = false;
     this.#alarmAt = null;
+    this.#toldAt = null;
     this.#isOpen = false;
     this.generation += 1;
   }
@@ -370,13 +374,7 @@ export class DagCore {
     if (!this.#isOpen) {
       return;
     }
-    let next = earlier(earlier(this.outbox.nextDue(), this.permits.nextDue()), this.scheduler.wakeAt());
-    for (const run of this.runs.loaded()) {
-      // One whose time has come and that still waits is started by the end of another.
-      const waits = run.row.state === "queued" && !this.isPaused && run.row.run_after > now;
-      const due = waits ? run.row.run_after : run.machine.nextDue();
-      next = due === null ? next : Math.min(due, next ?? due);
-    }
+    const next = this.#nextDue(now);
     // An alarm at or before now would be dropped inside alarm().
     const at = next === null ? null : Math.max(next, now + 1);
     if (at !== null && (this.#alarmAt === null || at < this.#alarmAt)) {
@@ -384,6 +382,61 @@ export class DagCore {
       this.storage.countRow();
       this.#ctx.waitUntil(this.#ctx.storage.setAlarm(at));
     }
+    this.#tellSweeper(next, now);
+  }
+
+  /** Does all that is due, and says what may have got lost again: the work of the alarm, and of the sweeper. */
+  reconcile(now: number): void {
+    this.act(now, () => {
+      this.permits.retry(now);
+      for (const run of this.unfinished()) {
+        run.machine.tick(now);
+        this.store(run, now);
+      }
+      this.scheduler.askForAdmission();
+    });
+  }
+
+  /** For the sweeper: what is due is done, wishes are said again. Gives when there is something to do next, or null. */
+  wake(now: number): number | null {
+    if (!this.open()) {
+      return null;
+    }
+    this.act(now, () => {
+      for (const run of this.unfinished()) {
+        this.permits.askAgain(run, now);
+      }
+    });
+    this.reconcile(now);
+    this.#toldAt = this.#isBusy() ? now : this.#nextDue(now);
+    return this.#toldAt;
+  }
+
+  /** Says once that there is something to do, and again if it is earlier than was said. While work is done that is at once. */
+  #tellSweeper(next: number | null, now: number): void {
+    if (this.#toldAt !== null && this.#toldAt <= now) {
+      return;
+    }
+    const due = this.#isBusy() ? now : next;
+    if (due !== null && (this.#toldAt === null || due < this.#toldAt)) {
+      this.#toldAt = due;
+      this.#ctx.waitUntil(tellSweeper(this.#env, this.name, due));
+    }
+  }
+
+  #isBusy(): boolean {
+    return this.unfinished().some(({ machine }) => machine.state.active > 0);
+  }
+
+  #nextDue(now: number): number | null {
+    let next = earlier(earlier(this.outbox.nextDue(), this.permits.nextDue()), this.scheduler.wakeAt());
+    for (const run of this.runs.loaded()) {
+      // One whose time has come and that still waits is started by the end of another.
+      const waits = run.row.state === "queued" && !this.isPaused && run.row.run_after > now;
+      const due = waits ? run.row.run_after : run.machine.nextDue();
+      next = due === null ? next : Math.min(due, next ?? due);
+    }
+    return next;
   }
 }
 

@@ -372,6 +372,13 @@ export function createDagClass(registry: Registry) {
       return this.#core.storage.rowsWritten;
     }
 
+    async wake(): Promise<number | null> {
+      const now = Date.now();
+      const next = this.#core.wake(now);
+      await this.#core.outbox.deliverStops(now);
+      return next;
+    }
+
     /** The reconciler: does what is due, sends again what nobody claimed, delivers stop orders. Idempotent. */
     override async alarm(): Promise<void> {
       const core = this.#core;
@@ -380,14 +387,7 @@ export function createDagClass(registry: Registry) {
         return;
       }
       const now = Date.now();
-      core.act(now, () => {
-        core.permits.retry(now);
-        for (const run of core.unfinished()) {
-          run.machine.tick(now);
-          core.store(run, now);
-        }
-        core.scheduler.askForAdmission();
-      });
+      core.reconcile(now);
       await core.outbox.deliverStops(now);
       core.arm(now);
     }

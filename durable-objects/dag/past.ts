@@ -105,8 +105,8 @@ export class PastDesk {
       return;
     }
     const { row, machine } = run;
-    if (changes.run) {
-      this.#moved(run);
+    if (isRunFinished(row.state)) {
+      this.#leave(row.run_id);
     }
     if (changes.instances.some(({ state, node }) => state === "removed" && standingOf(node) === "gone")) {
       this.tasksWent(run);
@@ -124,8 +124,8 @@ export class PastDesk {
     }
   }
 
-  /** Notes that a run was made or deleted: those after it look at their past anew. Only inside `act`. */
-  cameOrWent({ row }: LoadedRun): void {
+  /** Notes that a run was made, deleted or became another type: those after it look at their past anew. Only inside `act`. */
+  cameOrWent({ row }: { row: Pick<LoadedRun["row"], "run_id" | "logical_date"> }): void {
     if (this.#core.runs.peek(row.run_id) === null) {
       this.#leave(row.run_id);
     }
@@ -168,6 +168,7 @@ export class PastDesk {
     }
     const past = new RunPast(this.#core, run);
     if (!isRunFinished(run.row.state)) {
+      this.#leave(run.row.run_id);
       this.#asked.set(run.row.run_id, past);
       if (past.previous !== null) {
         const { run_id } = past.previous;
@@ -175,24 +176,6 @@ export class PastDesk {
       }
     }
     return past;
-  }
-
-  /** A run's own row changed: it may be over, or be another run's past now that it was not before. */
-  #moved({ row }: LoadedRun): void {
-    const { run_id, logical_date, run_type } = row;
-    if (isRunFinished(row.state)) {
-      this.#leave(run_id);
-    }
-    if (logical_date === null) {
-      return;
-    }
-    for (const { run, previous } of this.#asked.values()) {
-      const isBefore = logical_date < (run.row.logical_date ?? logical_date);
-      const counts = run_type !== "manual" || countsManualRuns(run.version.spec);
-      if (isBefore && counts && (previous === null || previous.logical_date < logical_date)) {
-        this.#lookAnew(run);
-      }
-    }
   }
 
   #lookAnewAfter(date: number | null): void {

@@ -61,8 +61,10 @@ export class PermitDesk implements Surroundings {
   #slowDowns: { limiter: string; until: number }[] = [];
   /** Grants that came in an answer: told with the next call that goes to their ledger anyway. */
   readonly #unacknowledged = new Map<string, string[]>();
-  /** When wishes are sent out again, as there was no answer to a call, or null. */
+  /** When wishes are sent out again, as a call failed, or null. */
   #retryAt: number | null = null;
+  /** When they are if calls that are under way stay without an answer, or null. */
+  #answerBy: number | null = null;
   /** Calls that carry wishes and have not been answered. */
   #underWay = 0;
 
@@ -183,6 +185,7 @@ export class PermitDesk implements Surroundings {
     this.#slowDowns = [];
     this.#unacknowledged.clear();
     this.#retryAt = null;
+    this.#answerBy = null;
     this.#underWay = 0;
   }
 
@@ -215,13 +218,17 @@ export class PermitDesk implements Surroundings {
 
   /** When wishes are sent out again, or null. */
   nextDue(): number | null {
-    return this.#retryAt;
+    return this.#retryAt === null || this.#answerBy === null
+      ? (this.#retryAt ?? this.#answerBy)
+      : Math.min(this.#retryAt, this.#answerBy);
   }
 
-  /** Sends wishes out again if calls had failed; only inside `act`. */
+  /** Sends wishes out again if calls failed or stayed without an answer; only inside `act`. */
   retry(now: number): void {
-    if (this.#retryAt !== null && this.#retryAt <= now) {
+    const due = this.nextDue();
+    if (due !== null && due <= now) {
       this.#retryAt = null;
+      this.#answerBy = null;
       for (const run of this.#core.unfinished()) {
         this.askAgain(run, now);
       }
@@ -374,7 +381,7 @@ export class PermitDesk implements Surroundings {
   #expectAnswer(hasWishes: boolean, now: number): void {
     if (hasWishes) {
       this.#underWay += 1;
-      this.#retryAt ??= now + ANSWER_MS;
+      this.#answerBy ??= now + ANSWER_MS;
     }
   }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { specHash } from "../../src/engine/canonical-hash.ts";
+import { specStamp } from "../../src/engine/canonical-hash.ts";
 import { compileGraph, type Graph } from "../../src/engine/graph.ts";
 import type { QueueTiming } from "../../src/engine/queue-timing.ts";
 import { RunMachine } from "../../src/engine/run-machine.ts";
@@ -136,14 +136,19 @@ export class RunBook {
 
   /** Stores a spec as a new version unless the newest one is the same; a run stays on the version it began with. */
   register(spec: DagSpec, now: number): void {
-    const hash = specHash(spec);
+    const stamp = specStamp(spec);
     const newest = this.#storage.newestVersion();
-    if (newest?.dag_hash === hash) {
+    if (newest?.dag_hash === stamp) {
+      return;
+    }
+    if (newest !== null && specStamp(newest.spec) === stamp) {
+      // A release with other defaults has stored it, and it means the same.
+      this.#storage.restampVersion(newest.version_number, stamp);
       return;
     }
     this.#storage.insertVersion({
       version_number: (newest?.version_number ?? 0) + 1,
-      dag_hash: hash,
+      dag_hash: stamp,
       created_at: now,
       spec,
     });

@@ -164,6 +164,9 @@ export class Scheduler {
       // One that started before it may have ended their backfill.
       if (run !== null && run.row.state === "queued") {
         run.machine.begin(now);
+        if (run.row.backfill_id !== null) {
+          core.backfills.noteStart();
+        }
         core.store(run, now);
       }
     }
@@ -175,7 +178,8 @@ export class Scheduler {
       return null;
     }
     const backfills = this.#core.backfills.admission();
-    return explainAdmission(row, {
+    const canary = this.#core.backfills.explainCanary(row);
+    return canary ?? explainAdmission(row, {
       queued: [],
       running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
       dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { specOfStored } from "../../src/engine/canonical-hash.ts";
 import type { RunChanges, RunInfo } from "../../src/engine/run-state.ts";
 import type { DagSpec, Json } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
@@ -49,6 +50,7 @@ export interface RunSketch {
 /** A stored spec version. */
 export interface VersionRow {
   version_number: number;
+  /** As `specStamp` makes it. */
   dag_hash: string;
   created_at: number;
   spec: DagSpec;
@@ -130,7 +132,12 @@ export class DagStorage {
         ...bindings,
       )
       .toArray()[0];
-    return row === undefined ? null : { ...row, spec: JSON.parse(row.spec) as DagSpec };
+    return row === undefined ? null : { ...row, spec: specOfStored(JSON.parse(row.spec)) };
+  }
+
+  /** Notes what a version's spec is stored under by the defaults of this release. */
+  restampVersion(versionNumber: number, stamp: string): void {
+    this.#sql.write("UPDATE dag_version SET dag_hash = ? WHERE version_number = ?", stamp, versionNumber);
   }
 
   insertVersion(version: VersionRow): void {

@@ -1,61 +1,62 @@
 /**
- * A spec's identity: two specs that mean the same have the same hash, so that registering one again makes no version.
+ * A spec's identity: two specs that mean the same have the same hash, so that registering one again makes no version. Fields
+ * that equal their defaults are left out of it: a release that adds a field with a default makes no version of any DAG.
  *
  * @module
  */
 import { createHash } from "node:crypto";
-import type { DagSpec, ExpandSource, ExpandSpec, Json } from "./spec.ts";
+import type { z } from "zod";
+import { canonicalJson } from "./canonical-json.ts";
+import { defaultsOf } from "./schema-defaults.ts";
+import { dagSpecSchema, type DagSpec, type ExpandSource, type ExpandSpec, type Json } from "./spec.ts";
 
 /**
- * JSON text with the keys of every object sorted by code unit and without white space. Arrays keep their order;
- * properties that are undefined are left out, as JSON does.
+ * SHA-256 of a spec in hexadecimal. The order of keys does not matter, except where it changes what the DAG does.
  *
- * @example
- * canonicalJson({ b: [2, 1], a: null }); // '{"a":null,"b":[2,1]}'
- * @throws TypeError for what JSON cannot hold.
+ * @param schema What the spec was parsed by.
  */
-export function canonicalJson(value: unknown): string {
-  if (value === null || typeof value === "boolean" || typeof value === "string") {
-    return JSON.stringify(value);
-  }
-  if (typeof value === "number" && Number.isFinite(value)) {
-    return JSON.stringify(value);
-  }
-  if (Array.isArray(value)) {
-    return `[${value.map(canonicalJson).join(",")}]`;
-  }
-  if (typeof value === "object") {
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
-    return `{${members.join(",")}}`;
-  }
-  throw new TypeError(`expected a JSON value, got ${typeof value === "number" ? String(value) : typeof value}`);
+export function specHash(spec: DagSpec, schema: z.ZodType = dagSpecSchema): string {
+  return sha256(canonicalJson(orderedParts(defaultsOf(schema).leaveOut(spec) as Partial<DagSpec>)));
 }
 
-/** SHA-256 of a spec in hexadecimal. The order of keys does not matter, except where it changes what the DAG does. */
-export function specHash(spec: DagSpec): string {
-  return createHash("sha256")
-    .update(canonicalJson(orderedParts(spec)))
-    .digest("hex");
+/**
+ * What a version is stored under: the hash of its spec, and which defaults were left out of it. While those are the same two specs
+ * are the same if their stamps are; if a release has changed them, the hash of the stored spec has to be made anew, for a
+ * field that it spells out may have been a default then and be none now.
+ */
+export function specStamp(spec: DagSpec): string {
+  defaultsMark ??= sha256(defaultsOf(dagSpecSchema).text).slice(0, 8);
+  return `${specHash(spec)}.${defaultsMark}`;
+}
+
+let defaultsMark: string | undefined;
+
+/** A spec as an older release stored it, with the defaults of the fields that it did not know. Changes what it is given. */
+export function specOfStored(stored: unknown): DagSpec {
+  return defaultsOf(dagSpecSchema).fillIn(stored) as DagSpec;
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /**
  * The order of keywords decides which varies fastest, and the order of an object's keys which element is which; so in
  * expansions, and in the defaults of params (one may be expanded over), keys become pairs, which keep their order.
  */
-function orderedParts(spec: DagSpec): unknown {
+function orderedParts({ params, tasks, task_groups, ...spec }: Partial<DagSpec>): unknown {
   return {
     ...spec,
-    params: Object.fromEntries(
-      Object.entries(spec.params).map(([name, param]) => [
-        name,
-        param.default === undefined ? param : { ...param, default: ordered(param.default) },
-      ]),
-    ),
-    tasks: spec.tasks.map(withOrderedExpand),
-    task_groups: spec.task_groups.map(withOrderedExpand),
+    params:
+      params &&
+      Object.fromEntries(
+        Object.entries(params).map(([name, param]) => [
+          name,
+          param.default === undefined ? param : { ...param, default: ordered(param.default) },
+        ]),
+      ),
+    tasks: tasks?.map(withOrderedExpand),
+    task_groups: task_groups?.map(withOrderedExpand),
   };
 }
 

@@ -9,6 +9,7 @@ import type { QueueRoleBook } from "./queue-roles.ts";
 import type { BackfillIds, BackfillOwner } from "./backfill-objects.ts";
 import type { DagSpec, Json } from "./spec.ts";
 import type { DagRunInfo } from "./timetable/timetable.ts";
+import type { WatchBook } from "./watch.ts";
 import type { DagRunState } from "./states.ts";
 import type {
   BeatAnswer,
@@ -325,6 +326,8 @@ export interface DagObject extends BackfillOwner {
   report(reports: Report[], worker: WorkerIdentity, followUpLimit: number): Promise<ReportAnswer>;
   /** A task instance outlived its first heartbeat and is watched by `jobId` from now on. */
   adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer>;
+  /** Does what is due and has not happened; gives when there is something to do next (epoch ms), or null. */
+  wake(): Promise<number | null>;
   /** The watching job lost the worker, or the worker obeyed a stop. Fenced by the token; idempotent. */
   attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict>;
 }
@@ -415,7 +418,7 @@ export interface JobObject {
 }
 
 /** The one object that knows which DAGs were registered over HTTP: those of the code are known without it. */
-export interface CatalogObject extends BackfillIds, PoolNames, QueueRoleBook {
+export interface CatalogObject extends BackfillIds, PoolNames, QueueRoleBook, WatchBook {
   has(dagId: string): Promise<boolean>;
   /** Sorted. */
   list(): Promise<string[]>;

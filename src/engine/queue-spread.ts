@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { canonicalJson } from "./canonical-hash.ts";
+import { canonicalJson } from "./canonical-json.ts";
 import { followPath, type Path } from "./path.ts";
 import { DEFAULT_QUEUE } from "./queues.ts";
 import type { Json, QueueSpec } from "./spec.ts";

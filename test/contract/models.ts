@@ -200,6 +200,7 @@ export const MODELS: Readonly<Record<string, Fields>> = {
     total_entries: "integer",
   },
   TaskDependencyCollectionResponse: { dependencies: "[TaskDependencyResponse]" },
+  Why: { state: "string?", reason: "string", causes: "[TaskDependencyResponse]" },
   TaskDependencyResponse: { name: "string", reason: "string" },
   TaskResponse: {
     class_ref: "object?",

@@ -25,6 +25,8 @@ async function own(): Promise<{ dag_id: string; dag_run_id: string }> {
 }
 
 let pools = 0;
+/** Pools for lists, made once: a list is asked for several times and compared with itself. */
+let listedPools: Promise<unknown> | undefined;
 
 /** A pool of its own. */
 async function ownPool(): Promise<{ pool_name: string }> {
@@ -199,6 +201,7 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
     { path: { ...runs(scene).done, task_id: "total" }, body: { new_state: "failed", include_upstream: true } },
   ],
   [`GET ${INSTANCE}/dependencies`]: someInstances,
+  [`GET ${INSTANCE}/why`]: someInstances,
   [`GET ${INSTANCE}/tries`]: someInstances,
   [`GET ${INSTANCE}/tries/{task_try_number}`]: (scene) => [
     { path: { ...runs(scene).done, task_id: "extract", task_try_number: 1 } },
@@ -221,6 +224,7 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
     { path: { ...runs(scene).done, task_id: "clean", map_index: 1 }, body: { new_state: "failed" } },
   ],
   [`GET ${MAPPED}/dependencies`]: mappedInstances,
+  [`GET ${MAPPED}/why`]: mappedInstances,
   [`GET ${MAPPED}/tries`]: mappedInstances,
   [`GET ${MAPPED}/tries/{task_try_number}`]: async (scene) =>
     withPath({ task_try_number: 1 }, await mappedInstances(scene)),
@@ -267,7 +271,8 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
 
   "GET /jobs": () => [{ path: {} }, { path: {}, query: "?is_alive=false" }],
   "GET /pools": async () => {
-    await ownPool();
+    listedPools ??= Promise.all([ownPool(), ownPool()]);
+    await listedPools;
     return [{ path: {} }, { path: {}, query: "?pool_name_pattern=pool&order_by=-id" }];
   },
   "POST /pools": () => [

@@ -189,6 +189,9 @@ const EMPTY_CATALOG: CatalogObject = {
   listRoles: async () => [],
   setRole: async (role, queue) => ok({ role, queue, updated_at: NOW }),
   removeRole: async () => undefined,
+  watched: async () => [],
+  expect: async () => undefined,
+  swept: async () => undefined,
 };
 
 /** Makes an API whose objects have only the given methods; the default ones describe and pause DAGs. */

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { canonicalJson, specHash } from "../../src/engine/canonical-hash.ts";
-import { dagSpecSchema } from "../../src/engine/spec.ts";
+import { z } from "zod";
+import { specHash, specOfStored, specStamp } from "../../src/engine/canonical-hash.ts";
+import { canonicalJson } from "../../src/engine/canonical-json.ts";
+import { defaultsOf } from "../../src/engine/schema-defaults.ts";
+import { dagSpecSchema, paramSpecSchema, taskSpecSchema, webhookSpecSchema } from "../../src/engine/spec.ts";
 import type { DagSpecInput, ExpandSource, Json } from "../../src/engine/spec.ts";
 import { anyJson, parseJson } from "./json-values.ts";
 
@@ -71,9 +74,9 @@ describe("the hash of a spec", () => {
     tasks: [{ task_id: "t", handler: "h", input: { a: 1, b: 2 } }],
   };
 
-  test("is a SHA-256 in hexadecimal", ({ expect }) => {
+  test("is a SHA-256 in hexadecimal of what is no default", ({ expect }) => {
     const parsed = dagSpecSchema.parse(spec);
-    expect(specHash(parsed)).toBe(createHash("sha256").update(canonicalJson(parsed)).digest("hex"));
+    expect(specHash(parsed)).toBe(createHash("sha256").update(canonicalJson(spec)).digest("hex"));
   });
 
   test("does not depend on the order of keys, nor on defaults being written out", ({ expect }) => {
@@ -114,5 +117,156 @@ describe("the hash of a spec", () => {
       expect(hashOf(one)).not.toBe(hashOf(other));
       expect(hashOf(one)).toBe(hashOf(structuredClone(one)));
     }
+  });
+});
+
+/** The schema of a later release: one field more everywhere, each with a default. */
+const laterSchema = dagSpecSchema.extend({
+  sla: z.number().nullable().default(null),
+  labels: z.record(z.string(), z.string()).default({}),
+  retention: z.strictObject({ days: z.number().default(30), keep: z.array(z.string()).default([]) }).default({
+    days: 30,
+    keep: [],
+  }),
+  tasks: z.array(
+    taskSpecSchema.extend({
+      color: z.string().default("red"),
+      alerts: z.array(z.strictObject({ to: z.string(), retries: z.number().default(3) })).default([]),
+    }),
+  ),
+  params: z.record(z.string(), paramSpecSchema.extend({ is_hidden: z.boolean().default(false) })).default({}),
+  webhook: webhookSpecSchema.extend({ max_bytes: z.number().default(1000) }).optional(),
+});
+
+const SPECS: DagSpecInput[] = [
+  { dag_id: "d", tasks: [] },
+  {
+    dag_id: "d",
+    schedule: { type: "cron_trigger", expressions: ["@daily"], interval_seconds: 60 },
+    params: { p: { default: { b: 1, a: [] } }, q: { schema: { type: "string" } } },
+    webhook: { provider: "github", secret: "S" },
+    task_groups: [{ group_id: "g", expand: { type: "expand_kwargs", source: { literal: [{ a: 1 }] } } }],
+    tasks: [
+      { task_id: "t", handler: "h", retries: 3, pool: "db", queue: { spread: ["a", "b"] } },
+      { task_id: "u", handler: "h", input: { default: null, retries: 0 }, queue: "a", task_group_id: "g" },
+    ],
+  },
+];
+
+describe("a release that adds fields with defaults", () => {
+  test("does not change the hash of a spec that does not use them", ({ expect }) => {
+    for (const spec of SPECS) {
+      const present = dagSpecSchema.parse(spec);
+      const later = laterSchema.parse(spec);
+      expect(canonicalJson(later)).not.toBe(canonicalJson(present));
+      expect(specHash(later, laterSchema)).toBe(specHash(present));
+    }
+  });
+
+  test("changes the hash of one that does", ({ expect }) => {
+    const spec = { dag_id: "d", tasks: [{ task_id: "t", handler: "h" }] };
+    const more = [
+      { sla: 5 },
+      { labels: { a: "b" } },
+      { retention: { days: 31 } },
+      { tasks: [{ task_id: "t", handler: "h", color: "blue" }] },
+      { tasks: [{ task_id: "t", handler: "h", alerts: [{ to: "me" }] }] },
+      { tasks: [{ task_id: "t", handler: "h", alerts: [{ to: "me", retries: 4 }] }] },
+    ];
+    const hashes = [{}, ...more].map((fields) => specHash(laterSchema.parse({ ...spec, ...fields }), laterSchema));
+    expect(new Set(hashes).size).toBe(hashes.length);
+    const spelledOut = laterSchema.parse({ ...spec, retention: { keep: [], days: 30 } });
+    expect(specHash(spelledOut, laterSchema)).toBe(hashes[0]);
+  });
+
+  test("reads a spec that was stored before them as if they had been there", ({ expect }) => {
+    for (const spec of SPECS) {
+      const stored: unknown = JSON.parse(JSON.stringify(dagSpecSchema.parse(spec)));
+      expect(defaultsOf(laterSchema).fillIn(stored)).toEqual(JSON.parse(JSON.stringify(laterSchema.parse(spec))));
+    }
+  });
+
+  test("stamps it differently, so that stored specs are looked at once", ({ expect }) => {
+    expect(defaultsOf(laterSchema).text).not.toBe(defaultsOf(dagSpecSchema).text);
+    const stamp = specStamp(dagSpecSchema.parse(SPECS[0]));
+    expect(stamp).toMatch(/^[0-9a-f]{64}\.[0-9a-f]{8}$/);
+    expect(specStamp(dagSpecSchema.parse(SPECS[0]))).toBe(stamp);
+  });
+});
+
+describe("a stored spec", () => {
+  /** Fields of every kind, each given or left to its default. */
+  const anySpec = fc.record(
+    {
+      dag_id: fc.constant("d"),
+      tags: fc.array(fc.constantFrom("a", "b"), { maxLength: 2 }),
+      catchup: fc.boolean(),
+      max_active_tasks: fc.constantFrom(null, 3),
+      schedule: fc.constantFrom(
+        null,
+        "@daily",
+        { type: "delta_trigger", seconds: 60, interval_seconds: 0 },
+        { type: "events", dates: [], restrict_to_events: true },
+      ),
+      params: fc.dictionary(
+        fc.string({ minLength: 1, maxLength: 5 }),
+        fc.record({ default: anyJson, description: fc.string() }, { requiredKeys: [] }),
+        { maxKeys: 3 },
+      ),
+      webhook: fc.record(
+        { provider: fc.constantFrom("github", "hmac"), secret: fc.constant("S"), tolerance: fc.constantFrom(300, 5) },
+        { requiredKeys: ["provider", "secret"] },
+      ),
+      tasks: fc.array(
+        fc.record(
+          {
+            task_id: fc.constantFrom("t", "u"),
+            handler: fc.constant("h"),
+            input: anyJson,
+            retries: fc.constantFrom(0, 1),
+            trigger_rule: fc.constantFrom("all_success", "one_failed"),
+            max_retry_delay: fc.constantFrom(null, 300),
+            upstream_task_ids: fc.array(fc.constantFrom("a", "b"), { maxLength: 2 }),
+            queue: fc.constantFrom("a", { spread: ["a", "b"] }, { spread: ["a", "b"], by: "random" }),
+            expand: fc.record({
+              type: fc.constant("expand"),
+              kwargs: fc.constant({ x: { literal: [{ default: 1 }] } }),
+            }),
+          },
+          { requiredKeys: ["task_id", "handler"] },
+        ),
+        { maxLength: 3 },
+      ),
+    },
+    { requiredKeys: ["dag_id", "tasks"] },
+  );
+
+  test("is the spec again, whichever of its defaults were stored", ({ expect }) => {
+    fc.assert(
+      fc.property(anySpec, (input) => {
+        const spec = dagSpecSchema.parse(input);
+        const text = JSON.stringify(spec);
+        const bare = defaultsOf(dagSpecSchema).leaveOut(spec);
+        expect(specOfStored(JSON.parse(JSON.stringify(bare)))).toEqual(JSON.parse(text));
+        expect(specOfStored(JSON.parse(text))).toEqual(JSON.parse(text));
+        expect(specOfStored(parseJson(JSON.stringify(input)))).toMatchObject({ dag_id: "d", fail_fast: false });
+        // Nothing was changed on the way.
+        expect(JSON.stringify(spec)).toBe(text);
+        expect(specHash(specOfStored(JSON.parse(text)))).toBe(specHash(spec));
+      }),
+    );
+  });
+
+  test("does not share its defaults with another one", ({ expect }) => {
+    const [one, other] = [specOfStored({ dag_id: "d", tasks: [] }), specOfStored({ dag_id: "d", tasks: [] })];
+    one.tags.push("changed");
+    expect(other.tags).toEqual([]);
+  });
+
+  test("has no prototype for a field, and none is made", ({ expect }) => {
+    const text = '{"dag_id": "d", "tasks": [], "params": {"__proto__": {"default": 1}}}';
+    const spec = specOfStored(JSON.parse(text));
+    expect(Object.keys(spec.params)).toEqual(["__proto__"]);
+    expect(Object.getPrototypeOf(spec.params)).toBe(Object.prototype);
   });
 });

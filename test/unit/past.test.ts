@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
+import { tasksJson } from "../../src/api/schemas/task.ts";
 import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
 import { compileGraph, type GraphTask } from "../../src/engine/graph.ts";
 import { countsManualRuns, tallyOf, unmetPast, type PastFacts } from "../../src/engine/past.ts";
@@ -183,7 +184,22 @@ describe("the past of a task", () => {
       ),
       { numRuns: 2000 },
     );
-    expect([...outcomes].toSorted()).toEqual([false, true]);
+    expect(outcomes).toEqual(new Set([true, false]));
+  });
+});
+
+describe("the tasks that the API shows", () => {
+  it("tell whether they depend on the past", ({ expect }) => {
+    const result = validateDagSpec({
+      dag_id: "d",
+      tasks: [task("a"), task("b", [], { depends_on_past: true }), task("c", [], { wait_for_downstream: true })],
+    });
+    const shown = result.ok ? tasksJson(result.spec) : [];
+    expect(shown.map((one) => [one.depends_on_past, one.wait_for_downstream])).toEqual([
+      [false, false],
+      [true, false],
+      [true, true],
+    ]);
   });
 });
 

@@ -194,6 +194,19 @@ describe("several cron expressions, 0 6 * * * and 30 9 * * 1 (Mondays)", () => {
   });
 });
 
+describe("several cron expressions with data intervals of a day, 0 6 * * * and 0 18 * * *", () => {
+  // Of a tick to come the logical date lies a day before it, and so often before now.
+  rowsOf({ type: "cron_trigger", expressions: ["0 6 * * *", "0 18 * * *"], interval_seconds: 86_400 }, [
+    [{ last: "2026-03-08T18:00..2026-03-09T18:00" }, "2026-03-09T06:00..2026-03-10T06:00"],
+    [{ last: "2026-03-09T06:00..2026-03-10T06:00" }, "2026-03-09T18:00..2026-03-10T18:00"],
+    [{ last: "2026-03-01T06:00..2026-03-02T06:00" }, "2026-03-09T06:00..2026-03-10T06:00"],
+    [{ earliest: "2026-03-01" }, "2026-03-09T06:00..2026-03-10T06:00"],
+    [{ earliest: "2026-03-10T12:00" }, "2026-03-09T18:00..2026-03-10T18:00"],
+    [{ last: "2026-03-08T18:00..2026-03-09T18:00", latest: "2026-03-10T07:00" }, "2026-03-09T06:00..2026-03-10T06:00"],
+    [{ catchup: true, last: "2026-03-08T18:00..2026-03-09T18:00" }, "2026-03-09T06:00..2026-03-10T06:00"],
+  ]);
+});
+
 describe("once", () => {
   rowsOf("@once", [
     [{}, "2026-03-10T10:20..2026-03-10T10:20"],

@@ -21,6 +21,7 @@ import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
 import { permitOwners } from "./permit-owners.ts";
 import { registry } from "./registry.ts";
+import { touched } from "./touched.ts";
 
 export const jobbers = createJobbers(registry);
 
@@ -33,6 +34,7 @@ function noting<Env extends ObjectEnv>(env: Env): Env {
 
 export class Dag extends jobbers.Dag {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
+    touched.push(ctx.id.name ?? "");
     super(ctx, noting(mailbox.before(env)));
   }
 
@@ -69,6 +71,7 @@ export class Catalog extends jobbers.Catalog {}
 
 export class Pool extends jobbers.Pool {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
+    touched.push(ctx.id.name ?? "");
     super(ctx, { ...env, DAG: permitOwners.over(permitCalls.over(env.DAG)), JOB: permitCalls.over(env.JOB) });
   }
 }

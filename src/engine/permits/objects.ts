@@ -27,6 +27,8 @@ export interface PoolObject {
   listPermits(limit: number, offset: number): Promise<Result<{ items: PermitView[]; total: number }>>;
   /** Why a holder has no slots; not_found if it never asked or gave them back. */
   explain(owner: string, holder: string): Promise<Result<PermitExplanation>>;
+  /** Does what is due and has not happened; gives when there is something to do next (epoch ms), or null. */
+  wake(): Promise<number | null>;
   /** Unmakes the ledger. conflict while somebody holds or waits; invalid for `default_pool`. Idempotent. */
   remove(): Promise<Result<null>>;
 }

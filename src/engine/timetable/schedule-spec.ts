@@ -52,8 +52,8 @@ const eventDate = z.iso
     error: "expected a date-time of the years 1000 to 2999",
   });
 
-/** The kinds of schedules, each as an object. */
-const scheduleObjectSchema = z.discriminatedUnion("type", [
+/** The kinds of schedules, each as an object: the one form that `scheduleSchema` gives. */
+export const scheduleObjectSchema = z.discriminatedUnion("type", [
   /** One run, as soon as possible. */
   z.strictObject({ type: z.literal("once") }),
   /** A run whenever the one before has ended. Needs a start date. */

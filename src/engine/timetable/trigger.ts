@@ -68,11 +68,15 @@ export function cronFirstRun(ticks: Ticks, runImmediately: RunImmediately, now: 
 }
 
 /**
- * Of the next runs of several triggers: with catchup the one of the smallest logical date; without, of the largest that
- * is not in the future, or else the smallest.
+ * Of the next runs of several triggers: with catchup the first; without, of those that are due the last, or else the first to
+ * come.
+ *
+ * All have data intervals of one length, so the order of ticks is that of logical dates. What is due says the tick: Airflow asks
+ * whether the logical date is in the future, which that of a tick to come is not if the interval is long, so that with it
+ * a due tick can be passed over, and the next one again.
  */
 function choose(runs: readonly (DagRunInfo | null)[], catchup: boolean, now: number): DagRunInfo | null {
-  const rank = ({ logical_date: date }: DagRunInfo): number => (catchup || date > now ? date : -date);
+  const rank = ({ run_after: tick }: DagRunInfo): number => (catchup || tick > now ? tick : -tick);
   return runs
     .filter((run) => run !== null)
     .reduce<DagRunInfo | null>((best, run) => (best === null || rank(run) < rank(best) ? run : best), null);

@@ -1,0 +1,109 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { specHash } from "../../src/engine/canonical-hash.ts";
+import { openCatalog } from "../../durable-objects/env.ts";
+import { wakeLate } from "../../durable-objects/wake.ts";
+import { alarmOf, clock, dagOf, drive, fireAlarm, objectEnv, runOf, start, stopClock, stubOf, success, value } from "./lab.ts";
+import { addDag, deploy, inOrder, registry } from "./registry.ts";
+import { touched } from "./touched.ts";
+
+stopClock();
+
+/** A minute's sweep of a Worker whose code has these DAGs; gives whom it woke. */
+async function sweep(...dagIds: string[]): Promise<string[]> {
+  touched.length = 0;
+  const hashes = dagIds.map((dagId) => [dagId, specHash(registry.dags.get(dagId)?.spec ?? fail(dagId))] as const);
+  await wakeLate(objectEnv, new Map(hashes));
+  return touched.filter((name) => dagIds.includes(name));
+}
+
+function fail(dagId: string): never {
+  throw new Error(`expected the DAG ${dagId}`);
+}
+
+async function evictAll(...dagIds: string[]): Promise<void> {
+  for (const dagId of dagIds) {
+    await evictDurableObject(stubOf("DAG", dagId));
+  }
+}
+
+async function loseAlarm(dagId: string): Promise<void> {
+  await runInDurableObject(stubOf("DAG", dagId), (_dag, state) => state.storage.deleteAlarm());
+  await evictAll(dagId);
+}
+
+const DAILY = { schedule: "0 6 * * *", startDate: "2100-01-01T00:00:00Z" };
+
+describe("a DAG that is asleep", () => {
+  it("is not touched in a minute in which it has nothing to do, with a schedule or without", async () => {
+    const dags = [addDag(DAILY, (d) => void inOrder(d, "a")), addDag({}, (d) => void inOrder(d, "a"))];
+    const [scheduled = "", plain = ""] = dags;
+    // The first sweep after a deployment shows every DAG its spec.
+    expect(await sweep(...dags)).toEqual(dags);
+    const runId = await start(plain);
+    await drive(plain, runId, () => success());
+    await sweep(...dags);
+    await evictAll(...dags);
+    for (let minute = 0; minute < 3; minute += 1) {
+      clock.advance(60_000);
+      expect(await sweep(...dags)).toEqual([]);
+    }
+    // Its own alarm is all that it has, and far away.
+    expect(await alarmOf(stubOf("DAG", scheduled))).toBe(Date.UTC(2100, 0, 1, 6));
+  });
+
+  it("is woken once for a new spec, as it may have a new schedule", async () => {
+    const dagId = addDag({}, (d) => void inOrder(d, "a"));
+    await sweep(dagId);
+    await evictAll(dagId);
+    deploy(dagId, DAILY, (d) => void inOrder(d, "a"));
+    expect(await sweep(dagId)).toEqual([dagId]);
+    await evictAll(dagId);
+    expect(await sweep(dagId)).toEqual([]);
+  });
+});
+
+describe("an alarm that was lost", () => {
+  it("of a schedule is made up for within a minute", async () => {
+    const dagId = addDag(DAILY, (d) => void inOrder(d, "a"));
+    await sweep(dagId);
+    await loseAlarm(dagId);
+    clock.to(Date.UTC(2100, 0, 1, 6, 0, 30));
+    expect(await sweep(dagId)).toEqual([dagId]);
+    const runs = value(await dagOf(dagId).listRuns({ limit: 10, offset: 0, order_by: [] }));
+    expect(runs.items.map(({ run_id }) => run_id)).toContain("scheduled__2100-01-01T06:00:00+00:00");
+  });
+
+  it("of a DAG that slept until somebody triggered it is made up for too", async () => {
+    const dagId = addDag({}, (d) => void inOrder(d, "a"));
+    await sweep(dagId);
+    const runId = await start(dagId, { run_after: clock.now() + 5000 });
+    await loseAlarm(dagId);
+    clock.advance(60_000);
+    expect(await sweep(dagId)).toEqual([dagId]);
+    expect((await runOf(dagId, runId)).state).toBe("running");
+    expect(await alarmOf(stubOf("DAG", dagId))).not.toBeNull();
+  });
+});
+
+describe("what is known of who has something to do", () => {
+  it("keeps what an object says while it is being swept", async () => {
+    const catalog = openCatalog(objectEnv);
+    await catalog.expect("d", 100);
+    const [entry] = (await catalog.watched()).filter(({ name }) => name === "d");
+    await catalog.expect("d", 50);
+    await catalog.swept([{ name: "d", due_at: null, spec_hash: null, told: entry?.told ?? 0 }]);
+    expect((await catalog.watched()).find(({ name }) => name === "d")).toMatchObject({ due_at: 50 });
+    await catalog.swept([{ name: "d", due_at: null, spec_hash: null, told: 2 }]);
+    expect((await catalog.watched()).find(({ name }) => name === "d")).toBeUndefined();
+  });
+
+  it("is told once while a DAG is at work, not at every step", async () => {
+    const dagId = addDag({}, (d) => void inOrder(d, "a", "b", "c"));
+    await drive(dagId, await start(dagId), () => success());
+    const entry = (await env.CATALOG.getByName("catalog").watched()).find(({ name }) => name === dagId);
+    expect(entry).toMatchObject({ told: 1 });
+    await fireAlarm(stubOf("DAG", dagId)).catch(() => 0);
+  });
+});
