@@ -41,7 +41,8 @@ export type StepResult = "waits" | { granted: string } | { reserved: number };
 export function takeJobGrant(job: JobRecord | null, ledger: string, holders: readonly string[]): OwnerAnswer {
   const wish = job?.wish ?? null;
   const wanted = wish === null ? null : jobHolderName(wish.token);
-  const isWanted = wish !== null && takeGrant(wish, ledger) !== "unwanted";
+  // Word about an earlier try is none about this one.
+  const isWanted = wish !== null && holders.includes(jobHolderName(wish.token)) && takeGrant(wish, ledger) !== "unwanted";
   return {
     unwanted: holders.filter((holder) => !isWanted || holder !== wanted),
     running: holders.filter((holder) => isWanted && holder === wanted && job?.state === "running"),

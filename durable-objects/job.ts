@@ -28,7 +28,7 @@ import type { AdoptionRequest, JobObject, LogPage, Result, WhyView } from "../sr
 import type { PermitOwner } from "../src/engine/permits/objects.ts";
 import type { OwnerAnswer } from "../src/engine/permits/permit.ts";
 import { newWish, takeGrant, type PermitWish } from "../src/engine/permits/wish.ts";
-import type { Json, TaskSpec } from "../src/engine/spec.ts";
+import type { TaskSpec } from "../src/engine/spec.ts";
 import { isJobFinished } from "../src/engine/states.ts";
 import type {
   BeatAnswer,
@@ -46,6 +46,7 @@ import { openDag, type ObjectEnv } from "./env.ts";
 import { releaseWish, slowDownKeys, takeJobGrant, takeStep } from "./job-permits.ts";
 import { JobStorage } from "./job-storage.ts";
 import { openQueue, queueNamed, ratesOf } from "./queues.ts";
+import { claimed, goesOn, view } from "./job-views.ts";
 import { whyJob } from "./job-why.ts";
 import { permitNeeds } from "./permit-needs.ts";
 import { Waiters } from "./waiters.ts";
@@ -75,8 +76,7 @@ export function createJobClass(registry: Registry) {
     readonly #wishOf = (job: JobRecord): PermitWish | null => {
       const spec = specOf(job.name);
       const rates = ratesOf(this.env, queueOfJob(job), job.name);
-      const needs =
-        spec === null ? null : permitNeeds(spec, registry.tasks.get(job.name), () => job.payload, rates);
+      const needs = spec === null ? null : permitNeeds(spec, registry.tasks.get(job.name), () => job.payload, rates);
       return needs === null ? null : newWish(needs, job.fence);
     };
 
@@ -120,9 +120,7 @@ export function createJobClass(registry: Registry) {
 
     async why(): Promise<Result<WhyView>> {
       const job = this.#load();
-      return job === null
-        ? unknown(this.ctx.id)
-        : { ok: true, value: await whyJob(this.env, job, Date.now()) };
+      return job === null ? unknown(this.ctx.id) : { ok: true, value: await whyJob(this.env, job, Date.now()) };
     }
 
     async kill(reason: string): Promise<Result<JobView>> {
@@ -414,57 +412,6 @@ export function createJobClass(registry: Registry) {
         this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
       }
     }
-  };
-}
-
-/** Says whether the present try may log more. */
-function goesOn({ state }: JobRecord): boolean {
-  return !isJobFinished(state) && state !== "up_for_retry";
-}
-
-function claimed(job: JobRecord): ClaimedTask {
-  return {
-    run: null,
-    job_id: job.id,
-    task_id: job.name,
-    map_index: -1,
-    try_number: job.try_number,
-    max_tries: job.max_tries,
-    token: job.fence,
-    handler: job.name,
-    operator: job.operator,
-    input: job.payload,
-    heartrateMs: job.heartrateMs,
-    executionTimeoutMs: job.executionTimeoutMs,
-  };
-}
-
-function view(job: JobRecord): JobView {
-  return {
-    id: job.id,
-    dag_id: job.adoption?.dag_id ?? null,
-    state: job.state,
-    job_type: "LocalTaskJob",
-    start_date: job.start_date,
-    end_date: job.end_date,
-    latest_heartbeat: job.latest_heartbeat,
-    executor_class: null,
-    hostname: job.hostname,
-    unixname: job.unixname,
-    heartrate: job.heartrateMs / 1000,
-    name: job.name,
-    run_id: job.adoption?.run_id ?? null,
-    task_id: job.adoption?.task_id ?? null,
-    map_index: job.adoption?.map_index ?? null,
-    try_number: job.try_number,
-    max_tries: job.max_tries,
-    created_at: job.created_at,
-    run_at: job.run_at,
-    progress: job.progress,
-    result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
-    ...(job.result !== null && "r2" in job.result ? { result_r2: job.result.r2 } : {}),
-    error: job.error,
-    late_results: job.late_results,
   };
 }
 

@@ -10,7 +10,13 @@ import { explainPermit, ledgerView, listPermits } from "../src/engine/permits/le
 import type { LedgerView, PermitExplanation, PermitView } from "../src/engine/permits/ledger-view.ts";
 import { describeHolder } from "../src/engine/permits/holders.ts";
 import { PermitLedger } from "../src/engine/permits/ledger.ts";
-import { DEFAULT_POOL, DEFAULT_POOL_CONFIG, describeLedger, ledgerName, parseLedgerName } from "../src/engine/permits/names.ts";
+import {
+  DEFAULT_POOL,
+  DEFAULT_POOL_CONFIG,
+  describeLedger,
+  ledgerName,
+  parseLedgerName,
+} from "../src/engine/permits/names.ts";
 import type { PoolObject } from "../src/engine/permits/objects.ts";
 import type { Delivery, LedgerAnswer, LedgerChange, LedgerConfig } from "../src/engine/permits/permit.ts";
 import { INFINITE } from "../src/engine/permits/permit.ts";

@@ -53,7 +53,10 @@ async function forgetHalfMade(env: ObjectEnv, pool: PoolName, now: number): Prom
   }
 }
 
-async function eachOf<T extends { name: string }>(items: readonly T[], act: (item: T) => Promise<unknown>): Promise<void> {
+async function eachOf<T extends { name: string }>(
+  items: readonly T[],
+  act: (item: T) => Promise<unknown>,
+): Promise<void> {
   for (let first = 0; first < items.length; first += AT_A_TIME) {
     const some = items.slice(first, first + AT_A_TIME);
     // One group after the other: all at once would be as many open connections.

@@ -43,6 +43,7 @@ export class BatchDesk {
           ]);
     }
     const { sizes, delays } = spread(entries, now);
+    const payloads = entries.map((entry) => entry.payload);
     const run = this.#core.act(now, () => {
       // An earlier attempt may have made the object and failed: the spec is that of these entries.
       this.#core.runs.register(spec, now);
@@ -58,12 +59,12 @@ export class BatchDesk {
       return this.#core.createRun(row, now, {
         sizes,
         afterInsert: (id) => {
-          this.#core.storage.saveInputs(
-            id,
-            entries.map((entry) => entry.payload),
-          );
+          this.#core.storage.saveInputs(id, payloads);
+          this.#core.runs.peek(BATCH_RUN_ID)?.batch?.hold(null);
         },
-        beforeStart: ({ machine }) => {
+        beforeStart: ({ machine, batch }) => {
+          // Keys of limits are made of them when the run starts.
+          batch?.hold(payloads);
           for (const { name, mapIndex, runAt } of delays) {
             machine.delay(name, mapIndex, runAt);
           }

@@ -80,6 +80,11 @@ export class BatchMembers {
     return { taskId, mapIndex };
   }
 
+  /** Keeps the payloads at hand while they are not stored yet; null ends that. */
+  hold(payloads: Json[] | null): void {
+    this.#chunk = payloads === null ? null : { first: 0, payloads };
+  }
+
   /** The payload of a task instance. */
   payload(taskId: string, mapIndex: number): Json {
     const position = this.#order.length === 0 ? mapIndex : (this.#positions.get(taskId)?.[mapIndex] ?? -1);

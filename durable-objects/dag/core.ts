@@ -244,7 +244,7 @@ export class DagCore {
   #admitAcrossRuns(now: number): void {
     while (this.#isRoomFreed) {
       this.#isRoomFreed = false;
-      const waiting = this.unfinished().filter(({ machine }) => machine.state.lines.size > 0);
+      const waiting = this.unfinished().filter(({ machine: { state } }) => state.lines.size + state.cleared.size > 0);
       for (const run of waiting.toSorted((a, b) => compareRuns(a.machine.state, b.machine.state))) {
         run.machine.advance(now);
         this.store(run, now);

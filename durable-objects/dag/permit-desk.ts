@@ -119,8 +119,10 @@ export class PermitDesk implements Surroundings {
   isBehind(state: RunState, taskId: string): boolean {
     for (const { machine } of this.#core.runs.loaded()) {
       const node = nodeOf(machine.state, taskId);
-      if (node !== undefined && node.line.size > 0 && compareRuns(machine.state, state) < 0) {
-        return runLimit(machine.state, node, node.needsPermits) === null;
+      const isInLine = node !== undefined && node.line.size > 0 && machine.isMoving;
+      // One that its own run keeps back takes nobody's turn.
+      if (isInLine && compareRuns(machine.state, state) < 0 && runLimit(machine.state, node, node.needsPermits) === null) {
+        return true;
       }
     }
     return false;
@@ -387,12 +389,13 @@ export class PermitDesk implements Surroundings {
 
   #hasAnswer(hadWishes: boolean): void {
     this.#underWay = Math.max(0, this.#underWay - Number(hadWishes));
-    this.#retryAt = this.#underWay === 0 ? null : this.#retryAt;
+    this.#answerBy = this.#underWay === 0 ? null : this.#answerBy;
   }
 
   #failed(hadWishes: boolean): void {
     const now = Date.now();
-    this.#underWay = Math.max(0, this.#underWay - Number(hadWishes));
+    this.#hasAnswer(hadWishes);
+    // Whatever becomes of the others: these must be asked again.
     this.#retryAt = now + RETRY_MS;
     this.#core.arm(now);
   }

@@ -36,6 +36,7 @@ export function repin(core: DagCore, run: LoadedRun, now: number): LoadedRun {
   const idsOf = (which: (task: GraphTask) => boolean): string[] => left.filter(which).map(({ id }) => id);
   core.storage.fitToVersion(run.row.id, idsOf(isGone), idsOf(isAnew), now);
   const repinned = core.runs.reload(run, newest);
+  repinned.machine.resumeWishes(now);
   repinned.machine.hold(core.holds(repinned), now);
   repinned.machine.state.changes.run = true;
   core.past.tasksWent(repinned);

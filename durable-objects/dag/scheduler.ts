@@ -179,13 +179,16 @@ export class Scheduler {
     }
     const backfills = this.#core.backfills.admission();
     const canary = this.#core.backfills.explainCanary(row);
-    return canary ?? explainAdmission(row, {
-      queued: [],
-      running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
-      dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },
-      backfills: backfills.limits,
-      now,
-    });
+    return (
+      canary ??
+      explainAdmission(row, {
+        queued: [],
+        running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
+        dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },
+        backfills: backfills.limits,
+        now,
+      })
+    );
   }
 
   /** The run to make now. One of `@continuous` is about the time until now, whenever it was planned. */

@@ -11,7 +11,7 @@
 import { newWish, nextStep, takeGrant, type PermitNeeds } from "./permits/wish.ts";
 import { weightsOf } from "./priority.ts";
 import { endAttempt } from "./run-attempts.ts";
-import type { RunState } from "./run-state.ts";
+import { byAge, type RunState } from "./run-state.ts";
 import { dropWish } from "./run-wishes.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 
@@ -66,7 +66,7 @@ export function lineUp(state: RunState, instance: NodeInstance): boolean {
  */
 export function* admissions(state: RunState, now: number): Generator<NodeInstance> {
   for (const instance of state.cleared) {
-    if (fullLimit(state, instance.node, false) === null) {
+    if (fullLimit(state, instance.node, "cleared") === null) {
       state.cleared.delete(instance);
       yield instance;
     }
@@ -77,7 +77,7 @@ export function* admissions(state: RunState, now: number): Generator<NodeInstanc
   );
   for (const node of byWeight) {
     for (const instance of node.line) {
-      if (fullLimit(state, node, node.needsPermits) !== null) {
+      if (fullLimit(state, node, "line") !== null) {
         break;
       }
       node.line.delete(instance);
@@ -116,20 +116,24 @@ function makeWish(state: RunState, instance: NodeInstance, now: number): boolean
   return false;
 }
 
-/** The first limit of the DAG that has no room for one more of a task; `withAsked` counts wishes that are out. */
-export function fullLimit(state: RunState, node: TaskNode, withAsked: boolean): FullLimit | null {
+/**
+ * The first limit of the DAG that has no room for one more of a task. `cleared`: for one that holds all it asked for, and so lets
+ * nobody go first, who might wait for just that.
+ */
+export function fullLimit(state: RunState, node: TaskNode, from: "line" | "cleared"): FullLimit | null {
+  const withAsked = from === "line" && node.needsPermits;
   const inRun = runLimit(state, node, withAsked);
   const { task_id: taskId, max_active_tis_per_dag: limit } = node.task.spec;
   if (inRun !== null || limit === null || state.surroundings === null) {
     return inRun;
   }
   const taken = node.executing + (withAsked ? node.asked : 0) + state.surroundings.executingElsewhere(state, taskId);
-  return taken >= limit || state.surroundings.isBehind(state, taskId)
+  return taken >= limit || (from === "line" && state.surroundings.isBehind(state, taskId))
     ? { name: "max_active_tis_per_dag", limit, taken }
     : null;
 }
 
-/** The same, of the limits that concern its run alone. */
+/** The same, of the limits that concern its run alone; `withAsked` counts wishes that are out. */
 export function runLimit(state: RunState, node: TaskNode, withAsked: boolean): FullLimit | null {
   const ofRun = state.graph.spec.max_active_tasks;
   const inRun = state.executing + (withAsked ? state.asked : 0);
@@ -143,9 +147,13 @@ export function runLimit(state: RunState, node: TaskNode, withAsked: boolean): F
     : null;
 }
 
-/** Whose task instances come first where runs share a limit: by date, then by name. */
+/** Whose task instances come first where runs share a limit: those of no backfill, then by date, then by name. */
 export function compareRuns({ info: a }: RunState, { info: b }: RunState): number {
-  return (a.logical_date ?? a.run_after) - (b.logical_date ?? b.run_after) || (a.run_id < b.run_id ? -1 : 1);
+  return (
+    Number((a.backfill_id ?? null) !== null) - Number((b.backfill_id ?? null) !== null) ||
+    (a.logical_date ?? a.run_after) - (b.logical_date ?? b.run_after) ||
+    (a.run_id < b.run_id ? -1 : 1)
+  );
 }
 
 /**
@@ -217,12 +225,22 @@ export function openWishes(state: RunState): NodeInstance[] {
     : state.nodes.flatMap((node) => node.instances.filter(({ state: own, wish }) => own === "scheduled" && wish !== null));
 }
 
-/** Takes back all wishes of a run whose DAG was paused: what waits must not hold what others could use. */
+/**
+ * Takes back all wishes of a run that does not move (its DAG was paused, or it was queued again), and its place in lines: what
+ * waits must not hold what others could use.
+ */
 export function withdrawWishes(state: RunState): void {
-  for (const instance of openWishes(state)) {
+  const wishers = openWishes(state);
+  for (const instance of wishers) {
     dropWish(state, instance);
     instance.fence += 1;
     state.setTimer(instance, null);
-    state.ready.push(instance);
   }
+  const inLine = [...state.lines].flatMap(({ line }) => [...line]);
+  for (const node of state.lines) {
+    node.line.clear();
+  }
+  state.lines.clear();
+  state.ready = byAge([...wishers, ...inLine, ...state.ready]);
+  state.changes.freed ||= inLine.length > 0;
 }

@@ -16,7 +16,7 @@ import { dagSpecSchema, type DagSpec, type ExpandSource, type ExpandSpec, type J
  * @param schema What the spec was parsed by.
  */
 export function specHash(spec: DagSpec, schema: z.ZodType = dagSpecSchema): string {
-  return sha256(canonicalJson(orderedParts(defaultsOf(schema).leaveOut(spec) as Partial<DagSpec>)));
+  return sha256(canonicalJson(canonicalParts(defaultsOf(schema).leaveOut(spec) as Partial<DagSpec>)));
 }
 
 /**
@@ -40,27 +40,35 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+/** A spec as it counts for its identity: its fields, and the parts that have names. */
+export interface CanonicalParts {
+  [field: string]: unknown;
+  params?: Record<string, Record<string, unknown>>;
+  tasks?: Record<string, unknown>[];
+  task_groups?: Record<string, unknown>[];
+}
+
 /**
  * The order of keywords decides which varies fastest, and the order of an object's keys which element is which; so in
  * expansions, and in the defaults of params (one may be expanded over), keys become pairs, which keep their order.
  */
-function orderedParts({ params, tasks, task_groups, ...spec }: Partial<DagSpec>): unknown {
+export function canonicalParts({ params, tasks, task_groups, ...spec }: Partial<DagSpec>): CanonicalParts {
   return {
     ...spec,
-    params:
-      params &&
-      Object.fromEntries(
+    ...(params && {
+      params: Object.fromEntries(
         Object.entries(params).map(([name, param]) => [
           name,
           param.default === undefined ? param : { ...param, default: ordered(param.default) },
         ]),
       ),
-    tasks: tasks?.map(withOrderedExpand),
-    task_groups: task_groups?.map(withOrderedExpand),
+    }),
+    ...(tasks && { tasks: tasks.map(withOrderedExpand) }),
+    ...(task_groups && { task_groups: task_groups.map(withOrderedExpand) }),
   };
 }
 
-function withOrderedExpand(node: { expand?: ExpandSpec | undefined }): unknown {
+function withOrderedExpand(node: { expand?: ExpandSpec | undefined }): Record<string, unknown> {
   return node.expand === undefined ? node : { ...node, expand: orderedExpand(node.expand) };
 }
 

@@ -24,7 +24,7 @@ const LEDGER_NAMES = { pool: "Pool Slots Available", key: "Concurrency Key", tas
 /** The limit of its DAG for which a scheduled instance stands in line, or waits with its permits in hand; null if there is none. */
 export function explainLimit(state: RunState, instance: NodeInstance): UnmetDependency | null {
   const { node, wish } = instance;
-  const full = instance.state === "scheduled" && node.isLimited ? fullLimit(state, node, wish === null && node.needsPermits) : null;
+  const full = instance.state === "scheduled" && node.isLimited ? fullLimit(state, node, wish === null ? "line" : "cleared") : null;
   return full === null ? null : { name: LIMIT_NAMES[full.name], reason: describeLimit(full, node.task.id) };
 }
 

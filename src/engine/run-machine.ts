@@ -8,7 +8,6 @@
  * @module
  */
 import { admissions, askAgain, grant, lineUp, reserved, resumeWishes, withdrawWishes } from "./admission.ts";
-import { checkDependencies } from "./dependencies.ts";
 import type { Graph } from "./graph.ts";
 import { livenessDeadline } from "./liveness.ts";
 import { isForWorker } from "./queue-spread.ts";
@@ -16,14 +15,12 @@ import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } fro
 import { endAttempt, zombie } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
-import { expandKnown, expandNode, grow, reviseNode } from "./run-expansion.ts";
+import { expandKnown, grow } from "./run-expansion.ts";
 import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
-import { latestOnly, skipDownstream } from "./run-skips.ts";
+import { settle } from "./run-settling.ts";
 import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
-import { isScheduleable } from "./states.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
-import type { ForcedState } from "./trigger-rules.ts";
 import type { Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
 
 const NO_ROLES: ReadonlyMap<string, string> = new Map();
@@ -113,6 +110,11 @@ export class RunMachine {
   /** Takes everything that changed; see `RunState.drain`. */
   drain(): RunChanges {
     return this.state.drain();
+  }
+
+  /** It runs and is not held, so that its ready task instances are queued as soon as there is room. */
+  get isMoving(): boolean {
+    return this.info.state === "running" && !this.#held;
   }
 
   /** Holds or releases the queueing of ready task instances; work that is queued or running goes on. */
@@ -288,6 +290,9 @@ export class RunMachine {
   /** Marks the run and, by Airflow's rules, its instances; see `markRun`. Call `begin` after `queued`. */
   markRun(to: "queued" | "success" | "failed", now: number): void {
     markRun(this.state, to, now);
+    if (this.info.state === "queued") {
+      withdrawWishes(this.state);
+    }
     this.#advance(now);
   }
 
@@ -321,7 +326,8 @@ export class RunMachine {
       this.state.set(instance, "queued", now);
       instance.queuedWhen = now;
       instance.sends = 0;
-      const fits = worker !== null && claimed.length < followUps && isForWorker(instance, this.info.run_id, worker, roles);
+      const fits =
+        worker !== null && claimed.length < followUps && isForWorker(instance, this.info.run_id, worker, roles);
       if (fits) {
         this.#start(instance, worker, now);
         claimed.push(instance);
@@ -336,7 +342,7 @@ export class RunMachine {
   /** Settles the run and gives what may be queued now; the caller queues each before it takes the next. */
   *#admitted(now: number): Generator<NodeInstance> {
     const { state } = this;
-    this.#settle(now);
+    settle(state, now);
     while (!this.#held) {
       const { ready } = state;
       if (ready.length > 0) {
@@ -355,101 +361,8 @@ export class RunMachine {
         return;
       }
       // One whose limits could not be told has failed.
-      this.#settle(now);
+      settle(state, now);
     }
-  }
-
-  /**
-   * Goes over what must be looked at in rounds, until nothing changes. A round judges all of it by the states at its
-   * beginning, then applies what is forced, then lets go on what may: so the order of tasks in the spec decides nothing.
-   */
-  #settle(now: number): void {
-    const { dirtyNodes, dirtyInstances } = this.state;
-    while (dirtyNodes.size > 0 || dirtyInstances.size > 0) {
-      const nodes = [...dirtyNodes];
-      const instances = [...dirtyInstances];
-      dirtyNodes.clear();
-      dirtyInstances.clear();
-      const passed: { instance: NodeInstance; mapIndex: number }[] = [];
-      const forced: { instance: NodeInstance; to: ForcedState }[] = [];
-      const judge = (instance: NodeInstance): void => {
-        const verdict = isScheduleable(instance.state) ? checkDependencies(this.state.nodes, instance) : "wait";
-        if (verdict === "pass") {
-          passed.push({ instance, mapIndex: instance.mapIndex });
-        } else if (verdict !== "wait") {
-          forced.push({ instance, to: verdict });
-        }
-      };
-      for (const node of nodes) {
-        this.#judgeNode(node, judge);
-      }
-      for (const instance of instances) {
-        judge(instance);
-      }
-      for (const { instance, to } of forced) {
-        this.state.set(instance, to, now);
-      }
-      for (const { instance, mapIndex } of passed) {
-        // One that an earlier one expanded (its mapped group) or removed (its length changed) is judged anew.
-        if (isScheduleable(instance.state) && instance.mapIndex === mapIndex) {
-          this.#goOn(instance, now);
-        }
-      }
-    }
-  }
-
-  #judgeNode(node: TaskNode, judge: (instance: NodeInstance) => void): void {
-    if (node.waiting === 0) {
-      return;
-    }
-    const first = node.instances.find((instance) => isScheduleable(instance.state));
-    if (first !== undefined && node.judgesAlike && checkDependencies(this.state.nodes, first) === "wait") {
-      return;
-    }
-    for (const instance of node.instances) {
-      judge(instance);
-    }
-  }
-
-  /** What an instance does whose dependencies are met: waits for its timer, expands, or is scheduled. */
-  #goOn(instance: NodeInstance, now: number): void {
-    const due = instance.dueAt;
-    if (due !== null && due > now) {
-      return;
-    }
-    const node = instance.node;
-    if (node.task.expand !== null && !node.expanded) {
-      expandNode(this.state, node, now);
-      return;
-    }
-    if (node.lengthStale) {
-      reviseNode(this.state, node, now);
-      if (!isScheduleable(instance.state)) {
-        return;
-      }
-    }
-    this.#schedule(instance, now);
-  }
-
-  #schedule(instance: NodeInstance, now: number): void {
-    const spec = instance.node.task.spec;
-    if (instance.state !== "up_for_reschedule") {
-      instance.tryNumber += 1;
-    }
-    if (spec.operator === "empty") {
-      this.state.set(instance, "success", now);
-      return;
-    }
-    if (spec.operator === "latest_only") {
-      skipDownstream(this.state, instance, latestOnly(this.state, instance, now), now);
-      this.state.set(instance, "success", now);
-      return;
-    }
-    this.state.set(instance, "scheduled", now);
-    instance.scheduledWhen = now;
-    instance.startDate = null;
-    instance.endDate = null;
-    this.state.ready.push(instance);
   }
 
   #start(instance: NodeInstance, worker: WorkerIdentity, now: number): void {

@@ -285,7 +285,13 @@ export class RunState {
       this.executing += node.executing;
       this.asked += node.asked;
     }
+    this.ready = byAge(this.ready);
   }
+}
+
+/** Scheduled instances in the order in which they were scheduled; of one millisecond as they are. */
+export function byAge(instances: readonly NodeInstance[]): NodeInstance[] {
+  return instances.toSorted((a, b) => (a.scheduledWhen ?? 0) - (b.scheduledWhen ?? 0));
 }
 
 function isActive(state: TaskInstanceState): boolean {

@@ -184,6 +184,21 @@ export const ENDPOINTS: readonly Endpoint[] = [
     ours: true,
   },
   { call: "DELETE /pools/{pool_name}", status: 204, answer: null },
+  { call: "GET /backfills", status: 200, answer: "BackfillCollectionResponse", items: "backfills" },
+  { call: "POST /backfills", status: 200, answer: "BackfillResponse" },
+  {
+    call: "POST /backfills/dry_run",
+    status: 200,
+    answer: "DryRunBackfillCollectionResponse",
+    items: "backfills",
+  },
+  { call: "POST /backfills/plan", status: 200, answer: "BackfillPlan", items: "dates", ours: true },
+  { call: "GET /backfills/{backfill_id}", status: 200, answer: "BackfillResponse" },
+  { call: "GET /backfills/{backfill_id}/report", status: 200, answer: "BackfillReport", ours: true },
+  { call: "PUT /backfills/{backfill_id}/pause", status: 200, answer: "BackfillResponse" },
+  { call: "PUT /backfills/{backfill_id}/unpause", status: 200, answer: "BackfillResponse" },
+  { call: "PUT /backfills/{backfill_id}/cancel", status: 200, answer: "BackfillResponse" },
+
   { call: "GET /dagTags", status: 200, answer: "DAGTagCollectionResponse", items: "tags", paged: true },
   { call: "GET /dagSources/{dag_id}", status: 200, answer: "DAGSourceResponse" },
 

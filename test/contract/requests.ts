@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import { API, BROKEN, finish, must, ORDERS, REGISTERED, registeredSpec, SLOW, trigger, type Scene } from "./scene.ts";
 
 /** A request that is to succeed. */
@@ -35,6 +36,42 @@ async function ownPool(): Promise<{ pool_name: string }> {
   await must("POST", `${API}/pools`, { json: { name, slots: 2 } });
   return { pool_name: name };
 }
+
+/** Dates of the past, of a DAG of its own that is due every day. */
+async function datesOfOwnDag(): Promise<Record<string, unknown>> {
+  backfilled += 1;
+  const dag_id = `backfilled_${backfilled}`;
+  await must("PUT", `${API}/dags/${dag_id}`, { json: { ...registeredSpec("past days"), dag_id, schedule: "@daily" } });
+  return { dag_id, from_date: "2026-01-01T00:00:00Z", to_date: "2026-01-03T00:00:00+00:00" };
+}
+
+let backfilled = 0;
+
+/** A backfill that is not over. */
+async function ownBackfill(): Promise<Wanted> {
+  const json = { ...(await datesOfOwnDag()), canary: 1 };
+  const { id } = z.object({ id: z.number() }).parse(await must("POST", `${API}/backfills`, { json }));
+  return { path: { backfill_id: id } };
+}
+
+const someBackfill: Requests = async () => [await ownBackfill()];
+
+const askedBackfills: Requests = async () => [
+  { path: {}, body: await datesOfOwnDag() },
+  {
+    path: {},
+    body: {
+      ...(await datesOfOwnDag()),
+      run_backwards: true,
+      dag_run_conf: { year: 2026 },
+      reprocess_behavior: "completed",
+      max_active_runs: 2,
+      run_on_latest_version: false,
+      stop_on_first_failure: true,
+      canary: 1,
+    },
+  },
+];
 
 type Requests = (scene: Scene) => Wanted[] | Promise<Wanted[]>;
 
@@ -298,6 +335,20 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
   ],
   "GET /pools/{pool_name}/permits": async () => [{ path: await ownPool() }],
   "DELETE /pools/{pool_name}": async () => [{ path: await ownPool() }],
+  "GET /backfills": async () => {
+    const { dag_id } = await datesOfOwnDag();
+    const json = { dag_id, from_date: "2026-01-01T00:00:00Z", to_date: "2026-01-01T00:00:00Z" };
+    await must("POST", `${API}/backfills`, { json });
+    return [{ path: {}, query: `?dag_id=${String(dag_id)}&order_by=-id&limit=5` }];
+  },
+  "POST /backfills": askedBackfills,
+  "POST /backfills/dry_run": askedBackfills,
+  "POST /backfills/plan": askedBackfills,
+  "GET /backfills/{backfill_id}": someBackfill,
+  "GET /backfills/{backfill_id}/report": someBackfill,
+  "PUT /backfills/{backfill_id}/pause": someBackfill,
+  "PUT /backfills/{backfill_id}/unpause": someBackfill,
+  "PUT /backfills/{backfill_id}/cancel": someBackfill,
   "GET /dagTags": () => [{ path: {} }],
   "GET /dagSources/{dag_id}": () => [{ path: ORDERS_DAG }],
 

@@ -115,7 +115,7 @@ describe("making a backfill", () => {
     expect(api.calls).toEqual([]);
   });
 
-  it.for([
+  it.for<[string, Record<string, unknown>]>([
     ["dag_id", { dag_id: 1 }],
     ["from_date", { from_date: "2026-01-01" }],
     ["from_date", { from_date: "2026-01-01T00:00:00" }],

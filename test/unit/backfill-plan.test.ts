@@ -178,7 +178,7 @@ describe("the next step of a backfill", () => {
   const unfinished =
     (...places: number[]) =>
     (until: number | null) =>
-      places.some((at) => at <= (until ?? Infinity));
+      places.some((place) => place <= (until ?? Infinity));
 
   it.for([
     ["there is more", standing, false, unfinished(3), "go_on"],

@@ -122,6 +122,23 @@ describe("a canary", () => {
   });
 });
 
+describe("a run that waits in a backfill", () => {
+  it("says why", async ({ expect }) => {
+    const dagId = daily();
+    const made = await backfill(dagId, lastDays(4, { canary: 2, max_active_runs: 1 }));
+    const [, second, third] = await runsOf(dagId);
+    const whyOf = async (run: typeof second): Promise<string> =>
+      value(await dagOf(dagId).why({ run_id: run?.run_id ?? "", task_id: "a", map_index: -1 })).reason;
+    expect(await whyOf(second)).toContain(`backfill ${made.id} has 1 of at most 1 active runs`);
+    expect(await whyOf(third)).toContain(`the first runs of backfill ${made.id} go before it`);
+    value(await dagOf(dagId).setBackfillPaused(made.id, true));
+    expect(await whyOf(second)).toContain(`backfill ${made.id} is paused`);
+    value(await dagOf(dagId).setBackfillPaused(made.id, false));
+    await workOff(dagId);
+    expect(await whyOf(third)).toContain("waits to be unpaused");
+  });
+});
+
 describe("dates that have a run", () => {
   /** Four days: made by hand and succeeded, scheduled by a backfill and failed, running, and none. */
   async function scene(): Promise<string> {
@@ -193,7 +210,7 @@ describe("dates that have a run", () => {
     const dagId = daily();
     await backfill(dagId, lastDays(1));
     await workOff(dagId);
-    deploy(dagId, paused, (d) => void d.after(d.run(step("a")), d.run(step("b"))));
+    deploy(dagId, paused, (d) => d.after(d.run(step("a")), d.run(step("b"))));
     await evictDurableObject(stubOf("DAG", dagId));
     await backfill(dagId, lastDays(1, { reprocess_behavior: "completed", run_on_latest_version: onLatest }));
     const [run] = await runsOf(dagId);

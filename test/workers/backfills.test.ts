@@ -219,8 +219,8 @@ describe("pausing a backfill", () => {
     await workOff(dagId, undefined, () => evictDurableObject(stubOf("DAG", dagId)));
     expect(await countsOf(dagId)).toEqual({ success: 2, queued: 3 });
     clock.advance(1000);
-    const unpaused = value(await dagOf(dagId).setBackfillPaused(made.id, false));
-    expect(unpaused).toMatchObject({ is_paused: false, updated_at: clock.now() });
+    const released = value(await dagOf(dagId).setBackfillPaused(made.id, false));
+    expect(released).toMatchObject({ is_paused: false, updated_at: clock.now() });
     expect(await countsOf(dagId)).toEqual({ success: 2, running: 2, queued: 1 });
     await workOff(dagId);
     expect(await seen(dagId, made)).toMatchObject({ end_reason: "completed" });
