@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { compareRuns } from "../../src/engine/admission.ts";
+import { compareRuns, waitsForRoom } from "../../src/engine/across-runs.ts";
 import type { Refusal, Result } from "../../src/engine/objects.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
@@ -244,7 +244,7 @@ export class DagCore {
   #admitAcrossRuns(now: number): void {
     while (this.#isRoomFreed) {
       this.#isRoomFreed = false;
-      const waiting = this.unfinished().filter(({ machine: { state } }) => state.lines.size + state.cleared.size > 0);
+      const waiting = this.unfinished().filter(({ machine }) => waitsForRoom(machine));
       for (const run of waiting.toSorted((a, b) => compareRuns(a.machine.state, b.machine.state))) {
         run.machine.advance(now);
         this.store(run, now);

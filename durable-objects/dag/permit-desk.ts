@@ -8,13 +8,15 @@
  *
  * @module
  */
-import { compareRuns, openWishes, runLimit, setSurroundings, type Surroundings } from "../../src/engine/admission.ts";
+import { executingElsewhere, isBehind } from "../../src/engine/across-runs.ts";
+import { openWishes, setSurroundings, type Surroundings } from "../../src/engine/admission.ts";
 import { holderName, parseHolder } from "../../src/engine/permits/holders.ts";
 import type { RateRule } from "../../src/engine/permits/gcra.ts";
 import type { LedgerChange, OwnerAnswer, PermitRequest } from "../../src/engine/permits/permit.ts";
 import { ledgersToRelease, nextStep, type PermitNeeds, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { weightsOf } from "../../src/engine/priority.ts";
 import { hasRates } from "../../src/engine/queues.ts";
+import type { RunMachine } from "../../src/engine/run-machine.ts";
 import type { RunChanges, RunState } from "../../src/engine/run-state.ts";
 import type { NodeInstance, TaskNode } from "../../src/engine/task-node.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
@@ -107,25 +109,17 @@ export class PermitDesk implements Surroundings {
   }
 
   executingElsewhere(state: RunState, taskId: string): number {
-    let executing = 0;
-    for (const { machine } of this.#core.runs.loaded()) {
-      if (machine.state !== state) {
-        executing += nodeOf(machine.state, taskId)?.executing ?? 0;
-      }
-    }
-    return executing;
+    return executingElsewhere(this.#machines(), state, taskId);
   }
 
   isBehind(state: RunState, taskId: string): boolean {
+    return isBehind(this.#machines(), state, taskId);
+  }
+
+  *#machines(): Generator<RunMachine> {
     for (const { machine } of this.#core.runs.loaded()) {
-      const node = nodeOf(machine.state, taskId);
-      const isInLine = node !== undefined && node.line.size > 0 && machine.isMoving;
-      // One that its own run keeps back takes nobody's turn.
-      if (isInLine && compareRuns(machine.state, state) < 0 && runLimit(machine.state, node, node.needsPermits) === null) {
-        return true;
-      }
+      yield machine;
     }
-    return false;
   }
 
   // ── within a transaction ────────────────────────────────────────────────────────────────────────────────────────
@@ -420,10 +414,6 @@ export class PermitDesk implements Surroundings {
   #reservationId(holder: string): string {
     return `${this.#core.name} ${holder}`;
   }
-}
-
-function nodeOf(state: RunState, taskId: string): TaskNode | undefined {
-  return state.nodes[state.graph.byId.get(taskId)?.index ?? -1];
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {

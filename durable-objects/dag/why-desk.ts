@@ -43,7 +43,7 @@ export class WhyDesk {
     const { run, instance } = found.value;
     const now = Date.now();
     const { state } = instance;
-    const causes = await this.#unmet(run, instance, now);
+    const causes = [...(await this.#unmet(run, instance, now)), ...(await this.#silence(run, instance, now))];
     const reason = causes[0]?.reason ?? (await this.#standing(run, instance, now));
     return { ok: true, value: { state, reason, causes } };
   }
@@ -59,12 +59,18 @@ export class WhyDesk {
     if (instance.state === "scheduled") {
       causes.push(explainLimit(state, instance));
       causes.push(await this.#wish(run, instance, now));
-    } else if (instance.state === "queued") {
-      const standing = await queueStanding(this.#core, run, instance, now);
-      const isStuck = standing.queue === null || (standing.heardAt ?? 0) < (instance.queuedWhen ?? now);
-      causes.push(isStuck ? { name: "Worker Available", reason: describeStanding(standing, now) } : null);
     }
     return causes.filter((cause) => cause !== null);
+  }
+
+  /** That no worker was heard on its queue since it was queued. */
+  async #silence(run: LoadedRun, instance: NodeInstance, now: number): Promise<Cause[]> {
+    if (instance.state !== "queued") {
+      return [];
+    }
+    const standing = await queueStanding(this.#core, run, instance, now);
+    const isHeard = standing.queue !== null && (standing.heardAt ?? 0) >= (instance.queuedWhen ?? now);
+    return isHeard ? [] : [{ name: "Worker Available", reason: describeStanding(standing, now) }];
   }
 
   async #wish(run: LoadedRun, instance: NodeInstance, now: number): Promise<Cause | null> {

@@ -122,7 +122,7 @@ export function createApi({ registry, version = packageJson.version, now = Date.
     .route(AIRFLOW, backfillRoutes(deps))
     .route(AIRFLOW, backfillPlanRoutes(deps))
     .route(AIRFLOW, airflowJobRoutes(deps))
-    .route(AIRFLOW, poolRoutes())
+    .route(AIRFLOW, poolRoutes(deps))
     .route(AIRFLOW, queueRoutes())
     .route(AIRFLOW, taskLogRoutes(deps))
     .route(AIRFLOW, xcomListRoutes(deps))

@@ -9,6 +9,7 @@ import { matchesPattern } from "../engine/like.ts";
 import type { LedgerView } from "../engine/permits/ledger-view.ts";
 import { DEFAULT_POOL } from "../engine/permits/names.ts";
 import type { PoolObject } from "../engine/permits/objects.ts";
+import { HALF_MADE_MS, type PoolName } from "../engine/permits/pool-names.ts";
 import type { ApiEnv } from "./env.ts";
 import { ApiError, notFound, unwrap } from "./errors.ts";
 import { eachAtMost } from "./gather.ts";
@@ -21,31 +22,40 @@ export interface NamedPool {
   view: LedgerView;
 }
 
-/** One page of the pools whose name fits; `key` is `id`, the order of creation, or `pool`, the name, with `-` turned round. */
+/**
+ * One page of the pools whose name fits; `key` is `id`, the order of creation, or `pool`, the name, with `-` turned round. `now`
+ * in epoch milliseconds.
+ */
 export async function findPools(
   env: ApiEnv,
   pattern: string | null,
   key: string,
   { limit, offset }: { limit: number; offset: number },
+  now: number,
 ): Promise<Page<NamedPool>> {
-  const names = (await allNames(env)).filter((name) => pattern === null || matchesPattern(name, pattern));
-  const sorted = key.endsWith("pool") ? names.toSorted() : names;
+  const entries = (await allEntries(env)).filter(({ name }) => pattern === null || matchesPattern(name, pattern));
+  const sorted = key.endsWith("pool") ? entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)) : entries;
   const ordered = key.startsWith("-") ? sorted.toReversed() : sorted;
-  const answers = await eachAtMost(ordered.slice(offset, offset + limit), async (name) => ({
-    name,
-    answer: await poolObject(env, name).describe(true),
+  const answers = await eachAtMost(ordered.slice(offset, offset + limit), async (entry) => ({
+    entry,
+    answer: await poolObject(env, entry.name).describe(true),
   }));
-  const items = answers.flatMap(({ name, answer }) =>
-    // Its making or deletion is under way, or was cut.
-    !answer.ok && answer.refusal.code === "not_found" ? [] : [{ name, view: unwrap(answer) }],
-  );
+  const items: NamedPool[] = [];
+  for (const { entry, answer } of answers) {
+    if (answer.ok || answer.refusal.code !== "not_found") {
+      items.push({ name: entry.name, view: unwrap(answer) });
+    } else if (entry.added_at < now - HALF_MADE_MS) {
+      // Its making or deletion was cut. One that is under way is younger, or puts the name down anew.
+      await catalogObject(env).removePool(entry);
+    }
+  }
   return { items, total: ordered.length - (answers.length - items.length) };
 }
 
 /** In the order of creation; `default_pool` was there first. */
-async function allNames(env: ApiEnv): Promise<string[]> {
-  const made = (await catalogObject(env).listPools()).map(({ name }) => name);
-  return [DEFAULT_POOL, ...made.filter((name) => name !== DEFAULT_POOL)];
+async function allEntries(env: ApiEnv): Promise<PoolName[]> {
+  const made = await catalogObject(env).listPools();
+  return [{ id: 0, name: DEFAULT_POOL, added_at: 0 }, ...made.filter(({ name }) => name !== DEFAULT_POOL)];
 }
 
 /**
@@ -72,18 +82,16 @@ export function ofPool<T>(name: string, answer: Result<T>): T {
 export async function makePool(env: ApiEnv, pool: PoolBody, isOverwriting: boolean): Promise<LedgerView> {
   const { name } = pool;
   const config = { description: null, include_deferred: false, ...poolConfig(pool) };
-  if (name === DEFAULT_POOL) {
-    if (!isOverwriting) {
-      throw poolExists(name);
-    }
-  } else {
-    const entry = await catalogObject(env).findPool(name);
-    if (entry !== null && !isOverwriting && (await poolObject(env, name).describe()).ok) {
-      throw poolExists(name);
-    }
+  const isDefault = name === DEFAULT_POOL;
+  const entry = isDefault ? null : await catalogObject(env).findPool(name);
+  const isThere = isDefault || (entry !== null && (await poolObject(env, name).describe()).ok);
+  if (isThere && !isOverwriting) {
+    throw poolExists(name);
   }
-  // Also if the name is there: a deletion that has read it must not take it away any more.
-  unwrap(await catalogObject(env).addPool(name));
+  if (!isDefault) {
+    // Also if the name is there: a deletion that has read it must not take it away any more.
+    unwrap(await catalogObject(env).addPool(name));
+  }
   const made = await poolObject(env, name).configure(config, isOverwriting ? "any" : "absent");
   if (!made.ok && made.refusal.code === "conflict") {
     throw poolExists(name);
@@ -110,10 +118,6 @@ export async function changePool(
     throw new ApiError(400, "Only slots and included_deferred can be modified on Default Pool");
   }
   const pool = await knownPool(env, name);
-  if (name === DEFAULT_POOL) {
-    // Now that somebody cares about it, the sweep is to care too.
-    unwrap(await catalogObject(env).addPool(name));
-  }
   return ofPool(name, await pool.configure(config, name === DEFAULT_POOL ? "any" : "present"));
 }
 

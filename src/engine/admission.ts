@@ -65,17 +65,16 @@ export function lineUp(state: RunState, instance: NodeInstance): boolean {
  * wishes out.
  */
 export function* admissions(state: RunState, now: number): Generator<NodeInstance> {
-  for (const instance of state.cleared) {
+  const weights = weightsOf(state.graph);
+  const comesBefore = (a: TaskNode, b: TaskNode): number =>
+    (weights[b.task.index] ?? 0) - (weights[a.task.index] ?? 0) || a.task.index - b.task.index;
+  for (const instance of byAge(state.cleared).toSorted((a, b) => comesBefore(a.node, b.node))) {
     if (fullLimit(state, instance.node, "cleared") === null) {
       state.cleared.delete(instance);
       yield instance;
     }
   }
-  const weights = state.lines.size === 0 ? [] : weightsOf(state.graph);
-  const byWeight = [...state.lines].toSorted(
-    (a, b) => (weights[b.task.index] ?? 0) - (weights[a.task.index] ?? 0) || a.task.index - b.task.index,
-  );
-  for (const node of byWeight) {
+  for (const node of [...state.lines].toSorted(comesBefore)) {
     for (const instance of node.line) {
       if (fullLimit(state, node, "line") !== null) {
         break;
@@ -142,18 +141,7 @@ export function runLimit(state: RunState, node: TaskNode, withAsked: boolean): F
   }
   const ofTask = node.task.spec.max_active_tis_per_dagrun;
   const taken = node.executing + (withAsked ? node.asked : 0);
-  return ofTask !== null && taken >= ofTask
-    ? { name: "max_active_tis_per_dagrun", limit: ofTask, taken }
-    : null;
-}
-
-/** Whose task instances come first where runs share a limit: those of no backfill, then by date, then by name. */
-export function compareRuns({ info: a }: RunState, { info: b }: RunState): number {
-  return (
-    Number((a.backfill_id ?? null) !== null) - Number((b.backfill_id ?? null) !== null) ||
-    (a.logical_date ?? a.run_after) - (b.logical_date ?? b.run_after) ||
-    (a.run_id < b.run_id ? -1 : 1)
-  );
+  return ofTask !== null && taken >= ofTask ? { name: "max_active_tis_per_dagrun", limit: ofTask, taken } : null;
 }
 
 /**
@@ -222,7 +210,9 @@ export function resumeWishes(state: RunState, now: number): void {
 export function openWishes(state: RunState): NodeInstance[] {
   return state.asked === 0
     ? []
-    : state.nodes.flatMap((node) => node.instances.filter(({ state: own, wish }) => own === "scheduled" && wish !== null));
+    : state.nodes.flatMap((node) =>
+        node.instances.filter(({ state: own, wish }) => own === "scheduled" && wish !== null),
+      );
 }
 
 /**

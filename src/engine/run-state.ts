@@ -290,8 +290,8 @@ export class RunState {
 }
 
 /** Scheduled instances in the order in which they were scheduled; of one millisecond as they are. */
-export function byAge(instances: readonly NodeInstance[]): NodeInstance[] {
-  return instances.toSorted((a, b) => (a.scheduledWhen ?? 0) - (b.scheduledWhen ?? 0));
+export function byAge(instances: Iterable<NodeInstance>): NodeInstance[] {
+  return [...instances].sort((a, b) => (a.scheduledWhen ?? 0) - (b.scheduledWhen ?? 0));
 }
 
 function isActive(state: TaskInstanceState): boolean {

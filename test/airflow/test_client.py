@@ -410,6 +410,82 @@ def test_a_value_is_created_updated_and_deleted(xcoms, greeted):
         xcoms.get_xcom_entry(**at, xcom_key="mine")
 
 
+# ── pools ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_pool_is_made_got_changed_and_deleted(client):
+    pools = airflow.PoolApi(client)
+    made = pools.post_pool(airflow.PoolBody(name="py_pool", slots=3, description="of the tests", include_deferred=True))
+    assert (made.name, made.slots, made.open_slots, made.include_deferred) == ("py_pool", 3, 3, True)
+    with pytest.raises(exceptions.ConflictException):
+        pools.post_pool(airflow.PoolBody(name="py_pool", slots=1))
+
+    body = airflow.PoolPatchBody(pool="py_pool", slots=-1, include_deferred=False, description="changed")
+    assert pools.patch_pool("py_pool", body).open_slots == -1
+    masked = pools.patch_pool("py_pool", airflow.PoolPatchBody(slots=2, description="no"), update_mask=["slots"])
+    assert (masked.slots, masked.description, masked.include_deferred) == (2, "changed", False)
+    assert pools.get_pool("py_pool") == masked
+
+    pools.delete_pool("py_pool")
+    for call in (pools.get_pool, pools.delete_pool):
+        with pytest.raises(exceptions.NotFoundException):
+            call("py_pool")
+
+
+def test_the_default_pool_is_there_and_stays(client):
+    pools = airflow.PoolApi(client)
+    pool = pools.get_pool("default_pool")
+    assert (pool.slots, pool.open_slots) == (128, 128)
+    with pytest.raises(exceptions.BadRequestException):
+        pools.delete_pool("default_pool")
+    with pytest.raises(exceptions.BadRequestException):
+        pools.patch_pool("default_pool", airflow.PoolPatchBody(description="mine"))
+    mask = ["slots", "include_deferred"]
+    for slots in (64, 128):
+        body = airflow.PoolPatchBody(slots=slots, include_deferred=False)
+        assert pools.patch_pool("default_pool", body, update_mask=mask).slots == slots
+
+
+def test_pools_are_made_changed_and_deleted_in_bulk_and_listed(client):
+    pools = airflow.PoolApi(client)
+    first, second = (airflow.PoolBody(name=name, slots=1) for name in ("py_bulk_1", "py/bulk 2"))
+    create = airflow.BulkCreateActionPoolBody(action="create", entities=[first, second])
+    answer = pools.bulk_pools(airflow.BulkBodyPoolBody(actions=[airflow.ActionsInner3(create)]))
+    assert answer.create.success == ["py_bulk_1", "py/bulk 2"]
+
+    listed = pools.get_pools(pool_name_pattern="py_bulk|py/", order_by=["-name"])
+    assert ([pool.name for pool in listed.pools], listed.total_entries) == (["py_bulk_1", "py/bulk 2"], 2)
+    page = pools.get_pools(limit=1, offset=1, order_by=["id"])
+    assert [pool.name for pool in page.pools] == ["py_bulk_1"]
+    assert page.total_entries >= 3
+
+    again = airflow.BulkCreateActionPoolBody(action="create", entities=[first], action_on_existence="fail")
+    update = airflow.BulkUpdateActionPoolBody(
+        action="update", entities=[airflow.PoolBody(name="py/bulk 2", slots=7)], update_mask=["slots"]
+    )
+    delete = airflow.BulkDeleteActionPoolBody(
+        action="delete", entities=[airflow.EntitiesInner3("py_bulk_1"), airflow.EntitiesInner3("py_nope")]
+    )
+    actions = [airflow.ActionsInner3(action) for action in (again, update, delete)]
+    answer = pools.bulk_pools(airflow.BulkBodyPoolBody(actions=actions))
+    assert [error["status_code"] for error in answer.create.errors] == [409]
+    assert (answer.update.success, answer.delete.success) == (["py/bulk 2"], ["py_bulk_1"])
+    assert [error["status_code"] for error in answer.delete.errors] == [404]
+    assert pools.get_pool("py/bulk 2").slots == 7
+    pools.delete_pool("py/bulk 2")
+
+
+def test_negative_slots_are_unprocessable():
+    assert send("POST", "/api/v2/pools", {"name": "py_negative", "slots": -2})[0] == 422
+
+
+def test_a_viewer_may_see_pools_and_not_make_them(viewer):
+    pools = airflow.PoolApi(viewer)
+    assert pools.get_pools().total_entries >= 1
+    with pytest.raises(exceptions.ForbiddenException):
+        pools.post_pool(airflow.PoolBody(name="py_forbidden", slots=1))
+
+
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

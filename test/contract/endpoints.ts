@@ -22,6 +22,8 @@ export interface Endpoint {
   empty?: true;
   /** Needs no key. */
   public?: true;
+  /** Takes no body, whatever its method. */
+  bodiless?: true;
   /** Not Airflow's but ours. */
   ours?: true;
 }
@@ -85,6 +87,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     sort: { key: "version_number", field: "version_number" },
   },
   { call: `GET ${DAG}/dagVersions/{version_number}`, status: 200, answer: "DagVersionResponse" },
+  { call: `GET ${DAG}/dagVersions/{version_number}/changes`, status: 200, answer: "DagVersionChanges", ours: true },
   { call: `GET ${DAG}/nextDagRuns`, status: 200, answer: "NextDagRunCollection", items: "next_dag_runs", ours: true },
   { call: "GET /dagStats", status: 200, answer: "DagStatsCollectionResponse", items: "dags" },
 
@@ -179,7 +182,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
     status: 200,
     answer: "PermitCollection",
     items: "permits",
-    paged: true,
     empty: true,
     ours: true,
   },
@@ -195,9 +197,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { call: "POST /backfills/plan", status: 200, answer: "BackfillPlan", items: "dates", ours: true },
   { call: "GET /backfills/{backfill_id}", status: 200, answer: "BackfillResponse" },
   { call: "GET /backfills/{backfill_id}/report", status: 200, answer: "BackfillReport", ours: true },
-  { call: "PUT /backfills/{backfill_id}/pause", status: 200, answer: "BackfillResponse" },
-  { call: "PUT /backfills/{backfill_id}/unpause", status: 200, answer: "BackfillResponse" },
-  { call: "PUT /backfills/{backfill_id}/cancel", status: 200, answer: "BackfillResponse" },
+  { call: "PUT /backfills/{backfill_id}/pause", status: 200, answer: "BackfillResponse", bodiless: true },
+  { call: "PUT /backfills/{backfill_id}/unpause", status: 200, answer: "BackfillResponse", bodiless: true },
+  { call: "PUT /backfills/{backfill_id}/cancel", status: 200, answer: "BackfillResponse", bodiless: true },
 
   { call: "GET /dagTags", status: 200, answer: "DAGTagCollectionResponse", items: "tags", paged: true },
   { call: "GET /dagSources/{dag_id}", status: 200, answer: "DAGSourceResponse" },

@@ -383,6 +383,22 @@ export const OURS: Readonly<Record<string, Fields>> = {
 /** Models that only we have. */
 export const OUR_MODELS: Readonly<Record<string, Fields>> = {
   TaskError: { type: "string", message: "string" },
+  DagVersionChanges: {
+    dag_id: "string",
+    version_number: "integer",
+    since: "integer",
+    is_same: "boolean",
+    fields: "[FieldChange]",
+    params: "PartsDiff",
+    tasks: "PartsDiff",
+    task_groups: "PartsDiff",
+    edges: "EdgesDiff",
+  },
+  FieldChange: { field: "string", "before?": "any", "after?": "any" },
+  PartsDiff: { added: "[string]", removed: "[string]", changed: "[PartChange]", reordered: "boolean" },
+  PartChange: { id: "string", fields: "[FieldChange]" },
+  EdgesDiff: { added: "[Edge]", removed: "[Edge]" },
+  Edge: { upstream_task_id: "string", downstream_task_id: "string" },
   PermitCollection: { permits: "[Permit]", total_entries: "integer" },
   Permit: {
     state: "string",

@@ -138,6 +138,10 @@ export const REQUESTS: Readonly<Record<string, Requests>> = {
   ],
   [`GET ${DAG}/dagVersions`]: () => [{ path: { dag_id: REGISTERED } }, { path: { dag_id: ORDERS } }],
   [`GET ${DAG}/dagVersions/{version_number}`]: () => [{ path: { dag_id: REGISTERED, version_number: 1 } }],
+  [`GET ${DAG}/dagVersions/{version_number}/changes`]: () => [
+    { path: { dag_id: REGISTERED, version_number: 2 } },
+    { path: { ...ORDERS_DAG, version_number: 1 } },
+  ],
   [`GET ${DAG}/nextDagRuns`]: () => [{ path: { dag_id: REGISTERED } }, { path: ORDERS_DAG }],
   "GET /dagStats": () => [{ path: {} }, { path: {}, query: `?dag_ids=${ORDERS}&dag_ids=${BROKEN}` }],
 

@@ -36,6 +36,15 @@ const spec = {
   ],
 };
 
+/** The scene's registered DAG is due once a year; the clock of the fuzzer stands later. */
+const dates = { dag_id: "registered", from_date: "2010-01-01T00:00:00Z", to_date: "2020-01-01T00:00:00Z" };
+const backfills = [
+  dates,
+  { ...dates, run_backwards: true, reprocess_behavior: "completed", max_active_runs: 1, canary: 1 },
+  { ...dates, reprocess_behavior: "failed", stop_on_first_failure: true, dag_run_conf: { a: 1 } },
+  { ...dates, dag_id: "orders" },
+];
+
 export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   "POST /tasks/{name}": [{ payload: { a: 1 } }, { payload: null, delay: 60 }, {}],
   "POST /tasks": [
@@ -101,6 +110,9 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     { actions: [{ action: "update", entities: [{ dag_run_id: "$dag_run_id", note: "bulk" }] }] },
     { actions: [{ action: "delete", entities: ["$dag_run_id", "nope"], action_on_non_existence: "skip" }] },
   ],
+  "POST /api/v2/backfills": backfills,
+  "POST /api/v2/backfills/dry_run": backfills,
+  "POST /api/v2/backfills/plan": backfills,
   "PUT /api/v2/queues/roles/{role}": [{ queue: "heavy" }, { queue: "default" }, { queue: "nope" }],
   [`POST ${DAG}/clearDagRuns`]: [
     { dag_runs: [{ dag_run_id: "$dag_run_id" }] },

@@ -5,7 +5,7 @@ import { ledgerView, listPermits } from "../../src/engine/permits/ledger-view.ts
 import { PermitLedger } from "../../src/engine/permits/ledger.ts";
 import { DEFAULT_POOL, DEFAULT_POOL_CONFIG, ledgerName } from "../../src/engine/permits/names.ts";
 import type { PoolObject } from "../../src/engine/permits/objects.ts";
-import type { PoolName } from "../../src/engine/permits/pool-names.ts";
+import { HALF_MADE_MS, type PoolName } from "../../src/engine/permits/pool-names.ts";
 import { NOW, ok, testApi, type TestApi } from "./api-support.ts";
 import { containing } from "./api-matchers.ts";
 
@@ -250,7 +250,7 @@ describe("default_pool", () => {
 });
 
 describe("a request that is cut in the middle", () => {
-  it("leaves a name that no list shows, and can be repeated", async ({ expect }) => {
+  it("leaves a name that no list shows, that goes when it is old, and can be repeated", async ({ expect }) => {
     const broken = { configure: true };
     const api = stage(broken);
     expect((await api.send("POST", POOLS, { json: { name: "db", slots: 1 } })).status).toBe(500);
@@ -263,6 +263,12 @@ describe("a request that is cut in the middle", () => {
     expect((await api.send("DELETE", `${POOLS}/db`)).status).toBe(404);
     expect((await api.send("POST", POOLS, { json: { name: "db", slots: 2 } })).status).toBe(201);
     expect((await api.send("GET", POOLS)).body).toMatchObject({ total_entries: 2 });
+    api.ledger("db").configure(null);
+    await api.send("GET", POOLS);
+    expect([...api.names.keys()]).toEqual(["db"]);
+    api.names.set("db", { id: 9, name: "db", added_at: NOW - HALF_MADE_MS - 1 });
+    await api.send("GET", POOLS);
+    expect([...api.names.keys()]).toEqual([]);
   });
 
   it("leaves a pool that is still there if it was a deletion", async ({ expect }) => {

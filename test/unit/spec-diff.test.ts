@@ -122,12 +122,13 @@ describe("the difference of two versions", () => {
   });
 
   test("takes names that objects have by themselves for names", ({ expect }) => {
-    const params = (text: string) => ({ params: JSON.parse(text) as DagSpecInput["params"] & object });
+    const task = { task_id: "__proto__", handler: "h" };
     const found = diff(
-      params('{"__proto__": {"default": 1}}'),
-      params('{"__proto__": {"default": 2}, "constructor": {}}'),
+      { tasks: [task], params: { toString: {} } },
+      { tasks: [{ ...task, retries: 1 }], params: { constructor: {} } },
     );
-    expect(found.params).toMatchObject({ added: ["constructor"], changed: [{ id: "__proto__" }] });
+    expect(found.tasks.changed).toMatchObject([{ id: "__proto__", fields: [{ field: "retries" }] }]);
+    expect(found.params).toMatchObject({ added: ["constructor"], removed: ["toString"], changed: [] });
   });
 });
 
@@ -137,7 +138,7 @@ const anySpec: fc.Arbitrary<Partial<DagSpecInput>> = fc.record(
     tags: fc.array(fc.constantFrom("a", "b"), { maxLength: 2 }),
     catchup: fc.boolean(),
     params: fc.dictionary(
-      fc.constantFrom("p", "q", "__proto__"),
+      fc.constantFrom("p", "q", "constructor"),
       fc.record({ default: anyJson }, { requiredKeys: [] }),
     ),
     task_groups: fc.uniqueArray(

@@ -7,7 +7,6 @@ import { describe, it } from "vitest";
 import { wakeLate } from "../../durable-objects/wake.ts";
 import { DEFAULT_POOL, ledgerName } from "../../src/engine/permits/names.ts";
 import { holderName } from "../../src/engine/permits/holders.ts";
-import { HALF_MADE_MS } from "../../src/engine/permits/pool-names.ts";
 import { alarmOf, clock, objectEnv, rowsOf, stopClock, value } from "./lab.ts";
 import { Owner, poolOf, poolStub, settled, wish } from "./pool-support.ts";
 import { fresh } from "./registry.ts";
@@ -172,16 +171,17 @@ describe("a pool over HTTP", () => {
 });
 
 describe("what is cut in the middle", () => {
-  it("of a making is shown nowhere, can be repeated, and is swept when it is old", async ({ expect }) => {
+  it("of a making is shown nowhere, can be repeated, and is taken away when it is old", async ({ expect }) => {
     const name = fresh("pool");
     value(await catalog().addPool(name));
     expect(await listed(name)).toBe(false);
     expect((await call("GET", `${POOLS}/${name}`)).status).toBe(404);
     expect((await call("DELETE", `${POOLS}/${name}`)).status).toBe(404);
-    await wakeLate(objectEnv, new Map());
     expect(await inCatalog(name)).toBe(true);
-    clock.advance(HALF_MADE_MS + 1);
-    await wakeLate(objectEnv, new Map());
+    await runInDurableObject(catalog(), (_catalog, state) => {
+      state.storage.sql.exec("UPDATE pool SET added_at = 0 WHERE name = ?", name);
+    });
+    expect(await listed(name)).toBe(false);
     expect(await inCatalog(name)).toBe(false);
     expect((await call("POST", POOLS, { name, slots: 1 })).status).toBe(201);
     expect(await listed(name)).toBe(true);
@@ -212,24 +212,37 @@ describe("the sweep", () => {
     const name = await made(1);
     const ledger = ledgerName("pool", name);
     const owner = new Owner(ledger);
-    await owner.ask(wish("a"));
+    await owner.ask(wish("a"), wish("b"));
     await settled(ledger);
+    const due = await alarmOf(poolStub(ledger));
     await runInDurableObject(poolStub(ledger), (_pool, state) => state.storage.deleteAlarm());
     await evictDurableObject(poolStub(ledger));
-    expect(await alarmOf(poolStub(ledger))).toBeNull();
-    clock.advance(60_000);
+    owner.forget("a");
+    clock.to((due ?? 0) + 1);
+    const told = owner.nextTold();
     await wakeLate(objectEnv, new Map());
+    await told;
     expect(await alarmOf(poolStub(ledger))).not.toBeNull();
   });
 
-  it("wakes no pool that nobody made or changed", async ({ expect }) => {
+  it("makes no object of a pool that nobody uses", async ({ expect }) => {
+    const name = fresh("pool");
+    value(await catalog().addPool(name));
     const before = (await listDurableObjectIds(env.POOL)).length;
+    clock.advance(3_600_000);
     await wakeLate(objectEnv, new Map());
     expect((await listDurableObjectIds(env.POOL)).length).toBe(before);
-    expect(await inCatalog(DEFAULT_POOL)).toBe(false);
-    expect((await call("PATCH", `${POOLS}/${DEFAULT_POOL}`, { slots: 64 })).body).toMatchObject({ slots: 64 });
-    expect(await inCatalog(DEFAULT_POOL)).toBe(true);
-    expect((await call("PATCH", `${POOLS}/${DEFAULT_POOL}`, { slots: 128 })).status).toBe(200);
+  });
+});
+
+describe("default_pool", () => {
+  it("takes other slots and keeps them", async ({ expect }) => {
+    const path = `${POOLS}/${DEFAULT_POOL}`;
+    expect((await call("PATCH", path, { slots: 64 })).body).toMatchObject({ slots: 64, description: "Default pool" });
+    await evictDurableObject(poolStub(ledgerName("pool", DEFAULT_POOL)));
+    expect((await call("GET", path)).body).toMatchObject({ slots: 64 });
+    expect((await call("PATCH", `${path}?update_mask=slots`, { slots: 128 })).body).toMatchObject({ slots: 128 });
+    expect((await call("DELETE", path)).status).toBe(400);
   });
 });
 

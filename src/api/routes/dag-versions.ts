@@ -5,6 +5,8 @@
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { DagObject, DagVersionView, Page, Result } from "../../engine/objects.ts";
+import { diffSpecs } from "../../engine/spec-diff.ts";
+import { dagSpecSchema } from "../../engine/spec.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
 import { compareBy, gather, type Part } from "../gather.ts";
@@ -12,7 +14,12 @@ import { ALL, knownDag, knownDagIds } from "../known-dag.ts";
 import { dagObject } from "../objects.ts";
 import { integerQuery, pageQuery, refuseUnservedFilters, repeated, sortKeys } from "../query.ts";
 import { json, refusals } from "../responses.ts";
-import { dagVersionCollectionSchema, dagVersionJson, dagVersionSchema } from "../schemas/dag-version.ts";
+import {
+  dagVersionChangesSchema,
+  dagVersionCollectionSchema,
+  dagVersionJson,
+  dagVersionSchema,
+} from "../schemas/dag-version.ts";
 
 const UNSERVED: ReadonlySet<string> = new Set(["bundle_name", "bundle_version"]);
 
@@ -32,21 +39,45 @@ const listRoute = createRoute({
   responses: { 200: json(dagVersionCollectionSchema, "A page of versions"), ...refusals(400, 401, 404, 422) },
 });
 
+const versionParams = z.object({
+  dag_id: z.string(),
+  version_number: z
+    .string()
+    .regex(/^-?\d{1,9}$/, "expected a whole number")
+    .transform(Number)
+    .openapi({ type: "integer" }),
+});
+
+const changesRoute = createRoute({
+  method: "get",
+  path: "/dags/{dag_id}/dagVersions/{version_number}/changes",
+  tags: ["DagVersion"],
+  summary: "Get what changed between two versions of a DAG",
+  description: "Not an endpoint of Airflow's. Values are those of the specs, with their defaults.",
+  request: {
+    params: versionParams,
+    query: z.object({
+      since: z
+        .string()
+        .regex(/^\d{1,9}$/, "expected the number of a version, or 0")
+        .transform(Number)
+        .optional()
+        .openapi({
+          type: "integer",
+          minimum: 0,
+          description: "The version to compare with; the one before unless it is given. 0: a DAG without anything",
+        }),
+    }),
+  },
+  responses: { 200: json(dagVersionChangesSchema, "The changes"), ...refusals(401, 404, 422) },
+});
+
 const getRoute = createRoute({
   method: "get",
   path: "/dags/{dag_id}/dagVersions/{version_number}",
   tags: ["DagVersion"],
   summary: "Get a version of a DAG",
-  request: {
-    params: z.object({
-      dag_id: z.string(),
-      version_number: z
-        .string()
-        .regex(/^-?\d{1,9}$/, "expected a whole number")
-        .transform(Number)
-        .openapi({ type: "integer" }),
-    }),
-  },
+  request: { params: versionParams },
   responses: { 200: json(dagVersionSchema, "The version"), ...refusals(401, 404, 422) },
 });
 
@@ -79,8 +110,22 @@ export function dagVersionRoutes({ registry }: ApiDeps) {
       const { dag_id: dagId, version_number: version } = c.req.valid("param");
       const { created_at: createdAt } = unwrap(await (await knownDag(registry, c.env, dagId)).getVersion(version));
       return c.json(dagVersionJson(dagId, version, createdAt), 200);
+    })
+    .openapi(changesRoute, async (c) => {
+      const { dag_id: dagId, version_number: version } = c.req.valid("param");
+      const { since = version - 1 } = c.req.valid("query");
+      const dag = await knownDag(registry, c.env, dagId);
+      const after = unwrap(await dag.getVersion(version));
+      const before =
+        since === 0 ? dagSpecSchema.parse({ dag_id: EMPTY, tasks: [] }) : unwrap(await dag.getVersion(since)).spec;
+      // One DAG: its id is not what changed.
+      const changes = diffSpecs({ ...before, dag_id: after.spec.dag_id }, after.spec);
+      return c.json({ dag_id: dagId, version_number: version, since, ...changes }, 200);
     });
 }
+
+/** Id of a DAG of which nothing is known. */
+const EMPTY = "empty";
 
 /** The versions of one DAG, or the one of a number. */
 function partOf(dag: DagObject, wanted: number | undefined, isDescending: boolean): Part<DagVersionView> {

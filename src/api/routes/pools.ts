@@ -5,7 +5,7 @@
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { bulkBody, bulkResponseSchema, runBulk } from "../bulk.ts";
-import type { AppEnv } from "../env.ts";
+import type { ApiDeps, AppEnv } from "../env.ts";
 import { changePool, deletePool, findPools, knownPool, makePool, ofPool } from "../pools.ts";
 import { pageQuery, patternQuery, refuseUnservedFilters, repeated, sortKeys } from "../query.ts";
 import { body, json, refusals } from "../responses.ts";
@@ -105,13 +105,13 @@ const permitsRoute = createRoute({
 });
 
 /** Routes of pools. */
-export function poolRoutes() {
+export function poolRoutes({ now }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(listRoute, async (c) => {
       refuseUnservedFilters(c, UNSERVED);
       const { order_by: orderBy, pool_name_pattern: pattern, ...page } = c.req.valid("query");
       const keys = sortKeys(orderBy, ["id", "pool"], { name: "pool" });
-      const { items, total } = await findPools(c.env, pattern ?? null, keys[0] ?? "id", page);
+      const { items, total } = await findPools(c.env, pattern ?? null, keys[0] ?? "id", page, now());
       return c.json({ pools: items.map(({ name, view }) => poolJson(name, view)), total_entries: total }, 200);
     })
     .openapi(postRoute, async (c) => {

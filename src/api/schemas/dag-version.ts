@@ -61,3 +61,41 @@ function versionId(dagId: string, version: number): string {
   }
   return id;
 }
+
+// ── what changed between two ──────────────────────────────────────────────────────────────────────────────────────
+
+const fieldChange = z
+  .object({
+    field: z.string(),
+    before: z.unknown().openapi({ description: "Left out where the field was not given" }),
+    after: z.unknown().openapi({ description: "Left out where the field is not given" }),
+  })
+  .partial({ before: true, after: true })
+  .openapi("FieldChange");
+
+const partsDiff = z
+  .object({
+    added: z.array(z.string()),
+    removed: z.array(z.string()),
+    changed: z.array(z.object({ id: z.string(), fields: z.array(fieldChange) })),
+    reordered: z.boolean().openapi({ description: "Those that both versions have stand in another order" }),
+  })
+  .openapi("PartsDiff");
+
+const edge = z.object({ upstream_task_id: z.string(), downstream_task_id: z.string() });
+
+export const dagVersionChangesSchema = z
+  .object({
+    dag_id: z.string(),
+    version_number: z.number().int(),
+    since: z.number().int().openapi({ description: "The version it is compared with; 0 for none" }),
+    is_same: z.boolean(),
+    fields: z.array(fieldChange).openapi({ description: "Fields of the DAG" }),
+    params: partsDiff,
+    tasks: partsDiff,
+    task_groups: partsDiff,
+    edges: z
+      .object({ added: z.array(edge), removed: z.array(edge) })
+      .openapi({ description: "Also told by `upstream_task_ids` of the tasks" }),
+  })
+  .openapi("DagVersionChanges");

@@ -2,7 +2,7 @@
  * The names of pools: a pool's object knows itself, and nobody could list objects.
  *
  * A name is put down before its ledger is made, and taken away after the ledger was unmade. What is cut in between leaves a name
- * whose object says not_found: who lists leaves it out, and the sweep takes it away when it is old.
+ * whose object says not_found: who lists pools leaves it out, and takes it away when it is old.
  *
  * @module
  */
