@@ -15,7 +15,7 @@ import type { Plan, Workload } from "./plan.ts";
 import { measureRows } from "./rows.ts";
 import { measureSchedules } from "./schedules.ts";
 import { percentile } from "./statistics.ts";
-import { openTarget } from "./target.ts";
+import { withTarget } from "./target.ts";
 import type { Target } from "./target.ts";
 import { runChain, runFanOut, submitInBulk, submitOne, timed } from "./workloads.ts";
 
@@ -99,15 +99,12 @@ async function measureMemory({ figures, runs }: Plan): Promise<void> {
   const idle: number[] = [];
   const after: number[] = [];
   for (let run = 0; run < runs(5); run += 1) {
-    const target = await openTarget("npm start");
-    try {
+    await withTarget("npm start", async (target) => {
       await submitOne(target.client);
       idle.push(target.runtimeMegabytes());
       await submitInBulk(target.client, BULK);
       after.push(target.runtimeMegabytes());
-    } finally {
-      await target.stop();
-    }
+    });
   }
   figures.add({ name: "W5 idle", unit: "MB", runs: idle, served_by: "npm start" });
   figures.add({ name: "W5 after W1", unit: "MB", runs: after, served_by: "npm start", target: { at_most: 130 } });
@@ -120,13 +117,10 @@ async function measureAlone(
   plan: Plan,
 ): Promise<void> {
   if (plan.wants(workload)) {
-    const target = await openTarget("npm start");
-    try {
-      await submitOne(target.client);
-      await work(target.client, plan);
-    } finally {
-      await target.stop();
-    }
+    await withTarget("npm start", async ({ client }) => {
+      await submitOne(client);
+      await work(client, plan);
+    });
   }
 }
 
@@ -170,13 +164,10 @@ async function measureWorkflows({ client, servedBy }: Target, { figures, wants, 
 async function measureWorkflowsInBulk({ figures, runs }: Plan): Promise<void> {
   const rates: number[] = [];
   for (let run = 0; run < runs(3); run += 1) {
-    const target = await openTarget("workflows");
-    try {
-      await runWorkflowInstances(target.client, 1);
-      rates.push(BULK / ((await timed(() => runWorkflowInstances(target.client, BULK))) / 1000));
-    } finally {
-      await target.stop();
-    }
+    await withTarget("workflows", async ({ client }) => {
+      await runWorkflowInstances(client, 1);
+      rates.push(BULK / ((await timed(() => runWorkflowInstances(client, BULK))) / 1000));
+    });
   }
   figures.add({ name: "W1", unit: "tasks/s", runs: rates, served_by: "workflows" });
 }
@@ -254,12 +245,9 @@ async function main(): Promise<void> {
   for (const servedBy of served) {
     const comparable = plan.wants("W1") || plan.wants("W2") || plan.wants("W3") || plan.wants("W4");
     if (comparable || (servedBy === "npm start" && (plan.wants("W6") || plan.wants("W7")))) {
-      const target = await openTarget(servedBy);
-      try {
-        await (servedBy === "workflows" ? measureWorkflows(target, plan) : measureJobbers(target, plan));
-      } finally {
-        await target.stop();
-      }
+      await withTarget(servedBy, async (target) =>
+        servedBy === "workflows" ? measureWorkflows(target, plan) : measureJobbers(target, plan),
+      );
     }
   }
   if (plan.wants("W1") && served.includes("workflows")) {

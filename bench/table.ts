@@ -34,6 +34,19 @@ const WORDS: Record<string, string> = {
   "W6 task of a bulk of 2,000": "W6: rows written per task of a bulk",
   W7: "W7: a run of 20,000 task instances",
   "W7 growth": "W7: cost of a task instance in a run of 20,000 against one of 2,000",
+  W8: "W8: scheduled DAGs due at once, runs started per second",
+  "W8 lateness p50": "W8: how late such a run starts, median",
+  "W8 lateness p99": "W8: the same, 99th percentile",
+  W9: "W9: grants of a pool of 10 slots, one DAG",
+  "W9 4 DAGs": "W9: the same, four DAGs contend",
+  "W9 most held": "W9: most slots seen held at a time",
+  "W10 free": "W10: a task instance without limits",
+  "W10 local, more than free": "W10: more than that under `max_active_tasks`",
+  "W10 pool, more than free": "W10: more than that in a pool",
+  "W10 key, more than free": "W10: more than that with a concurrency key",
+  "W10 local, rows more than free": "W10: more rows under `max_active_tasks`",
+  "W10 pool, rows more than free": "W10: more rows in a pool",
+  "W10 key, rows more than free": "W10: more rows with a concurrency key",
 };
 
 function shown(line: Line | undefined): string {

@@ -33,11 +33,13 @@ export interface Target {
   client: Client;
   /** Resident memory of the runtime's process in megabytes (10^6 bytes). */
   runtimeMegabytes(): number;
+  /** What the server wrote, as far as that is known. */
+  output(): string;
   stop(): Promise<void>;
 }
 
 /** Starts the benchmark's bundle with an empty state folder, which goes away with it. */
-export async function openTarget(servedBy: ServedBy): Promise<Target> {
+async function openTarget(servedBy: ServedBy): Promise<Target> {
   const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-bench-"));
   const server = servedBy === "wrangler dev" ? await openDev(stateFolder) : await openEmbedded(stateFolder, servedBy);
   const client = makeClient(server.url, server.apiKey, TIMEOUT_MS);
@@ -52,6 +54,7 @@ export async function openTarget(servedBy: ServedBy): Promise<Target> {
       }
       return bytes / 1e6;
     },
+    output: () => server.output?.() ?? "",
     async stop() {
       client.close();
       await server.stop();
@@ -60,10 +63,25 @@ export async function openTarget(servedBy: ServedBy): Promise<Target> {
   };
 }
 
+/** Does `work` with a server of its own. If that fails, the error says what the server wrote too. */
+export async function withTarget(servedBy: ServedBy, work: (target: Target) => Promise<void>): Promise<void> {
+  const target = await openTarget(servedBy);
+  try {
+    await work(target);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error([message, target.output()].join("\n").trimEnd(), { cause: error });
+  } finally {
+    await target.stop();
+  }
+}
+
 interface Server {
   url: string;
   apiKey: string;
   runtimePid(): number | null;
+  /** What it wrote; nothing of `wrangler dev`. */
+  output?(): string;
   stop(): Promise<unknown>;
 }
 

@@ -130,7 +130,7 @@ export class DagCore {
     this.runs.loadUnfinished();
     this.#isOpen = true;
     this.act(now, () => {
-      for (const run of this.unfinished()) {
+      for (const run of this.inTurn()) {
         run.machine.resumeWishes(now);
         run.machine.hold(this.holds(run), now);
         // On the embedded runtime messages live in memory, and whoever held them may have died with this object.
@@ -196,6 +196,13 @@ export class DagCore {
     return [...this.runs.loaded()].filter((run) => !isRunFinished(run.row.state));
   }
 
+  /** Unfinished runs, those first whose task instances come first under a limit that the runs share. */
+  inTurn(which: (run: LoadedRun) => boolean = () => true): LoadedRun[] {
+    return this.unfinished()
+      .filter(which)
+      .toSorted((a, b) => compareRuns(a.machine.state, b.machine.state));
+  }
+
   /**
    * One turn: `decide` changes machines and stores them with `store`, all in one transaction; then messages leave. If it
    * throws, nothing is stored and memory is read anew at the next turn.
@@ -210,7 +217,7 @@ export class DagCore {
         do {
           this.scheduler.admit(now);
           this.#admitAcrossRuns(now);
-        } while (this.past.goOn(now));
+        } while (this.past.goOn(now) || this.scheduler.isAdmissionDue);
         return decided;
       });
     } catch (error) {
@@ -244,8 +251,7 @@ export class DagCore {
   #admitAcrossRuns(now: number): void {
     while (this.#isRoomFreed) {
       this.#isRoomFreed = false;
-      const waiting = this.unfinished().filter(({ machine }) => waitsForRoom(machine));
-      for (const run of waiting.toSorted((a, b) => compareRuns(a.machine.state, b.machine.state))) {
+      for (const run of this.inTurn(({ machine }) => waitsForRoom(machine))) {
         run.machine.advance(now);
         this.store(run, now);
       }

@@ -54,7 +54,7 @@ export class DagDesk {
       core.isPaused = paused;
       core.act(now, () => {
         core.storage.saveDag(core.name, paused);
-        for (const run of core.unfinished()) {
+        for (const run of core.inTurn()) {
           run.machine.hold(core.holds(run), now);
           core.store(run, now);
         }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { specStamp } from "../../src/engine/canonical-hash.ts";
+import { specHash } from "../../src/engine/canonical-hash.ts";
 import { compileGraph, type Graph } from "../../src/engine/graph.ts";
 import type { QueueTiming } from "../../src/engine/queue-timing.ts";
 import { RunMachine } from "../../src/engine/run-machine.ts";
@@ -136,19 +136,19 @@ export class RunBook {
 
   /** Stores a spec as a new version unless the newest one is the same; a run stays on the version it began with. */
   register(spec: DagSpec, now: number): void {
-    const stamp = specStamp(spec);
+    const hash = specHash(spec);
     const newest = this.#storage.newestVersion();
-    if (newest?.dag_hash === stamp) {
+    if (newest?.dag_hash === hash) {
       return;
     }
-    if (newest !== null && specStamp(newest.spec) === stamp) {
-      // A release with other defaults has stored it, and it means the same.
-      this.#storage.restampVersion(newest.version_number, stamp);
+    if (newest !== null && specHash(newest.spec) === hash) {
+      // A release that hashed in another way has stored it, and it means the same.
+      this.#storage.rehashVersion(newest.version_number, hash);
       return;
     }
     this.#storage.insertVersion({
       version_number: (newest?.version_number ?? 0) + 1,
-      dag_hash: stamp,
+      dag_hash: hash,
       created_at: now,
       spec,
     });

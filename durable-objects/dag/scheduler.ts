@@ -114,6 +114,11 @@ export class Scheduler {
     return runs.size <= this.maxActiveRuns || this.#runningRuns() < this.maxActiveRuns;
   }
 
+  /** Somebody asked for a look at the queued runs that has not been taken. */
+  get isAdmissionDue(): boolean {
+    return this.#isAdmissionDue;
+  }
+
   /** Asks for a look at the queued runs at the end of this turn. */
   askForAdmission(): void {
     this.#isAdmissionDue = true;

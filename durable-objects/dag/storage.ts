@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { specOfStored } from "../../src/engine/canonical-hash.ts";
+import { specOfStored, specToStore } from "../../src/engine/canonical-hash.ts";
 import type { RunChanges, RunInfo } from "../../src/engine/run-state.ts";
 import type { DagSpec, Json } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
@@ -50,7 +50,7 @@ export interface RunSketch {
 /** A stored spec version. */
 export interface VersionRow {
   version_number: number;
-  /** As `specStamp` makes it. */
+  /** As `specHash` makes it. */
   dag_hash: string;
   created_at: number;
   spec: DagSpec;
@@ -135,9 +135,9 @@ export class DagStorage {
     return row === undefined ? null : { ...row, spec: specOfStored(JSON.parse(row.spec)) };
   }
 
-  /** Notes what a version's spec is stored under by the defaults of this release. */
-  restampVersion(versionNumber: number, stamp: string): void {
-    this.#sql.write("UPDATE dag_version SET dag_hash = ? WHERE version_number = ?", stamp, versionNumber);
+  /** Notes the hash that this release has for a version's spec. */
+  rehashVersion(versionNumber: number, hash: string): void {
+    this.#sql.write("UPDATE dag_version SET dag_hash = ? WHERE version_number = ?", hash, versionNumber);
   }
 
   insertVersion(version: VersionRow): void {
@@ -145,7 +145,7 @@ export class DagStorage {
       "INSERT INTO dag_version (version_number, dag_hash, spec, created_at) VALUES (?, ?, ?, ?)",
       version.version_number,
       version.dag_hash,
-      JSON.stringify(version.spec),
+      JSON.stringify(specToStore(version.spec)),
       version.created_at,
     );
   }

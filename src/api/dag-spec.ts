@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { specToStore } from "../engine/canonical-hash.ts";
 import type { DagSpec, TaskSpec } from "../engine/spec.ts";
 import { UNKNOWN_FIELD, validateDagSpec, type SpecError, type SpecValidation } from "../engine/validate-spec.ts";
 import { refuseTooMany } from "./dag-spec-limits.ts";
@@ -13,7 +14,7 @@ import { exceedsBytes } from "./limits.ts";
 import { suggestion } from "./nearest.ts";
 import { MAX_PROBLEMS } from "./validation.ts";
 
-/** Bytes of a spec with its defaults filled in: it is one row, and the platform's rows have 2 MB. */
+/** Bytes of a spec as it is stored, without its defaults: it is one row, and the platform's rows have 2 MB. */
 export const SPEC_BYTES = 1_800_000;
 
 /** A body: an object with any fields. */
@@ -41,8 +42,8 @@ export function readDagSpec(dagId: string, raw: RawSpec, tasks: ApiRegistry["tas
   if (problems.length > 0) {
     throw new ApiError(422, problems);
   }
-  if (exceedsBytes(JSON.stringify(spec), SPEC_BYTES)) {
-    throw new ApiError(413, `expected a spec of at most ${SPEC_BYTES} bytes with its defaults filled in, got more`);
+  if (exceedsBytes(JSON.stringify(specToStore(spec)), SPEC_BYTES)) {
+    throw new ApiError(413, `expected a spec of at most ${SPEC_BYTES} bytes as it is stored, got more`);
   }
   return spec;
 }

@@ -20,18 +20,14 @@ export function specHash(spec: DagSpec, schema: z.ZodType = dagSpecSchema): stri
 }
 
 /**
- * What a version is stored under: the hash of its spec, and which defaults were left out of it. While those are the same two specs
- * are the same if their stamps are; if a release has changed them, the hash of the stored spec has to be made anew, for a
- * field that it spells out may have been a default then and be none now.
+ * A spec as it is stored: without the fields that equal their defaults. So thousands of plain tasks fit into a row; and a release must
+ * not change a default, since it would change every version that is stored.
  */
-export function specStamp(spec: DagSpec): string {
-  defaultsMark ??= sha256(defaultsOf(dagSpecSchema).text).slice(0, 8);
-  return `${specHash(spec)}.${defaultsMark}`;
+export function specToStore(spec: DagSpec): unknown {
+  return defaultsOf(dagSpecSchema).leaveOut(spec);
 }
 
-let defaultsMark: string | undefined;
-
-/** A spec as an older release stored it, with the defaults of the fields that it did not know. Changes what it is given. */
+/** A stored spec with its defaults, those of fields that are newer than it too. Changes what it is given. */
 export function specOfStored(stored: unknown): DagSpec {
   return defaultsOf(dagSpecSchema).fillIn(stored) as DagSpec;
 }

@@ -1,6 +1,6 @@
 /**
- * The defaults of a schema, read from the schema itself: left out of a value, so that its identity does not depend on which
- * release filled them in, and filled into a value that a release stored before a field was there.
+ * The defaults of a schema, read from the schema itself: left out of a value, so that neither its identity nor its size depend on
+ * the fields that there are, and filled in again.
  *
  * Looks into objects, lists, records and unions. Not into a schema that contains itself: none has defaults.
  *
@@ -19,8 +19,8 @@ export interface SchemaDefaults {
   leaveOut(value: unknown): unknown;
   /** Adds the fields that a value lacks and that have defaults. Changes the value, and gives it back. */
   fillIn(value: unknown): unknown;
-  /** All defaults as text: another one says that another release reads the same value differently. */
-  text: string;
+  /** All of them, as a tree of the fields: `default` is a field's own, `within` are those of what it holds. */
+  tree: unknown;
 }
 
 const known = new WeakMap<z.ZodType, SchemaDefaults>();
@@ -33,7 +33,7 @@ export function defaultsOf(schema: z.ZodType): SchemaDefaults {
     defaults = {
       leaveOut: (value) => part?.leaveOut(value) ?? value,
       fillIn: (value) => part?.fillIn(value) ?? value,
-      text: canonicalJson(part?.defaults ?? null),
+      tree: part?.defaults ?? null,
     };
     known.set(schema, defaults);
   }
@@ -115,7 +115,13 @@ function readObject(schema: z.ZodObject, within: ReadonlySet<unknown>): Part | n
       return value;
     },
     defaults: Object.fromEntries(
-      fields.map((field) => [field.key, { default: field.default, within: field.part?.defaults }]),
+      fields.map((field) => [
+        field.key,
+        {
+          ...(field.default === undefined ? {} : { default: field.default }),
+          ...(field.part === null ? {} : { within: field.part.defaults }),
+        },
+      ]),
     ),
   };
 }

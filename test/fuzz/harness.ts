@@ -8,11 +8,13 @@ import { inject, vi } from "vitest";
 import { hashPassword } from "../../src/api/auth/passwords.ts";
 import type { JobbersEnv } from "../../src/jobbers.ts";
 import {
+  API,
   BROKEN,
   deployDags,
   holdClock,
   KEY,
   makeScene,
+  must,
   ORDERS,
   REGISTERED,
   SLOW,
@@ -20,7 +22,7 @@ import {
   type Scene,
 } from "../contract/scene.ts";
 import { dagOf, objectEnv } from "../workers/lab.ts";
-import { deploy, ECHO, step } from "../workers/registry.ts";
+import { deploy, ECHO, fresh, step } from "../workers/registry.ts";
 import { jobbers } from "../workers/worker.ts";
 import { installMeter, stateMark } from "./meter.ts";
 import type { FuzzRequest, Ids, Source } from "./requests.ts";
@@ -69,13 +71,15 @@ Date.now = () => realNow() + ahead;
 export async function freshSource(): Promise<Omit<Source, "document">> {
   holdClock(ahead === 0 ? undefined : Date.now());
   const scene = await makeScene();
+  const pool = fresh("pool");
+  await must("POST", `${API}/pools`, { json: { name: pool, slots: 2 } });
   const now = Date.now();
   vi.useRealTimers();
   ahead = now - realNow();
   const login = { method: "POST", body: JSON.stringify(VIEWER), headers: JSON_TYPE };
   const { text } = await fetchIt(new Request(`${ORIGIN}/auth/token`, login));
   await calm();
-  return { things: thingsOf(scene), key: KEY, viewer: textField(JSON.parse(text), "access_token") };
+  return { things: thingsOf(scene, pool), key: KEY, viewer: textField(JSON.parse(text), "access_token") };
 }
 
 /**
@@ -95,8 +99,8 @@ async function calm(): Promise<void> {
 }
 
 /** Ids that belong together, and some that do not. */
-function thingsOf({ done, failed, running, byHand, job, waiting, watcher, batch }: Scene): Ids[] {
-  const jobs = { job_id: job, batch_id: batch, name: ECHO, xcom_key: "return_value" };
+function thingsOf({ done, failed, running, byHand, job, waiting, watcher, batch }: Scene, pool: string): Ids[] {
+  const jobs = { job_id: job, batch_id: batch, name: ECHO, xcom_key: "return_value", pool_name: pool };
   const of = (dagId: string, runId: string, taskId: string, more: Ids = {}): Ids => ({
     ...jobs,
     dag_id: dagId,

@@ -90,6 +90,7 @@ const KNOWN_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   try_number: ["0", "1", "1", "2", "3"],
   version_number: ["1", "2", "3", "99"],
   group_id: ["wrap_up", "none"],
+  since: ["0", "1", "2", "99"],
 };
 
 function validDraft(operation: Operation, { document, things, key }: Source): fc.Arbitrary<Draft> {

@@ -12,7 +12,7 @@ const MAX_ROUNDS = 400;
 const TASKS = ["a", "b", "c", "d"];
 
 const limit = (max: number): fc.Arbitrary<number | null> =>
-  fc.option(fc.integer({ min: 1, max }), { nil: null, freq: 1 });
+  fc.option(fc.integer({ min: 1, max }), { nil: null, freq: 3 });
 
 interface Needs {
   pool: string | null;
@@ -28,7 +28,32 @@ const needs: fc.Arbitrary<Needs> = fc.record({
   rate: fc.constantFrom(null, null, 1, 5),
 });
 
-const settings: fc.Arbitrary<Setting> = fc
+/** Everything wants the same few things. */
+const scarce: fc.Arbitrary<Setting> = fc
+  .record({
+    perDag: limit(2),
+    maxActiveTasks: limit(3),
+    slots: fc.integer({ min: 1, max: 2 }),
+    needsPool: fc.tuple(fc.boolean(), fc.boolean()),
+    runs: fc.integer({ min: 2, max: 3 }),
+    backfill: fc.boolean(),
+  })
+  .map(({ perDag, maxActiveTasks, slots, needsPool, runs, backfill }) => ({
+    tasks: ["a", "b"].map((id) =>
+      task(id, [], { max_active_tis_per_dag: perDag, retries: 5, retry_delay: 0, priority_weight: 1 }),
+    ),
+    sizes: { a: 3, b: 2 },
+    dag: { max_active_tasks: maxActiveTasks },
+    runs,
+    backfill,
+    pools: { "pool:x": slots },
+    needs: (id: string) => ({
+      ledgers: needsPool[id === "a" ? 0 : 1] ? [{ ledger: "pool:x", slots: 1 }] : [],
+      rates: [],
+    }),
+  }));
+
+const various: fc.Arbitrary<Setting> = fc
   .record({
     tasks: fc.tuple(
       ...TASKS.map(() =>
@@ -36,7 +61,8 @@ const settings: fc.Arbitrary<Setting> = fc
           max_active_tis_per_dag: limit(3),
           max_active_tis_per_dagrun: limit(3),
           priority_weight: fc.integer({ min: 1, max: 3 }),
-          retries: fc.constantFrom(0, 1, 2),
+          retries: fc.constantFrom(0, 1, 2, 5),
+          retry_delay: fc.constantFrom(0, 0, 3),
         }),
       ),
     ),
@@ -46,6 +72,7 @@ const settings: fc.Arbitrary<Setting> = fc
     timeout: fc.constantFrom(null, null, 100),
     sizes: fc.tuple(...TASKS.map(() => fc.integer({ min: 1, max: 4 }))),
     runs: fc.integer({ min: 1, max: 3 }),
+    backfill: fc.boolean(),
     pools: fc.record({ "pool:x": fc.integer({ min: 2, max: 4 }), "pool:y": fc.integer({ min: 2, max: 4 }) }),
   })
   .map((drawn) => ({
@@ -53,16 +80,18 @@ const settings: fc.Arbitrary<Setting> = fc
       // The last one follows the first: what frees room also makes ready.
       task(id, id === "d" ? ["a"] : [], {
         trigger_rule: drawn.failFast ? "all_success" : "all_done",
-        retry_delay: 3,
         ...drawn.tasks[index],
       }),
     ),
     sizes: Object.fromEntries(TASKS.map((id, index) => [id, drawn.sizes[index] ?? 1])),
     dag: { max_active_tasks: drawn.maxActiveTasks, fail_fast: drawn.failFast, dagrun_timeout: drawn.timeout },
     runs: drawn.runs,
+    backfill: drawn.backfill,
     pools: drawn.pools,
     needs: (id: string, mapIndex: number) => needsOf(drawn.needs[TASKS.indexOf(id)], mapIndex),
   }));
+
+const settings = fc.oneof(various, scarce);
 
 function needsOf(drawn: Needs | undefined, mapIndex: number): PermitNeeds {
   const { pool = null, slots = 1, keys = null, rate = null } = drawn ?? {};
@@ -176,6 +205,9 @@ function check(world: World): void {
   const problem = world.problem();
   if (problem !== null) {
     throw new Error(problem);
+  }
+  if (world.isQuiet && world.idle !== null) {
+    throw new Error(`expected ${world.idle} to be queued, since it holds all it needs and there is room`);
   }
 }
 

@@ -27,6 +27,8 @@ export interface Setting {
   sizes?: Record<string, number>;
   dag?: Partial<DagSpecInput>;
   runs?: number;
+  /** Every second run is one of a backfill, which goes on while its DAG is paused. */
+  backfill?: boolean;
   /** Sizes of pools. A concurrency key brings its limit along. */
   pools?: Record<string, number>;
   needs?: (taskId: string, mapIndex: number) => PermitNeeds;
@@ -83,17 +85,19 @@ export class World implements Surroundings {
       run_type: "manual",
       state: "queued" as const,
       reason: null,
-      logical_date: START + this.#runs,
+      // Not in the order in which they were made.
+      logical_date: START + ((this.#runs * 3) % 5),
       run_after: START,
       queued_at: this.now,
       start_date: null,
       end_date: null,
       params: {},
       created_at: this.now,
+      backfill_id: this.#runs % 2 === 0 && this.#setting.backfill === true ? 1 : null,
     };
     const machine = RunMachine.create(this.#graph, info, undefined, new Map(Object.entries(this.#setting.sizes ?? {})));
     setSurroundings(machine.state, this);
-    machine.hold(this.isPaused, this.now);
+    machine.hold(this.#holds(machine), this.now);
     this.machines.push(machine);
     this.turn(() => machine.begin(this.now));
   }
@@ -150,8 +154,7 @@ export class World implements Surroundings {
     let isFreed = this.#collect();
     while (isFreed) {
       isFreed = false;
-      const waiting = this.machines.filter(waitsForRoom).toSorted((a, b) => compareRuns(a.state, b.state));
-      for (const machine of waiting) {
+      for (const machine of this.#inTurn().filter(waitsForRoom)) {
         machine.advance(this.now);
         isFreed = this.#collect() || isFreed;
       }
@@ -211,7 +214,15 @@ export class World implements Surroundings {
 
   pause(isPaused: boolean): void {
     this.isPaused = isPaused;
-    this.turn(() => this.machines.forEach((machine) => machine.hold(isPaused, this.now)));
+    this.turn(() => this.#inTurn().forEach((machine) => machine.hold(this.#holds(machine), this.now)));
+  }
+
+  #inTurn(): RunMachine[] {
+    return this.machines.toSorted((a, b) => compareRuns(a.state, b.state));
+  }
+
+  #holds({ info }: RunMachine): boolean {
+    return this.isPaused && (info.backfill_id ?? null) === null;
   }
 
   /** Queues a run again, and starts it some time later. */
@@ -239,9 +250,9 @@ export class World implements Surroundings {
       return machine;
     });
     this.turn(() => {
-      for (const machine of this.machines) {
+      for (const machine of this.#inTurn()) {
         machine.resumeWishes(this.now);
-        machine.hold(this.isPaused, this.now);
+        machine.hold(this.#holds(machine), this.now);
       }
     });
   }
@@ -270,7 +281,10 @@ export class World implements Surroundings {
 
   #tick(): void {
     for (const machine of this.machines) {
-      this.turn(() => machine.tick(this.now));
+      // Nobody is looked at without a reason, so that one who is forgotten stays so.
+      if ((machine.nextDue() ?? Infinity) <= this.now) {
+        this.turn(() => machine.tick(this.now));
+      }
     }
     for (const [name, ledger] of this.ledgers) {
       this.#told(name, ledger.tick(this.now).deliveries);
@@ -278,6 +292,11 @@ export class World implements Surroundings {
   }
 
   // ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** No call is under way, and none was lost that is to be made again. */
+  get isQuiet(): boolean {
+    return this.calls.length === 0 && !this.#mustAskAgain;
+  }
 
   deliverAll(): void {
     for (let calls = 0; this.calls.length > 0 || this.#mustAskAgain; calls += 1) {
@@ -393,17 +412,20 @@ export class World implements Surroundings {
   /** The DAG takes word of a ledger. */
   #take(ledger: string, holders: readonly string[]): OwnerAnswer {
     const answer: OwnerAnswer = { unwanted: [], running: [] };
+    const touched = new Set<RunMachine>();
     this.turn(() => {
       for (const holder of holders) {
         const key = parseHolder(holder);
         const machine = this.machines.find(({ info }) => info.run_id === key?.run_id);
         const instance = key === null ? undefined : machine?.find(key.task_id, key.map_index);
-        const isWanted = instance !== undefined && machine?.grant(instance, ledger, key?.token ?? -1, this.now) === true;
-        if (!isWanted) {
+        const token = key?.token ?? -1;
+        if (machine !== undefined && instance !== undefined && machine.grant(instance, ledger, token, this.now)) {
+          touched.add(machine);
+        } else {
           answer.unwanted.push(holder);
         }
       }
-      this.machines.forEach((machine) => machine.advance(this.now));
+      touched.forEach((machine) => machine.advance(this.now));
     });
     return answer;
   }
@@ -518,6 +540,48 @@ export class World implements Surroundings {
       );
     }
     return problems.find((problem) => problem !== null) ?? null;
+  }
+
+  /** Names an instance that waits although every limit has room for it; null if there is none. To be asked when no call is under way. */
+  get idle(): string | null {
+    const idle = this.instances.find(({ machine, instance }) => {
+      const { wish, state } = instance;
+      const isWaiting = wish === null || wish.held === wish.ledgers.length;
+      const hasTime = wish === null || wish.rates.length === 0 || (wish.at ?? Infinity) <= this.now;
+      return state === "scheduled" && machine.isMoving && isWaiting && hasTime && this.#hasRoom(machine, instance);
+    });
+    return idle === undefined ? null : nameOf(idle.machine, idle.instance);
+  }
+
+  #hasRoom(machine: RunMachine, { node, wish }: NodeInstance): boolean {
+    const { max_active_tis_per_dagrun: perRun, max_active_tis_per_dag: perDag } = node.task.spec;
+    const isInLine = wish === null;
+    const takes = ({ instance }: { instance: NodeInstance }): boolean =>
+      EXECUTING.has(instance.state ?? "") ||
+      (isInLine && this.needsPermits(node) && instance.state === "scheduled" && instance.wish !== null);
+    const own = this.instances.filter((one) => one.machine === machine && takes(one));
+    const ofTask = own.filter(({ instance }) => instance.node === node);
+    const elsewhere = this.instances.filter(
+      (one) =>
+        one.machine !== machine &&
+        one.instance.node.task.id === node.task.id &&
+        EXECUTING.has(one.instance.state ?? ""),
+    );
+    const isEarlierInLine = this.machines.some(
+      (other) =>
+        other !== machine &&
+        other.isMoving &&
+        compareRuns(other.state, machine.state) < 0 &&
+        (other.state.nodes[node.task.index]?.instances ?? []).some(
+          (instance) => instance.state === "scheduled" && instance.wish === null,
+        ),
+    );
+    return (
+      own.length < (this.#graph.spec.max_active_tasks ?? Infinity) &&
+      ofTask.length < (perRun ?? Infinity) &&
+      ofTask.length + elsewhere.length < (perDag ?? Infinity) &&
+      !(perDag !== null && isInLine && isEarlierInLine)
+    );
   }
 
   /** Holders by ledger, of those that have any. */
