@@ -24,7 +24,7 @@ const HELP = `npm run bench -- [options]
   --only W3[,W4]   these workloads alone: W1 to W10
   --json FILE      write the JSON lines to FILE too
   --served LIST    of "npm start", "wrangler dev", "workflows"; all three, comma-separated, if left out
-  --quick          a third of the runs
+  --quick          a third of the runs, and smaller ones of W8 and W9
 
 W1 2,000 no-op tasks in one submission   W2 one task, long-polled   W3 a chain of 20   W4 1 -> 500 -> 1 and 1 -> 2,000 -> 1
 W5 memory of the runtime                 W6 rows written            W7 a run of 20,000 task instances

@@ -42,7 +42,8 @@ export function takeJobGrant(job: JobRecord | null, ledger: string, holders: rea
   const wish = job?.wish ?? null;
   const wanted = wish === null ? null : jobHolderName(wish.token);
   // Word about an earlier try is none about this one.
-  const isWanted = wish !== null && holders.includes(jobHolderName(wish.token)) && takeGrant(wish, ledger) !== "unwanted";
+  const isWanted =
+    wish !== null && holders.includes(jobHolderName(wish.token)) && takeGrant(wish, ledger) !== "unwanted";
   return {
     unwanted: holders.filter((holder) => !isWanted || holder !== wanted),
     running: holders.filter((holder) => isWanted && holder === wanted && job?.state === "running"),

@@ -23,7 +23,6 @@ export interface Listed {
   row: TaskInstanceRow;
 }
 
-
 /** Says whether a task instance fits a filter; that of its run has been judged already. */
 export function fitsFilter({ run, spec, groups, row }: Listed, filter: TaskInstanceFilter): boolean {
   return (

@@ -133,7 +133,7 @@ export class ListDesk {
       }
     }
     // Of a backfill thousands may wait, or have been cancelled: they need not be in memory together.
-    if (loaded !== null && loaded.row.backfill_id !== null && loaded.row.state !== "running") {
+    if (loaded !== null && loaded.row.backfill_id !== null && loaded.row.state !== "running" && isIdle(loaded)) {
       this.#core.runs.forget(run.run_id);
     }
   }

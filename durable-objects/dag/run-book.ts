@@ -179,9 +179,9 @@ export class RunBook {
   }
 }
 
-/** A row is enough of it until it starts. */
-function waitsInBackfill({ row }: LoadedRun): boolean {
-  return row.state === "queued" && row.backfill_id !== null;
+/** A row is enough of it until it starts, unless it was queued again while tasks of it run: they count, and hold permits. */
+function waitsInBackfill({ row, machine }: LoadedRun): boolean {
+  return row.state === "queued" && row.backfill_id !== null && machine.state.active === 0;
 }
 
 /** Too many instances to stay in memory once the run is over. */

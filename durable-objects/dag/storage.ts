@@ -261,9 +261,16 @@ export class DagStorage {
     }
   }
 
-  /** Runs that are queued or running, oldest first, but for those that wait in a backfill: they may be many. */
+  /**
+   * Runs that are queued or running, oldest first, but for those that wait in a backfill: they may be many. One that was queued again
+   * while tasks of it run is not left out.
+   */
   unfinishedRuns(): RunRow[] {
-    return this.#runs("WHERE state = 'running' OR (state = 'queued' AND backfill_id IS NULL) ORDER BY id");
+    return this.#runs(
+      `WHERE state = 'running' OR (state = 'queued' AND (backfill_id IS NULL OR EXISTS (
+         SELECT 1 FROM task_instance AS ti WHERE ti.dag_run_id = dag_run.id
+           AND ti.state IN ('scheduled', 'queued', 'running', 'restarting', 'deferred')))) ORDER BY id`,
+    );
   }
 
   /** Runs in an order, with what a list filters by; `where` and `orderBy` are SQL made by `run-query.ts`, never a caller's text. */

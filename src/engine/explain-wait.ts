@@ -24,7 +24,10 @@ const LEDGER_NAMES = { pool: "Pool Slots Available", key: "Concurrency Key", tas
 /** The limit of its DAG for which a scheduled instance stands in line, or waits with its permits in hand; null if there is none. */
 export function explainLimit(state: RunState, instance: NodeInstance): UnmetDependency | null {
   const { node, wish } = instance;
-  const full = instance.state === "scheduled" && node.isLimited ? fullLimit(state, node, wish === null ? "line" : "cleared") : null;
+  const full =
+    instance.state === "scheduled" && node.isLimited
+      ? fullLimit(state, node, wish === null ? "line" : "cleared")
+      : null;
   return full === null ? null : { name: LIMIT_NAMES[full.name], reason: describeLimit(full, node.task.id) };
 }
 
@@ -53,7 +56,9 @@ export async function explainWish(
       const { ledger } = step.need;
       const explanation = await ask(ledger);
       const reason =
-        explanation === null ? null : waitingReason(ledger, explanation, (permit) => describeHolder(permit.owner, permit.holder));
+        explanation === null
+          ? null
+          : waitingReason(ledger, explanation, (permit) => describeHolder(permit.owner, permit.holder));
       const name = LEDGER_NAMES[parseLedgerName(ledger).kind];
       return { name, reason: reason ?? `${describeLedger(ledger)} has been asked and has not answered yet` };
     }
@@ -71,6 +76,9 @@ export async function explainWish(
 
 function namesOf({ rates }: PermitWish): string {
   return rates
-    .map(({ limiter, rule: { limit, perMs } }) => `rate limit \`${parseLedgerName(limiter).name}\` (${limit} per ${perMs / 1000} s)`)
+    .map(
+      ({ limiter, rule: { limit, perMs } }) =>
+        `rate limit \`${parseLedgerName(limiter).name}\` (${limit} per ${perMs / 1000} s)`,
+    )
     .join(" and ");
 }

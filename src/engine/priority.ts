@@ -81,7 +81,10 @@ const known = new WeakMap<Graph, number[]>();
 export function weightsOf(graph: Graph): readonly number[] {
   let weights = known.get(graph);
   if (weights === undefined) {
-    weights = totalWeights(graph, (index) => graph.tasks[index]?.spec ?? { priority_weight: 1, weight_rule: "absolute" });
+    weights = totalWeights(
+      graph,
+      (index) => graph.tasks[index]?.spec ?? { priority_weight: 1, weight_rule: "absolute" },
+    );
     known.set(graph, weights);
   }
   return weights;

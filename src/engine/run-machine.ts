@@ -119,10 +119,12 @@ export class RunMachine {
 
   /** Holds or releases the queueing of ready task instances; work that is queued or running goes on. */
   hold(held: boolean, now: number): void {
-    this.#held = held;
     if (held) {
       withdrawWishes(this.state);
+    } else if (this.#held) {
+      this.state.sortReady();
     }
+    this.#held = held;
     this.#advance(now);
   }
 
@@ -134,6 +136,7 @@ export class RunMachine {
     this.info.state = "running";
     this.info.start_date = now;
     this.info.end_date = null;
+    this.state.sortReady();
     this.state.changes.run = true;
     for (const node of this.state.nodes) {
       this.state.dirtyNodes.add(node);

@@ -285,13 +285,23 @@ export class RunState {
       this.executing += node.executing;
       this.asked += node.asked;
     }
-    this.ready = byAge(this.ready);
+    this.sortReady();
+  }
+
+  /** Puts ready instances in order again: one that was cleared while the run did not move stands at its old place too. */
+  sortReady(): void {
+    this.ready = byAge(new Set(this.ready.filter(({ state }) => state === "scheduled")));
   }
 }
 
-/** Scheduled instances in the order in which they were scheduled; of one millisecond as they are. */
+/** Scheduled instances in the order in which they were scheduled; of one millisecond in that of the spec. */
 export function byAge(instances: Iterable<NodeInstance>): NodeInstance[] {
-  return [...instances].sort((a, b) => (a.scheduledWhen ?? 0) - (b.scheduledWhen ?? 0));
+  return [...instances].toSorted(
+    (a, b) =>
+      (a.scheduledWhen ?? 0) - (b.scheduledWhen ?? 0) ||
+      a.node.task.index - b.node.task.index ||
+      a.mapIndex - b.mapIndex,
+  );
 }
 
 function isActive(state: TaskInstanceState): boolean {

@@ -124,7 +124,10 @@ export const queueSchema = z.union([
   z.strictObject({
     spread: z.array(queueName).min(2).max(16),
     by: z.enum(["round_robin", "random", "hash"]).default("round_robin"),
-    key: z.array(z.union([z.string(), z.number().int()])).max(32).optional(),
+    key: z
+      .array(z.union([z.string(), z.number().int()]))
+      .max(32)
+      .optional(),
   }),
 ]);
 export type QueueSpec = z.infer<typeof queueSchema>;

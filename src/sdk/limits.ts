@@ -82,7 +82,9 @@ function keyOf(
   const key: unknown = limit.key(input());
   if (typeof key !== "string" || key === "" || scope.length + key.length > MAX_KEY_LENGTH) {
     const got = typeof key === "string" ? `${key.length} characters` : typeof key;
-    throw new Error(`expected ${option}.key of task "${id}" to give text of 1 to ${MAX_KEY_LENGTH} characters, got ${got}`);
+    throw new Error(
+      `expected ${option}.key of task "${id}" to give text of 1 to ${MAX_KEY_LENGTH} characters, got ${got}`,
+    );
   }
   return `${scope}:${key}`;
 }

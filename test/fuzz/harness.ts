@@ -21,6 +21,7 @@ import {
   textField,
   type Scene,
 } from "../contract/scene.ts";
+import { ownBackfill } from "../contract/requests.ts";
 import { dagOf, objectEnv } from "../workers/lab.ts";
 import { deploy, ECHO, fresh, step } from "../workers/registry.ts";
 import { jobbers } from "../workers/worker.ts";
@@ -73,13 +74,14 @@ export async function freshSource(): Promise<Omit<Source, "document">> {
   const scene = await makeScene();
   const pool = fresh("pool");
   await must("POST", `${API}/pools`, { json: { name: pool, slots: 2 } });
+  const backfills = [await ownBackfill(), await ownBackfill()].map(String);
   const now = Date.now();
   vi.useRealTimers();
   ahead = now - realNow();
   const login = { method: "POST", body: JSON.stringify(VIEWER), headers: JSON_TYPE };
   const { text } = await fetchIt(new Request(`${ORIGIN}/auth/token`, login));
   await calm();
-  return { things: thingsOf(scene, pool), key: KEY, viewer: textField(JSON.parse(text), "access_token") };
+  return { things: thingsOf(scene, pool, backfills), key: KEY, viewer: textField(JSON.parse(text), "access_token") };
 }
 
 /**
@@ -99,8 +101,20 @@ async function calm(): Promise<void> {
 }
 
 /** Ids that belong together, and some that do not. */
-function thingsOf({ done, failed, running, byHand, job, waiting, watcher, batch }: Scene, pool: string): Ids[] {
-  const jobs = { job_id: job, batch_id: batch, name: ECHO, xcom_key: "return_value", pool_name: pool };
+function thingsOf(
+  { done, failed, running, byHand, job, waiting, watcher, batch }: Scene,
+  pool: string,
+  backfills: string[],
+): Ids[] {
+  const [backfill = ""] = backfills;
+  const jobs = {
+    backfill_id: backfill,
+    job_id: job,
+    batch_id: batch,
+    name: ECHO,
+    xcom_key: "return_value",
+    pool_name: pool,
+  };
   const of = (dagId: string, runId: string, taskId: string, more: Ids = {}): Ids => ({
     ...jobs,
     dag_id: dagId,
@@ -120,7 +134,7 @@ function thingsOf({ done, failed, running, byHand, job, waiting, watcher, batch 
     of(HOOKED, "none", "hear"),
     of(ORDERS, "~", "clean"),
     of("~", "~", "~"),
-    of(ORDERS, failed, "fail"),
+    ...backfills.map((id) => of(ORDERS, failed, "fail", { backfill_id: id })),
   ];
 }
 

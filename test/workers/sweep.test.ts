@@ -4,7 +4,20 @@ import { describe, expect, it } from "vitest";
 import { specHash } from "../../src/engine/canonical-hash.ts";
 import { openCatalog } from "../../durable-objects/env.ts";
 import { wakeLate } from "../../durable-objects/wake.ts";
-import { alarmOf, clock, dagOf, drive, fireAlarm, objectEnv, runOf, start, stopClock, stubOf, success, value } from "./lab.ts";
+import {
+  alarmOf,
+  clock,
+  dagOf,
+  drive,
+  fireAlarm,
+  objectEnv,
+  runOf,
+  start,
+  stopClock,
+  stubOf,
+  success,
+  value,
+} from "./lab.ts";
 import { addDag, deploy, inOrder, registry } from "./registry.ts";
 import { touched } from "./touched.ts";
 

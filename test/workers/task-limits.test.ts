@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ledgerName } from "../../src/engine/permits/names.ts";
-import { dag, task, type Json } from "../../src/sdk/index.ts";
+import { task, type Json } from "../../src/sdk/index.ts";
 import { dagOf, start, statesOf, value } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { poolOf } from "./pool-support.ts";
-import { addDag, addTask, fresh } from "./registry.ts";
+import { addDag, fresh } from "./registry.ts";
 
 beforeEach(() => {
   mailbox.live = true;

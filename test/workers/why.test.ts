@@ -82,7 +82,7 @@ describe("why a task instance does not run: what is upstream", () => {
     expect(said).toMatch(/'all_success' requires all upstream tasks to have succeeded.*"?success"?[:=] ?1/u);
   });
 
-  it("it is retried later", async () => {
+  it("is retried later", async () => {
     const dagId = addDag({}, (d) => void d.run(step("work", { retries: 1, retryDelay: "30s" })));
     const runId = await start(dagId);
     await report(dagId, await claimOne(dagId, runId, "work"), failure("no"));
@@ -181,18 +181,20 @@ describe("why a task instance does not run: workers", () => {
     });
   });
 
-  it("it runs, and when it was heard of last", async () => {
+  it("runs, with when it was heard of last", async () => {
     const dagId = addDag({}, (d) => void inOrder(d, "work"));
     const runId = await start(dagId);
     const claimed = await claimOne(dagId, runId, "work");
-    expect(await reason(dagId, runId, "work")).toMatch(/^It is running on test-host since .*taken for dead if nothing/u);
+    expect(await reason(dagId, runId, "work")).toMatch(
+      /^It is running on test-host since .*taken for dead if nothing/u,
+    );
     const jobId = "01JZZZZZZZZZZZZZZZZZZZZZZ9";
     await adopt(dagId, jobId, claimed);
     clock.advance(2000);
     expect(await reason(dagId, runId, "work")).toMatch(/try 1 of 1; its last heartbeat was 2 s ago\.$/u);
   });
 
-  it("it is over", async () => {
+  it("is over", async () => {
     const dagId = addDag({}, (d) => void inOrder(d, "work"));
     const runId = await start(dagId);
     for (const claimed of await claimQueued(dagId, runId)) {
@@ -211,7 +213,11 @@ describe("why a job does not run", () => {
     const pool = fresh("pool");
     value(await poolOf(ledgerName("pool", pool)).configure({ slots: 1 }));
     const work = addTask(task({ id: fresh("work"), pool, retries: 1, retryDelay: "10s" }, () => null));
-    const [first, second, third] = ["A", "B", "C"].map((end) => `01JYYYYYYYYYYYYYYYYYYYYYY${end}`) as [string, string, string];
+    const [first, second, third] = ["A", "B", "C"].map((end) => `01JYYYYYYYYYYYYYYYYYYYYYY${end}`) as [
+      string,
+      string,
+      string,
+    ];
     const submit = async (job_id: string, runAt: number | null): Promise<void> =>
       void value(await jobOf(job_id).submit({ job_id, name: work.id, payload: null, runAt }));
     const said = async (jobId: string): Promise<string> => {

@@ -98,7 +98,11 @@ const externalLogRoute = createRoute({
 
 /** Routes of dependencies and links of task instances. */
 export function taskInstanceDetailRoutes({ registry }: ApiDeps) {
-  const ask = async <T>(env: ApiEnv, key: Key, question: (dag: DagObject, key: TaskInstanceKey) => Promise<Result<T>>) => {
+  const ask = async <T>(
+    env: ApiEnv,
+    key: Key,
+    question: (dag: DagObject, key: TaskInstanceKey) => Promise<Result<T>>,
+  ) => {
     const dag = await knownDag(registry, env, key.dag_id);
     const answer = await question(dag, { run_id: key.dag_run_id, task_id: key.task_id, map_index: key.map_index });
     if (!answer.ok && answer.refusal.code === "not_found") {
