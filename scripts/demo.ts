@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBundle } from "./bundle.ts";
 import { makeClient } from "./client.ts";
+import { backfillYear } from "./demo/backfill.ts";
 import { gatherChecks } from "./demo/checks.ts";
 import type { Check } from "./demo/checks.ts";
 import { runEtl } from "./demo/etl.ts";
@@ -41,6 +42,7 @@ async function main(): Promise<boolean> {
     await retryAndBeat(stage);
     await runEtl(stage);
     await deliverWebhooks(stage, webhookSecret);
+    await backfillYear(stage);
     client = await killWorker(stage, async () => {
       await server.crash();
       stage.client.close();

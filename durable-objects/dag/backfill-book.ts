@@ -128,8 +128,26 @@ export class BackfillBook {
   }
 
   /** Ends a backfill: what is queued of it fails, what runs goes on. Only inside `act`. */
-  end(backfill: BackfillRow, reason: BackfillEndReason, firstFailedRunId: string | null, now: number): BackfillRow {
+  end(backfill: BackfillRow, reason: BackfillEndReason, firstFailedRunId: string | null, now: number): void {
     const { storage, runs, waiters } = this.#core;
+    // First: the runs that end by it are not to end it again.
+    storage.backfills.update({
+      ...backfill,
+      // As Airflow leaves it: a cancel pauses first.
+      is_paused: backfill.is_paused || reason !== "completed",
+      completed_at: now,
+      end_reason: reason,
+      first_failed_run_id: firstFailedRunId,
+      updated_at: now,
+    });
+    for (const run of runs.loaded()) {
+      const { row, machine } = run;
+      if (row.backfill_id === backfill.id && row.state === "queued" && machine.state.active > 0) {
+        // It was queued again while tasks of it run: their workers are to stop, and what they hold is given back.
+        machine.markRun("failed", now);
+        this.#core.store(run, now);
+      }
+    }
     for (const runId of storage.backfills.failQueued(backfill.id, now)) {
       const row = runs.peek(runId)?.row;
       if (row !== undefined) {
@@ -141,17 +159,6 @@ export class BackfillBook {
       }
       waiters.wake(`run:${runId}`);
     }
-    const ended = {
-      ...backfill,
-      // As Airflow leaves it: a cancel pauses first.
-      is_paused: backfill.is_paused || reason !== "completed",
-      completed_at: now,
-      end_reason: reason,
-      first_failed_run_id: firstFailedRunId,
-      updated_at: now,
-    };
-    storage.backfills.update(ended);
-    return ended;
   }
 
   #admit(backfill: BackfillRow, { queued, running, limits }: BackfillAdmission): void {

@@ -120,7 +120,9 @@ export class BackfillDesk {
   }
 
   cancel(id: number): Result<BackfillView> {
-    return this.#change(id, (backfill, now) => void this.#core.backfills.end(backfill, "cancelled", null, now));
+    return this.#change(id, (backfill, now) => {
+      this.#core.backfills.end(backfill, "cancelled", null, now);
+    });
   }
 
   report(id: number): Result<BackfillReportView> {
@@ -329,6 +331,6 @@ export class BackfillDesk {
     }
     run.machine.clear(chooseForClear(run.machine.state, { run_id: runId, task_ids: null }), now);
     core.store(run, now);
-    core.runs.forget(runId);
+    core.runs.rest(run);
   }
 }

@@ -283,7 +283,7 @@ export class BackfillStorage {
     return found.flat().length > 0;
   }
 
-  /** Fails every queued run of a backfill, as it is: none of its task instances has begun. Gives their ids. */
+  /** Fails every queued run of a backfill, as it is: its task instances are not touched. Gives their ids. */
   failQueued(backfillId: number, now: number): string[] {
     const cursor = this.#sql.query<{ run_id: string }>(
       `UPDATE dag_run SET state = 'failed', reason = 'task_failure', end_date = ?2, updated_at = ?2

@@ -133,8 +133,8 @@ export class ListDesk {
       }
     }
     // Of a backfill thousands may wait, or have been cancelled: they need not be in memory together.
-    if (loaded !== null && loaded.row.backfill_id !== null && loaded.row.state !== "running" && isIdle(loaded)) {
-      this.#core.runs.forget(run.run_id);
+    if (loaded !== null && loaded.row.backfill_id !== null) {
+      this.#core.runs.rest(loaded);
     }
   }
 

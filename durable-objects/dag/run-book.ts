@@ -81,6 +81,13 @@ export class RunBook {
     this.#runs.delete(runId);
   }
 
+  /** Forgets one run if its rows are enough: it is over, or waits in a backfill. */
+  rest(run: LoadedRun): void {
+    if (isRunFinished(run.row.state) || waitsInBackfill(run)) {
+      this.forget(run.row.run_id);
+    }
+  }
+
   /** Reads a run anew on another version; its rows have been made to fit. The run's row changes. */
   reload(run: LoadedRun, versionNumber: number): LoadedRun {
     run.row.version_number = versionNumber;

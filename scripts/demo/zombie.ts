@@ -16,7 +16,7 @@ const FINISHED = new Set(["success", "failed", "skipped"]);
 
 /** Kills the worker of a running task and watches it being found dead and done again. */
 export async function killWorker({ client, screen, checks }: Stage, crashAndRestart: CrashAndRestart): Promise<Client> {
-  screen.section("5. A worker that dies: kill -9 of the runtime while it runs a task, then a start on the same state");
+  screen.section("6. A worker that dies: kill -9 of the runtime while it runs a task, then a start on the same state");
   const late = deadline("the task to be done again", 60_000);
   const submitted = await client.submitTask("countdown", { seconds: SECONDS });
   let job: Job = submitted;

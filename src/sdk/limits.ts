@@ -10,6 +10,8 @@ import type { AnyTaskDefinition } from "./task.ts";
 
 /** Characters a key may have, together with its scope. */
 const MAX_KEY_LENGTH = 500;
+/** Of which the scope may have so many, which leaves some to the key. */
+const MAX_SCOPE_LENGTH = 400;
 
 /** The limits that one task instance or job is under. */
 export interface KeyedLimits {
@@ -48,15 +50,20 @@ export function limitsOf({ id, limits }: AnyTaskDefinition, input: () => unknown
 /** What is wrong with a task's limits, whatever the input. */
 export function limitProblems({ limits }: AnyTaskDefinition): { where: string; message: string }[] {
   const problems: { where: string; message: string }[] = [];
-  const whole = (where: string, value: number | undefined): void => {
-    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1 || value > 1_000_000)) {
+  const whole = (where: string, value: number): void => {
+    if (!Number.isSafeInteger(value) || value < 1 || value > 1_000_000) {
       problems.push({ where, message: `expected an integer from 1 to 1000000, got ${String(value)}` });
     }
   };
-  whole("concurrency.limit", limits?.concurrency?.limit);
-  whole("rateLimit.limit", limits?.rateLimit?.limit);
-  whole("rateLimit.burst", limits?.rateLimit?.burst);
+  for (const option of ["concurrency", "rateLimit"] as const) {
+    const limit = limits?.[option];
+    if (limit !== undefined) {
+      whole(`${option}.limit`, limit.limit);
+      problems.push(...keyProblems(option, limit));
+    }
+  }
   if (limits?.rateLimit !== undefined) {
+    whole("rateLimit.burst", limits.rateLimit.burst ?? 1);
     try {
       const seconds = durationSeconds(limits.rateLimit.per);
       if (seconds < 0.001 || seconds > 86_400) {
@@ -65,6 +72,21 @@ export function limitProblems({ limits }: AnyTaskDefinition): { where: string; m
     } catch (error) {
       problems.push({ where: "rateLimit.per", message: error instanceof Error ? error.message : String(error) });
     }
+  }
+  return problems;
+}
+
+/** Code may come without types. */
+function keyProblems(option: string, { key, scope }: { key?: unknown; scope?: unknown }): { where: string; message: string }[] {
+  const problems: { where: string; message: string }[] = [];
+  if (key !== undefined && typeof key !== "function") {
+    problems.push({ where: `${option}.key`, message: `expected a function, got ${typeof key}` });
+  }
+  const isText = typeof scope === "string" && scope.length >= 1 && scope.length <= MAX_SCOPE_LENGTH;
+  if (scope !== undefined && !isText) {
+    const got = typeof scope === "string" ? `${scope.length} characters` : typeof scope;
+    const message = `expected text of 1 to ${MAX_SCOPE_LENGTH} characters, got ${got}`;
+    problems.push({ where: `${option}.scope`, message });
   }
   return problems;
 }

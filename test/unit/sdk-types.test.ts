@@ -50,6 +50,39 @@ describe("a task", () => {
     });
   });
 
+  test("gives its input's type to the keys of its limits, which may be annotated themselves", () => {
+    const keyed = task(
+      {
+        id: "keyed",
+        concurrency: { limit: 1, key: ({ url }: { url: string }) => url },
+        rateLimit: { limit: 1, per: "1s", key: ({ url }: { url: string }) => url },
+      },
+      (_ctx, input: { url: string }) => {
+        expectTypeOf(input).toEqualTypeOf<{ url: string }>();
+        return 1;
+      },
+    );
+    expectTypeOf(keyed).toEqualTypeOf<TaskDefinition<{ url: string }, number>>();
+    const inferred = task(
+      { id: "inferred", concurrency: { limit: 1, key: (input) => input.url } },
+      (_ctx, { url }: { url: string }) => url,
+    );
+    expectTypeOf(inferred).toEqualTypeOf<TaskDefinition<{ url: string }, string>>();
+    const unkeyed = task({ id: "unkeyed", concurrency: { limit: 1 } }, (_ctx, { n }: { n: number }) => n);
+    expectTypeOf(unkeyed).toEqualTypeOf<TaskDefinition<{ n: number }, number>>();
+  });
+
+  test("may not count by what its input does not have, or by what is no text", () => {
+    expectTypeOf(() => {
+      // @ts-expect-error no such field
+      task({ id: "a", concurrency: { limit: 1, key: (input) => input.url } }, (_ctx, { n }: { n: number }) => n);
+      // @ts-expect-error a number
+      task({ id: "a", concurrency: { limit: 1, key: ({ n }: { n: number }) => n } }, (_ctx, { n }: { n: number }) => n);
+      // @ts-expect-error a rate needs a time
+      task({ id: "a", rateLimit: { limit: 1 } }, () => null);
+    }).toBeFunction();
+  });
+
   test("may not be given options that do not exist", () => {
     expectTypeOf(() => {
       // @ts-expect-error a typo

@@ -2,7 +2,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { beforeEach, describe, it, vi } from "vitest";
 import { ledgerName } from "../../src/engine/permits/names.ts";
 import type { ClaimedTask } from "../../src/engine/work.ts";
-import { ago, backfill, lastDays, runsOf } from "./backfill-lab.ts";
+import { ago, backfill, countsOf, lastDays, runsOf, seen } from "./backfill-lab.ts";
 import {
   claimOne,
   claimQueued,
@@ -69,6 +69,20 @@ for (const isEvicted of [false, true]) {
       }
       expect(value(await poolOf(ledger).describe())).toMatchObject({ occupied_slots: 1 });
       expect(await statesOf(dagId, runId)).toEqual({ a: "running" });
+    });
+
+    it("is stopped when the backfill is cancelled, and gives its slot back", async ({ expect }) => {
+      const pool = fresh("pool");
+      value(await poolOf(ledgerName("pool", pool)).configure({ slots: 1 }));
+      const { dagId, made, runId, running } = await queuedAgain({ pool });
+      await evict(dagId);
+      value(await dagOf(dagId).cancelBackfill(made.id));
+      await permitCalls.quiet();
+      expect(await statesOf(dagId, runId)).toEqual({ a: "failed" });
+      expect(value(await poolOf(ledgerName("pool", pool)).describe())).toMatchObject({ occupied_slots: 0 });
+      expect(await seen(dagId, made)).toMatchObject({ end_reason: "cancelled", completed_at: clock.now() });
+      expect(await countsOf(dagId)).toEqual({ failed: 2 });
+      expect(await report(dagId, running, success())).toBe("late");
     });
   });
 }
