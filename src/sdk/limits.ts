@@ -77,7 +77,10 @@ export function limitProblems({ limits }: AnyTaskDefinition): { where: string; m
 }
 
 /** Code may come without types. */
-function keyProblems(option: string, { key, scope }: { key?: unknown; scope?: unknown }): { where: string; message: string }[] {
+function keyProblems(
+  option: string,
+  { key, scope }: { key?: unknown; scope?: unknown },
+): { where: string; message: string }[] {
   const problems: { where: string; message: string }[] = [];
   if (key !== undefined && typeof key !== "function") {
     problems.push({ where: `${option}.key`, message: `expected a function, got ${typeof key}` });

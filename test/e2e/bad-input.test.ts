@@ -1,11 +1,18 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
+import { eventually } from "../support/waiting.ts";
 
 let server: TestServer;
 
 beforeAll(async () => {
   server = await startTestServer();
+  for (const [path, spec] of [
+    [DAILY, DAILY_SPEC],
+    ["/api/v2/dags/past", WAITS_FOR_ITS_PAST],
+  ] as const) {
+    await server.client.http.call("PUT", path, spec);
+  }
 });
 
 afterAll(async () => {
@@ -15,6 +22,12 @@ afterAll(async () => {
 const RUNS = "/api/v2/dags/flights_etl/dagRuns";
 const UNKNOWN_ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 const JSON_TYPE = { "content-type": "application/json" };
+
+/** DAGs that the bad requests about schedules and backfills are about. */
+const DAILY = "/api/v2/dags/daily";
+const DAILY_SPEC = { schedule: "@daily", is_paused_upon_creation: true, tasks: [{ task_id: "a", handler: "hello" }] };
+const WAITS_FOR_ITS_PAST = { ...DAILY_SPEC, tasks: [{ task_id: "a", handler: "hello", depends_on_past: true }] };
+const DATES = { from_date: "2026-01-01T00:00:00Z", to_date: "2026-01-05T00:00:00Z" };
 
 interface BadRequest {
   what: string;
@@ -145,6 +158,86 @@ const BAD_REQUESTS: BadRequest[] = [
     status: 422,
     says: /wait/,
   },
+  {
+    what: "a cron expression that never comes",
+    method: "PUT",
+    path: DAILY,
+    body: { ...DAILY_SPEC, schedule: "0 0 30 2 *" },
+    status: 422,
+    says: /schedule.*30 2/,
+  },
+  {
+    what: "a cron expression that is none",
+    method: "PUT",
+    path: DAILY,
+    body: { ...DAILY_SPEC, schedule: "61 * * * *" },
+    status: 422,
+    says: /schedule.*61/,
+  },
+  {
+    what: "an unknown time zone",
+    method: "PUT",
+    path: DAILY,
+    body: { ...DAILY_SPEC, timezone: "Europe/Atlantis" },
+    status: 422,
+    says: /timezone.*Atlantis/,
+  },
+  {
+    what: "an end before the start",
+    method: "PUT",
+    path: DAILY,
+    body: { ...DAILY_SPEC, start_date: "2026-02-01T00:00:00Z", end_date: "2026-01-01T00:00:00Z" },
+    status: 422,
+    says: /end_date/,
+  },
+  {
+    what: "an unknown queue",
+    method: "PUT",
+    path: DAILY,
+    body: { ...DAILY_SPEC, tasks: [{ task_id: "a", handler: "hello", queue: "gpu" }] },
+    status: 422,
+    says: /queue.*gpu/,
+  },
+  {
+    what: "an unknown queue for a role",
+    method: "PUT",
+    path: "/api/v2/queues/roles/training",
+    body: { queue: "gpu" },
+    status: 422,
+    says: /gpu/,
+  },
+  {
+    what: "a negative number of slots",
+    method: "POST",
+    path: "/api/v2/pools",
+    body: { name: "db", slots: -2 },
+    status: 422,
+    says: /slots.*-2/,
+  },
+  {
+    what: "a backfill that makes nothing again of a DAG that waits for its past",
+    method: "POST",
+    path: "/api/v2/backfills",
+    body: { dag_id: "past", ...DATES },
+    status: 422,
+    says: /depends_on_past/,
+  },
+  {
+    what: "a backfill of dates in the future",
+    method: "POST",
+    path: "/api/v2/backfills",
+    body: { dag_id: "daily", from_date: "2099-01-01T00:00:00Z", to_date: "2099-01-02T00:00:00Z" },
+    status: 422,
+    says: /future/,
+  },
+  {
+    what: "a backfill that ends before it begins",
+    method: "POST",
+    path: "/api/v2/backfills",
+    body: { dag_id: "daily", from_date: DATES.to_date, to_date: DATES.from_date },
+    status: 422,
+    says: /from_date|to_date/,
+  },
   { what: "an unknown path", method: "GET", path: "/no/such/path", status: 404, says: /no\/such\/path/ },
   { what: "a method that a path does not take", method: "DELETE", path: "/tasks/hello", status: 405, says: /POST/ },
 ];
@@ -163,8 +256,23 @@ describe("bad input is answered with what was expected, what came and where", ()
     });
   }
 
+  test("a pool that is waited for is not deleted", async ({ expect }) => {
+    const { http } = server.client;
+    await http.call("POST", "/api/v2/pools", { name: "full", slots: 0 });
+    await http.call("PUT", "/api/v2/dags/waits", { tasks: [{ task_id: "a", handler: "hello", pool: "full" }] });
+    const { dag_run_id: runId } = await server.client.triggerRun("waits");
+    await eventually("the task instance to wait for the pool", 10_000, async () => {
+      const { body } = await http.call("GET", "/api/v2/pools/full");
+      return JSON.stringify(body).includes('"scheduled_slots":1') ? true : null;
+    });
+    const answer = await http.call("DELETE", "/api/v2/pools/full");
+    expect([answer.status, JSON.stringify(answer.body)]).toEqual([409, expect.stringContaining(runId)]);
+  });
+
   test("leaves nothing behind", async ({ expect }) => {
     expect(await server.client.countRuns("flights_etl")).toBe(0);
+    expect(await server.client.countRuns("daily")).toBe(0);
+    expect((await server.client.http.call("GET", "/api/v2/pools/db")).status).toBe(404);
   });
 });
 

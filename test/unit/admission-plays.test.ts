@@ -140,7 +140,10 @@ const weighed: [number, fc.Arbitrary<Move>][] = [
     }),
   ],
   [8, fc.record({ kind: fc.constant("deliver" as const), pick, times: fc.constantFrom(1, 1, 2) })],
-  [2, fc.record({ kind: fc.constant("lose" as const), pick, when: fc.constantFrom("before" as const, "after" as const) })],
+  [
+    2,
+    fc.record({ kind: fc.constant("lose" as const), pick, when: fc.constantFrom("before" as const, "after" as const) }),
+  ],
   [3, fc.record({ kind: fc.constant("advance" as const), ms: fc.constantFrom(1, 50, 400, 4000, 40_000) })],
   [1, fc.record({ kind: fc.constant("pause" as const), isPaused: fc.boolean() })],
   [1, fc.record({ kind: fc.constant("queueAgain" as const), pick, thenStart: fc.boolean() })],
@@ -244,7 +247,10 @@ function finish(world: World): void {
   throw new Error(`expected every run to end, got ${JSON.stringify(left)}; held: ${JSON.stringify(world.held)}`);
 }
 
-test("never more run than any limit allows, nothing is held by what is not on its way, and all come to an end", () => {
+test("never more run than any limit allows, nothing is held by what is not on its way, and all come to an end", ({
+  expect,
+}) => {
+  let queued = 0;
   fc.assert(
     fc.property(settings, moves, (setting, plays) => {
       const world = new World(setting);
@@ -260,9 +266,11 @@ test("never more run than any limit allows, nothing is held by what is not on it
       if (Object.keys(world.held).length > 0) {
         throw new Error(`expected ledgers to be empty, got ${JSON.stringify(world.held)}`);
       }
+      queued += world.queued.length;
     }),
     { numRuns: RUNS, seed: 7 },
   );
+  expect(queued).toBeGreaterThan(RUNS);
 }, 60_000);
 
 test("reserved times of one key keep its rule, whoever asks", ({ expect }) => {
@@ -288,7 +296,8 @@ test("reserved times of one key keep its rule, whoever asks", ({ expect }) => {
   expect(starts).toBeGreaterThan(RUNS);
 }, 60_000);
 
-test("reading a run from its rows after every event changes nothing of its future", () => {
+test("reading a run from its rows after every event changes nothing of its future", ({ expect }) => {
+  let queued = 0;
   fc.assert(
     fc.property(settings, moves, (setting, plays) => {
       const [calm, stormy] = [new World(setting), new World(setting)];
@@ -310,7 +319,9 @@ test("reading a run from its rows after every event changes nothing of its futur
           throw new Error(`after ${JSON.stringify(move)} expected:\n${expected}\ngot:\n${got}`);
         }
       }
+      queued += stormy.queued.length;
     }),
     { numRuns: RUNS, seed: 9 },
   );
+  expect(queued).toBeGreaterThan(RUNS);
 }, 60_000);

@@ -314,8 +314,8 @@ export class World implements Surroundings {
   /** Lets a call arrive, and its answer. `times`: it may arrive twice. */
   deliver(index: number, times = 1): void {
     const [call] = this.calls.splice(index % Math.max(1, this.calls.length), 1);
-    for (let time = 0; call !== undefined && time < times; time += 1) {
-      this.#arrive(call)();
+    if (call !== undefined) {
+      Array.from({ length: times }, () => this.#arrive(call)());
     }
   }
 
@@ -344,7 +344,10 @@ export class World implements Surroundings {
   /** What a call does where it arrives; gives what its answer does. */
   #arrive(call: Call): () => void {
     if (call.to === "dag") {
-      const answer = this.#take(call.ledger, call.delivery.permits.map(({ holder }) => holder));
+      const answer = this.#take(
+        call.ledger,
+        call.delivery.permits.map(({ holder }) => holder),
+      );
       return () => {
         const ledger = this.#ledger(call.ledger);
         ledger.answered(call.delivery, answer, this.now);
@@ -629,6 +632,16 @@ function holderOf({ info }: RunMachine, { node, mapIndex }: NodeInstance, token:
   return holderName({ run_id: info.run_id, task_id: node.task.id, map_index: mapIndex }, token);
 }
 
-function idOf({ run, taskId, mapIndex, token }: { run: string; taskId: string; mapIndex: number; token: number }): string {
+function idOf({
+  run,
+  taskId,
+  mapIndex,
+  token,
+}: {
+  run: string;
+  taskId: string;
+  mapIndex: number;
+  token: number;
+}): string {
   return `${OWNER} ${holderName({ run_id: run, task_id: taskId, map_index: mapIndex }, token)}`;
 }

@@ -230,7 +230,10 @@ describe("whatever ends a wait or a try gives back what it held, once", () => {
   const settingOf = (stage: string): Setting => {
     switch (stage) {
       case "in line":
-        return pooled(1, 1, { dag: { max_active_tasks: 1 }, tasks: [task("free", [], { priority_weight: 9 }), task("work")] });
+        return pooled(1, 1, {
+          dag: { max_active_tasks: 1 },
+          tasks: [task("free", [], { priority_weight: 9 }), task("work")],
+        });
       case "asked and told to wait":
         return pooled(1, 0);
       case "granted without room":
@@ -274,7 +277,11 @@ describe("whatever ends a wait or a try gives back what it held, once", () => {
       test(`one that is ${stage} and ${end}`, ({ expect }) => {
         const setting = settingOf(stage);
         const name = stage === "waiting for its time" ? "r1.work[1]" : "r1.work[0]";
-        const dag = { ...setting.dag, fail_fast: end.includes("fail_fast"), dagrun_timeout: end.includes("timed") ? 50 : null };
+        const dag = {
+          ...setting.dag,
+          fail_fast: end.includes("fail_fast"),
+          dagrun_timeout: end.includes("timed") ? 50 : null,
+        };
         const world = new World({
           ...setting,
           tasks: [...setting.tasks, task("other", [], { priority_weight: -9, weight_rule: "absolute" })],
@@ -289,7 +296,9 @@ describe("whatever ends a wait or a try gives back what it held, once", () => {
         expect(["failed", "skipped", "success", "removed"]).toContain(instance.state);
         expect([instance.wish, world.problem()]).toEqual([null, null]);
         world.deliverAll();
-        const left = Object.values(world.held).flat().filter((holder) => holder.includes(`"work",${name.at(-2)},`));
+        const left = Object.values(world.held)
+          .flat()
+          .filter((holder) => holder.includes(`"work",${name.at(-2)},`));
         expect(left).toEqual([]);
         // Nobody is left waiting, whatever happens next.
         for (let turn = 0; turn < 8; turn += 1) {
@@ -374,7 +383,12 @@ describe("rates", () => {
     world.deliverAll();
     expect(world.in("queued")).toEqual(["r1.work[0]"]);
     world.claim("r1.work[0]");
-    world.end("r1.work[0]", { state: "failed", error: { type: "Error", message: "429" }, retryable: false, retryAfterMs: 10_000 });
+    world.end("r1.work[0]", {
+      state: "failed",
+      error: { type: "Error", message: "429" },
+      retryable: false,
+      retryAfterMs: 10_000,
+    });
     world.deliverAll();
     world.advance(9 * SECOND);
     expect(world.in("queued")).toEqual([]);

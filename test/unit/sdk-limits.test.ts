@@ -83,10 +83,19 @@ describe("a registry", () => {
     [{ rateLimit: { limit: 1, per: 0 } }, "rateLimit.per: expected 1 ms to 1 day, got 0 s"],
     [{ rateLimit: { limit: 1, per: "2d" } }, "rateLimit.per: expected 1 ms to 1 day, got 172800 s"],
     [{ rateLimit: { limit: 1, per: "soon" as "1s" } }, 'got "soon"'],
-    [{ concurrency: { limit: 1, scope: "" } }, "concurrency.scope: expected text of 1 to 400 characters, got 0 characters"],
-    [{ rateLimit: { limit: 1, per: 1, scope: "x".repeat(401) } }, "rateLimit.scope: expected text of 1 to 400 characters"],
+    [
+      { concurrency: { limit: 1, scope: "" } },
+      "concurrency.scope: expected text of 1 to 400 characters, got 0 characters",
+    ],
+    [
+      { rateLimit: { limit: 1, per: 1, scope: "x".repeat(401) } },
+      "rateLimit.scope: expected text of 1 to 400 characters",
+    ],
     [{ rateLimit: { limit: 1, per: 1, scope: 7 as unknown as string } }, "rateLimit.scope: expected text"],
-    [{ concurrency: { limit: 1, key: "tenant" as unknown as () => string } }, "concurrency.key: expected a function, got string"],
+    [
+      { concurrency: { limit: 1, key: "tenant" as unknown as () => string } },
+      "concurrency.key: expected a function, got string",
+    ],
   ])("refuses %o", ([options, message], { expect }) => {
     const definition = made(options);
     expect(() => createRegistry({ dags: [], tasks: [definition] })).toThrow(message);

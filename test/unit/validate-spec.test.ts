@@ -112,6 +112,24 @@ const SHAPE: Row[] = [
     "expected a JSON value, got 1n",
   ],
   [
+    "a queue is no name",
+    dagOf([taskOf("a", { queue: 5 })]),
+    ["tasks", 0, "queue"],
+    "expected the name of a queue or of a role, or { spread, by, key }, got 5",
+  ],
+  [
+    "a queue is spread by what is none",
+    dagOf([taskOf("a", { queue: { spread: ["default", "heavy"], by: "turn" } })]),
+    ["tasks", 0, "queue", "by"],
+    'expected one of round_robin, random, hash, got "turn"',
+  ],
+  [
+    "the key of a spread queue is no path",
+    dagOf([taskOf("a", { queue: { spread: ["default", "heavy"], by: "hash", key: "row" } })]),
+    ["tasks", 0, "queue", "key"],
+    'expected an array, got "row"',
+  ],
+  [
     "an expansion is of an unknown type",
     dagOf([{ task_id: "a", handler: "h", expand: { type: "map" } }]),
     ["tasks", 0, "expand", "type"],

@@ -91,7 +91,9 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): SpecErro
         message: `${UNKNOWN_FIELD}, got ${preview(isRecord(got) ? got[key] : undefined)}`,
       }));
     case "invalid_union":
-      return [describeUnion(issue, path, got)];
+      return isQueue(path) && isRecord(got)
+        ? insideUnion(issue, path, input)
+        : [describeUnion(issue, path, got)];
     default:
       return [{ path, message: `${expectation(issue, got)}, got ${shown(issue, got)}` }];
   }
@@ -132,6 +134,23 @@ function unit(origin: string, got: unknown): string {
   return Array.isArray(got) ? " elements" : "";
 }
 
+/** Says whether a path is that of a task's queue. */
+function isQueue(path: readonly (string | number)[]): boolean {
+  return path.length === 3 && path[0] === "tasks" && path[2] === "queue";
+}
+
+/** What is wrong with an object by the one kind of a union that is an object. */
+function insideUnion(
+  issue: Extract<z.core.$ZodIssue, { code: "invalid_union" }>,
+  path: (string | number)[],
+  input: unknown,
+): SpecError[] {
+  return issue.errors
+    .filter((issues) => issues.every((inner) => inner.path.length > 0))
+    .flat()
+    .flatMap((inner) => describeIssue({ ...inner, path: [...path, ...inner.path] }, input));
+}
+
 /** Names the kinds a union knows, instead of "invalid input". */
 function describeUnion(
   issue: Extract<z.core.$ZodIssue, { code: "invalid_union" }>,
@@ -143,7 +162,9 @@ function describeUnion(
   }
   const wanted = path.includes("expand")
     ? 'a source of elements ({ literal }, { $ref: "xcom", task_id }, { $ref: "params", path }, { zip } or { concat })'
-    : "a JSON value";
+    : isQueue(path)
+      ? "the name of a queue or of a role, or { spread, by, key }"
+      : "a JSON value";
   return { path, message: `expected ${wanted}, got ${preview(got)}` };
 }
 
