@@ -45,7 +45,7 @@ import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
 import { openDag, type ObjectEnv } from "./env.ts";
 import { releaseWish, slowDownKeys, takeJobGrant, takeStep } from "./job-permits.ts";
 import { JobStorage } from "./job-storage.ts";
-import { openQueue, queueNamed, ratesOf } from "./queues.ts";
+import { openQueue, queueNamed, queuesOf, ratesOf } from "./queues.ts";
 import { claimed, goesOn, view } from "./job-views.ts";
 import { whyJob } from "./job-why.ts";
 import { permitNeeds } from "./permit-needs.ts";
@@ -80,8 +80,10 @@ export function createJobClass(registry: Registry) {
       return needs === null ? null : newWish(needs, job.fence);
     };
 
+    /** @throws Error if the configuration of queues cannot be used: that is not the job's fault, which would fail for it. */
     constructor(ctx: DurableObjectState, env: ObjectEnv) {
       super(ctx, env);
+      queuesOf(env);
       this.#storage = new JobStorage(ctx.storage);
     }
 

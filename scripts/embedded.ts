@@ -9,6 +9,7 @@ import { dirname, extname, join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
 import { z } from "zod";
+import { readQueues } from "../src/engine/queues.ts";
 import { findRuntime } from "./processes.ts";
 
 /** What to serve, and where. */
@@ -72,10 +73,13 @@ function isSchedulable(worker: unknown): worker is Schedulable {
   );
 }
 
-/** Starts the bundle and returns when it accepts connections. */
+/** Starts the bundle and returns when it accepts connections. @throws Error if the configuration of queues cannot be used. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   // The rules say how files become modules; the bundler has applied them, so what is left is a list.
   const { modulesRules: _applied, ...workerOptions } = readWorkerOptions(options.configPath).workerOptions;
+  const bindings = { ...bindingsSchema.parse(workerOptions.bindings), ...options.bindings };
+  // The objects would refuse all work, and say why in the log only.
+  readQueues(bindings["QUEUES"]);
   const name = "jobbers";
   // A young generation of 1 MB instead of 16: after some thousand tasks the runtime holds up to 40 MB less, at the same speed.
   process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??= "--max-semi-space-size=1";
@@ -88,7 +92,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
         modulesRoot: dirname(options.main),
         // Nothing of ours uses the cache API, and its simulator costs a few megabytes.
         cacheAPI: false,
-        bindings: { ...bindingsSchema.parse(workerOptions.bindings), ...options.bindings },
+        bindings,
         // One socket straight to workerd: a third of the latency of the path through Miniflare's own proxy.
         unsafeDirectSockets: [{ host: options.host, port: options.port }],
       },

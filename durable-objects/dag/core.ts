@@ -342,6 +342,10 @@ export class DagCore {
     if (!this.open()) {
       return this.unknown();
     }
+    if (this.runs.peek(runId) === null) {
+      // Who only looks at runs, one after the other, does not gather them all.
+      this.runs.trim();
+    }
     const run = this.runs.get(runId);
     return run === null ? this.unknownRun(runId) : { ok: true, value: run };
   }

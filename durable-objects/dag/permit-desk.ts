@@ -132,7 +132,9 @@ export class PermitDesk implements Surroundings {
         this.#batch(ledger).release.push(holder);
       }
       for (const { limiter } of wish.at !== null && wish.at > now ? wish.rates : []) {
-        this.#cancellations.set(limiter, [...(this.#cancellations.get(limiter) ?? []), this.#reservationId(holder)]);
+        const cancelled = this.#cancellations.get(limiter) ?? [];
+        cancelled.push(this.#reservationId(holder));
+        this.#cancellations.set(limiter, cancelled);
       }
     }
     for (const instance of changes.steps) {

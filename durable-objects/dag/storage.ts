@@ -266,11 +266,9 @@ export class DagStorage {
    * while tasks of it run is not left out.
    */
   unfinishedRuns(): RunRow[] {
-    return this.#runs(
-      `WHERE state = 'running' OR (state = 'queued' AND (backfill_id IS NULL OR EXISTS (
-         SELECT 1 FROM task_instance AS ti WHERE ti.dag_run_id = dag_run.id
-           AND ti.state IN ('scheduled', 'queued', 'running', 'restarting', 'deferred')))) ORDER BY id`,
-    );
+    const waits = `state = 'queued' AND backfill_id IS NOT NULL AND id NOT IN (SELECT dag_run_id FROM task_instance
+      WHERE dag_run_id = dag_run.id AND state IN ('scheduled', 'queued', 'running', 'restarting', 'deferred'))`;
+    return this.#runs(`WHERE state IN ('queued', 'running') AND NOT (${waits}) ORDER BY id`);
   }
 
   /** Runs in an order, with what a list filters by; `where` and `orderBy` are SQL made by `run-query.ts`, never a caller's text. */

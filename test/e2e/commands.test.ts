@@ -70,6 +70,15 @@ describe("npm start", () => {
     await expect(startServerProcess({ stateFolder, port })).rejects.toThrow(`port ${port} of 127.0.0.1 is taken`);
   });
 
+  test("says what is wrong with the configuration of queues", async ({ expect }) => {
+    const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-test-"));
+    onTestFinished(() => rmSync(stateFolder, { recursive: true, force: true }));
+    const secrets = { QUEUES: '{"heavy": {"binding": "TASKS", "queue": "jobbers-tasks"}}' };
+    await expect(startServerProcess({ stateFolder, secrets })).rejects.toThrow(
+      'QUEUES: expected a queue of the name "default"',
+    );
+  });
+
   test("ends the runtime that a killed server left behind, and serves on", async ({ expect }) => {
     const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-test-"));
     const first = await startServerProcess({ stateFolder });

@@ -142,6 +142,17 @@ describe("making a backfill", () => {
     expect(api.calls).toEqual([]);
   });
 
+  it("is told between which numbers it is expected", async ({ expect }) => {
+    const api = testApi({ dag: dagWith(), catalog });
+    const answer = await api.send("POST", PATH, { json: { ...BODY, max_active_runs: 0, canary: 10_001 } });
+    expect(answer.body).toMatchObject({
+      detail: [
+        { msg: "expected a whole number from 1 to 1000, got 0" },
+        { msg: "expected a whole number from 1 to 10000, got 10001" },
+      ],
+    });
+  });
+
   it("is a 413 for conf that is too large", async ({ expect }) => {
     const api = testApi({ dag: dagWith(), catalog });
     const json = { ...BODY, dag_run_conf: { text: "x".repeat(200_000) } };

@@ -130,6 +130,12 @@ const SHAPE: Row[] = [
     'expected an array, got "row"',
   ],
   [
+    "the key of a spread queue has a step that is none",
+    dagOf([taskOf("a", { queue: { spread: ["default", "heavy"], by: "hash", key: ["rows", 0.5] } })]),
+    ["tasks", 0, "queue", "key", 1],
+    "expected a string or a whole number, got 0.5",
+  ],
+  [
     "an expansion is of an unknown type",
     dagOf([{ task_id: "a", handler: "h", expand: { type: "map" } }]),
     ["tasks", 0, "expand", "type"],

@@ -110,6 +110,18 @@ describe("a canary", () => {
     expect(await countsOf(dagId)).toEqual({ success: 2, queued: 2 });
   });
 
+  it("waits with a run that is cleared while somebody looks", async ({ expect }) => {
+    const dagId = daily();
+    const made = await backfill(dagId, lastDays(3, { canary: 1 }));
+    const [first] = await workOnce(dagId, failsOn(3));
+    expect(value(await dagOf(dagId).clear({ run_id: first?.run_id ?? "", task_ids: null }))).toHaveLength(1);
+    expect(await countsOf(dagId)).toEqual({ queued: 3 });
+    expect(await seen(dagId, made)).toMatchObject({ is_waiting_for_canary: true });
+    value(await dagOf(dagId).setBackfillPaused(made.id, false));
+    await workOff(dagId);
+    expect(await countsOf(dagId)).toEqual({ success: 3 });
+  });
+
   it("as long as the backfill ends with it; one that fails and stops the backfill too", async ({ expect }) => {
     const whole = daily();
     const first = await backfill(whole, lastDays(2, { canary: 9 }));

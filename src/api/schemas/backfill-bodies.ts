@@ -26,7 +26,7 @@ export const backfillBody = z
       description: "Runs that are there: leave them, run those again that failed, or all that are over",
     }),
     max_active_runs: z
-      .int("expected a whole number")
+      .int(wholeUpTo(BACKFILL_LIMITS.maxActiveRuns))
       .min(1)
       .max(BACKFILL_LIMITS.maxActiveRuns)
       .default(10)
@@ -40,7 +40,7 @@ export const backfillBody = z
       .default(false)
       .openapi({ description: "The first run that fails ends the backfill. Not a field of Airflow's" }),
     canary: z
-      .int("expected a whole number")
+      .int(wholeUpTo(BACKFILL_LIMITS.dates))
       .min(1)
       .max(BACKFILL_LIMITS.dates)
       .nullish()
@@ -58,4 +58,8 @@ export function backfillRequest(body: z.output<typeof backfillBody>, user: strin
     canary: canary ?? null,
     triggering_user_name: user,
   };
+}
+
+function wholeUpTo(most: number): string {
+  return `expected a whole number from 1 to ${most}`;
 }

@@ -91,9 +91,7 @@ export function describeIssue(issue: z.core.$ZodIssue, input: unknown): SpecErro
         message: `${UNKNOWN_FIELD}, got ${preview(isRecord(got) ? got[key] : undefined)}`,
       }));
     case "invalid_union":
-      return isQueue(path) && isRecord(got)
-        ? insideUnion(issue, path, input)
-        : [describeUnion(issue, path, got)];
+      return isQueue(path) && isRecord(got) ? insideUnion(issue, path, input) : [describeUnion(issue, path, got)];
     default:
       return [{ path, message: `${expectation(issue, got)}, got ${shown(issue, got)}` }];
   }
@@ -146,7 +144,7 @@ function insideUnion(
   input: unknown,
 ): SpecError[] {
   return issue.errors
-    .filter((issues) => issues.every((inner) => inner.path.length > 0))
+    .filter((issues) => !issues.some(({ code, path: inside }) => code === "invalid_type" && inside.length === 0))
     .flat()
     .flatMap((inner) => describeIssue({ ...inner, path: [...path, ...inner.path] }, input));
 }
@@ -160,12 +158,17 @@ function describeUnion(
   if ("options" in issue && Array.isArray(issue.options)) {
     return { path, message: `expected one of ${issue.options.map(String).join(", ")}, got ${preview(got)}` };
   }
-  const wanted = path.includes("expand")
-    ? 'a source of elements ({ literal }, { $ref: "xcom", task_id }, { $ref: "params", path }, { zip } or { concat })'
-    : isQueue(path)
-      ? "the name of a queue or of a role, or { spread, by, key }"
-      : "a JSON value";
-  return { path, message: `expected ${wanted}, got ${preview(got)}` };
+  return { path, message: `expected ${wantedAt(path)}, got ${preview(got)}` };
+}
+
+function wantedAt(path: readonly (string | number)[]): string {
+  if (path.includes("expand")) {
+    return 'a source of elements ({ literal }, { $ref: "xcom", task_id }, { $ref: "params", path }, { zip } or { concat })';
+  }
+  if (isQueue(path)) {
+    return "the name of a queue or of a role, or { spread, by, key }";
+  }
+  return isQueue(path.slice(0, -2)) ? "a string or a whole number" : "a JSON value";
 }
 
 function withArticle(type: string): string {
