@@ -12,7 +12,7 @@ import { executingElsewhere, isBehind } from "../../src/engine/across-runs.ts";
 import { openWishes, setSurroundings, type Surroundings } from "../../src/engine/admission.ts";
 import { holderName, parseHolder } from "../../src/engine/permits/holders.ts";
 import type { RateRule } from "../../src/engine/permits/gcra.ts";
-import type { LedgerChange, OwnerAnswer, PermitRequest } from "../../src/engine/permits/permit.ts";
+import type { LedgerAnswer, LedgerChange, OwnerAnswer, PermitRequest } from "../../src/engine/permits/permit.ts";
 import { ledgersToRelease, nextStep, type PermitNeeds, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { weightsOf } from "../../src/engine/priority.ts";
 import { hasRates } from "../../src/engine/queues.ts";
@@ -246,26 +246,29 @@ export class PermitDesk implements Surroundings {
     const answer: OwnerAnswer = { unwanted: [], running: [] };
     const touched = new Set<LoadedRun>();
     for (const holder of holders) {
-      const key = parseHolder(holder);
-      // All that are not over are in memory.
-      const run = key === null ? null : this.#core.runs.peek(key.run_id);
-      const instance = key === null ? undefined : run?.machine.find(key.task_id, key.map_index);
-      if (
-        key === null ||
-        run === null ||
-        instance === undefined ||
-        !run.machine.grant(instance, ledger, key.token, now)
-      ) {
+      const found = this.#find(holder);
+      if (found === null) {
         answer.unwanted.push(holder);
-      } else {
-        touched.add(run);
-        if (instance.state === "running" || instance.state === "restarting") {
-          answer.running.push(holder);
-        }
+        continue;
+      }
+      const { run, instance, token } = found;
+      touched.add(run);
+      if (!run.machine.grant(instance, ledger, token, now)) {
+        answer.unwanted.push(holder);
+      } else if (instance.state === "running" || instance.state === "restarting") {
+        answer.running.push(holder);
       }
     }
     this.#goOn(touched, now);
     return answer;
+  }
+
+  /** The task instance that a holder's name is of. All that are not over are in memory. */
+  #find(holder: string): { run: LoadedRun; instance: NodeInstance; token: number } | null {
+    const key = parseHolder(holder);
+    const run = key === null ? null : this.#core.runs.peek(key.run_id);
+    const instance = key === null ? undefined : run?.machine.find(key.task_id, key.map_index);
+    return key === null || run === null || instance === undefined ? null : { run, instance, token: key.token };
   }
 
   #goOn(runs: ReadonlySet<LoadedRun>, now: number): void {
@@ -288,7 +291,7 @@ export class PermitDesk implements Surroundings {
     try {
       const answer = await openPool(this.#env, ledger).exchange(this.#core.name, change);
       this.#hasAnswer(ask.length > 0);
-      this.#answered(ledger, answer.granted);
+      this.#answered(ledger, answer);
     } catch (error) {
       console.warn({ event: "ledger_not_reached", dag_id: this.#core.name, ledger, error: String(error) });
       this.#batch(ledger).release.push(...release);
@@ -296,19 +299,32 @@ export class PermitDesk implements Surroundings {
     }
   }
 
-  #answered(ledger: string, granted: readonly string[]): void {
-    if (granted.length === 0 || !this.#core.open()) {
+  #answered(ledger: string, { granted, waiting, too_large: tooLarge }: LedgerAnswer): void {
+    if (granted.length + waiting.length + tooLarge.length === 0 || !this.#core.open()) {
       return;
     }
     const now = Date.now();
     this.#core.act(now, () => {
-      const { unwanted } = this.#take(ledger, granted, now);
-      if (unwanted.length > 0) {
+      const unwanted = new Set(this.#take(ledger, granted, now).unwanted);
+      if (unwanted.size > 0) {
         this.#batch(ledger).release.push(...unwanted);
       }
-      const wanted = granted.filter((holder) => !unwanted.includes(holder));
+      const wanted = granted.filter((holder) => !unwanted.has(holder));
       this.#unacknowledged.set(ledger, [...(this.#unacknowledged.get(ledger) ?? []), ...wanted]);
+      this.#putOutside([...waiting, ...tooLarge], now);
     });
+  }
+
+  /** Those that a ledger has put in its line make room for others to ask. */
+  #putOutside(holders: readonly string[], now: number): void {
+    const touched = new Set<LoadedRun>();
+    for (const holder of holders) {
+      const found = this.#find(holder);
+      if (found?.run.machine.standOutside(found.instance, found.token) === true) {
+        touched.add(found.run);
+      }
+    }
+    this.#goOn(touched, now);
   }
 
   async #reserve(wishers: readonly Wisher[]): Promise<void> {

@@ -4,7 +4,8 @@
  *
  * A task without limits never comes here. One with limits stands in its task's line. Where there is room in the DAG, it is
  * queued, or, if it needs something from outside, its wish goes out; holding all of it, it is queued before those that stand in
- * line. A wish that is out does not take the room of the DAG: tasks that need nothing from outside may pass it.
+ * line. A wish that is out does not take the room of the DAG: tasks that need nothing from outside may pass it. One that stands in a
+ * ledger's line takes none at all.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { newWish, nextStep, takeGrant, type PermitNeeds } from "./permits/wish.t
 import { weightsOf } from "./priority.ts";
 import { endAttempt } from "./run-attempts.ts";
 import { byAge, type RunState } from "./run-state.ts";
-import { dropWish } from "./run-wishes.ts";
+import { countAsked, countOutside, withdrawWish } from "./run-wishes.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 
 /** What the machine of one run cannot know by itself. */
@@ -108,8 +109,7 @@ function makeWish(state: RunState, instance: NodeInstance, now: number): boolean
     return true;
   }
   instance.wish = wish;
-  state.asked += 1;
-  node.asked += 1;
+  countAsked(state, instance);
   state.touch(instance);
   state.changes.steps.add(instance);
   return false;
@@ -146,19 +146,44 @@ export function runLimit(state: RunState, node: TaskNode, withAsked: boolean): F
 
 /**
  * Takes word that an instance holds what it asked of a ledger. False if it does not want it: it was cleared, killed, or
- * ended since, or its DAG is paused.
+ * ended since, its DAG is paused, or it had stood in the ledger's line and there is no room in the DAG any more. Then it is put in
+ * line here and asks again when there is room, at its old age, instead of holding idle what others could use.
  */
 export function grant(state: RunState, instance: NodeInstance, ledger: string, token: number, now: number): boolean {
-  const { wish } = instance;
+  const { wish, node } = instance;
   if (wish === null || wish.token !== token) {
     return false;
   }
   const verdict = takeGrant(wish, ledger);
-  if (verdict === "new") {
-    state.touch(instance);
-    goOnWishing(state, instance, now);
+  if (verdict !== "new") {
+    return verdict === "known";
   }
-  return verdict !== "unwanted";
+  if (state.outside.has(instance)) {
+    if (fullLimit(state, node, "line") !== null) {
+      withdrawWish(state, instance);
+      state.ready.push(instance);
+      return false;
+    }
+    countAsked(state, instance);
+  }
+  state.touch(instance);
+  goOnWishing(state, instance, now);
+  return true;
+}
+
+/** Takes word that a ledger has put a wish in its line. True if that makes room for other wishes; see `advance`. */
+export function standOutside(state: RunState, instance: NodeInstance, token: number): boolean {
+  const { wish, node } = instance;
+  const isCounted =
+    state.graph.spec.max_active_tasks !== null ||
+    node.task.spec.max_active_tis_per_dagrun !== null ||
+    node.task.spec.max_active_tis_per_dag !== null;
+  const isOut = wish?.token === token && instance.state === "scheduled" && !state.cleared.has(instance);
+  if (!isCounted || !isOut || state.outside.has(instance)) {
+    return false;
+  }
+  countOutside(state, instance);
+  return true;
 }
 
 /** Takes the time at which an instance may start. */
@@ -208,7 +233,7 @@ export function resumeWishes(state: RunState, now: number): void {
 
 /** All wishes of a run that are out: to be asked for again when the object wakes, as they may never have arrived. */
 export function openWishes(state: RunState): NodeInstance[] {
-  return state.asked === 0
+  return state.asked + state.outside.size === 0
     ? []
     : state.nodes.flatMap((node) =>
         node.instances.filter(({ state: own, wish }) => own === "scheduled" && wish !== null),
@@ -222,9 +247,7 @@ export function openWishes(state: RunState): NodeInstance[] {
 export function withdrawWishes(state: RunState): void {
   const wishers = openWishes(state);
   for (const instance of wishers) {
-    dropWish(state, instance);
-    instance.fence += 1;
-    state.setTimer(instance, null);
+    withdrawWish(state, instance);
   }
   const inLine = [...state.lines].flatMap(({ line }) => [...line]);
   for (const node of state.lines) {

@@ -7,7 +7,16 @@
  *
  * @module
  */
-import { admissions, askAgain, grant, lineUp, reserved, resumeWishes, withdrawWishes } from "./admission.ts";
+import {
+  admissions,
+  askAgain,
+  grant,
+  lineUp,
+  reserved,
+  resumeWishes,
+  standOutside,
+  withdrawWishes,
+} from "./admission.ts";
 import type { Graph } from "./graph.ts";
 import { livenessDeadline } from "./liveness.ts";
 import { isForWorker } from "./queue-spread.ts";
@@ -243,6 +252,11 @@ export class RunMachine {
   /** A ledger granted what an instance asked for; call `advance` after the last. False: it is not wanted (any more). */
   grant(instance: NodeInstance, ledger: string, token: number, now: number): boolean {
     return grant(this.state, instance, ledger, token, now);
+  }
+
+  /** A ledger has put what an instance asked for in its line; call `advance` after the last. False: that changes nothing. */
+  standOutside(instance: NodeInstance, token: number): boolean {
+    return standOutside(this.state, instance, token);
   }
 
   /** Takes up the wishes for permits that were stored; call once, after `load`. */

@@ -105,8 +105,10 @@ export class RunState {
   readonly cleared = new Set<NodeInstance>();
   /** Instances that are queued, running or restarting. */
   executing = 0;
-  /** Scheduled instances whose wish is out. */
+  /** Scheduled instances whose wish is out, those that stand in a ledger's line left out. */
   asked = 0;
+  /** Scheduled instances whose wish stands in a ledger's line, as far as its answers said so. */
+  readonly outside = new Set<NodeInstance>();
   #changed = new Set<NodeInstance>();
   #changes = noChanges();
 

@@ -54,8 +54,34 @@ export function dropWish(state: RunState, instance: NodeInstance): void {
   }
 }
 
+/** Takes the wish of a scheduled instance back and puts it in line again, under a new name for when it asks next. */
+export function withdrawWish(state: RunState, instance: NodeInstance): void {
+  dropWish(state, instance);
+  instance.fence += 1;
+  state.setTimer(instance, null);
+}
+
+/** Counts a wish that is out, or one that a ledger granted after it had stood in its line. */
+export function countAsked(state: RunState, instance: NodeInstance): void {
+  state.outside.delete(instance);
+  state.asked += 1;
+  instance.node.asked += 1;
+}
+
+/** A ledger has put the wish in its line: others may ask meanwhile, of other ledgers perhaps. */
+export function countOutside(state: RunState, instance: NodeInstance): void {
+  if (!state.outside.has(instance)) {
+    state.asked -= 1;
+    instance.node.asked -= 1;
+    state.outside.add(instance);
+    state.changes.freed ||= instance.node.task.spec.max_active_tis_per_dag !== null;
+  }
+}
+
 function forgetAsked(state: RunState, instance: NodeInstance): void {
-  state.asked -= 1;
-  instance.node.asked -= 1;
+  if (!state.outside.delete(instance)) {
+    state.asked -= 1;
+    instance.node.asked -= 1;
+  }
   state.cleared.delete(instance);
 }

@@ -39,7 +39,7 @@ export class TaskNode {
   readonly line = new Set<NodeInstance>();
   /** Instances that are queued, running or restarting. */
   executing = 0;
-  /** Scheduled instances whose wish is out. */
+  /** Scheduled instances whose wish is out, those that stand in a ledger's line left out. */
   asked = 0;
   /** The gate to the run before; null where the task does not look at it, or the run has no past. */
   past: PastGate | null = null;
