@@ -27,7 +27,7 @@ export function isBehind(runs: Iterable<RunMachine>, state: RunState, taskId: st
     if (
       isInLine &&
       compareRuns(machine.state, state) < 0 &&
-      runLimit(machine.state, node, node.needsPermits) === null
+      runLimit(machine.state, node, "line") === null
     ) {
       return true;
     }

@@ -116,32 +116,49 @@ function makeWish(state: RunState, instance: NodeInstance, now: number): boolean
 }
 
 /**
- * The first limit of the DAG that has no room for one more of a task. `cleared`: for one that holds all it asked for, and so lets
- * nobody go first, who might wait for just that.
+ * Who wants room in the DAG. `line`: one that has not asked for anything; wishes that are out count before it, and earlier runs go
+ * first. `granted`: one that was granted what it waited for; those that hold everything count before it. `cleared`: one of those.
  */
-export function fullLimit(state: RunState, node: TaskNode, from: "line" | "cleared"): FullLimit | null {
-  const withAsked = from === "line" && node.needsPermits;
-  const inRun = runLimit(state, node, withAsked);
+type Claimant = "line" | "granted" | "cleared";
+
+/** The first limit of the DAG that has no room for one more of a task. */
+export function fullLimit(state: RunState, node: TaskNode, claimant: Claimant): FullLimit | null {
+  const inRun = runLimit(state, node, claimant);
   const { task_id: taskId, max_active_tis_per_dag: limit } = node.task.spec;
   if (inRun !== null || limit === null || state.surroundings === null) {
     return inRun;
   }
-  const taken = node.executing + (withAsked ? node.asked : 0) + state.surroundings.executingElsewhere(state, taskId);
-  return taken >= limit || (from === "line" && state.surroundings.isBehind(state, taskId))
+  const taken = executingBefore(state, node, claimant).ofTask + state.surroundings.executingElsewhere(state, taskId);
+  return taken >= limit || (claimant === "line" && state.surroundings.isBehind(state, taskId))
     ? { name: "max_active_tis_per_dag", limit, taken }
     : null;
 }
 
-/** The same, of the limits that concern its run alone; `withAsked` counts wishes that are out. */
-export function runLimit(state: RunState, node: TaskNode, withAsked: boolean): FullLimit | null {
-  const ofRun = state.graph.spec.max_active_tasks;
-  const inRun = state.executing + (withAsked ? state.asked : 0);
-  if (ofRun !== null && inRun >= ofRun) {
-    return { name: "max_active_tasks", limit: ofRun, taken: inRun };
+/** The same, of the limits that concern its run alone. */
+export function runLimit(state: RunState, node: TaskNode, claimant: Claimant): FullLimit | null {
+  const { max_active_tasks: ofRun } = state.graph.spec;
+  const { max_active_tis_per_dagrun: ofTask } = node.task.spec;
+  const taken = executingBefore(state, node, claimant);
+  if (ofRun !== null && taken.inRun >= ofRun) {
+    return { name: "max_active_tasks", limit: ofRun, taken: taken.inRun };
   }
-  const ofTask = node.task.spec.max_active_tis_per_dagrun;
-  const taken = node.executing + (withAsked ? node.asked : 0);
-  return ofTask !== null && taken >= ofTask ? { name: "max_active_tis_per_dagrun", limit: ofTask, taken } : null;
+  return ofTask !== null && taken.ofTask >= ofTask
+    ? { name: "max_active_tis_per_dagrun", limit: ofTask, taken: taken.ofTask }
+    : null;
+}
+
+/** How many count before a claimant: those that are on their way, and others that have a right to be. */
+function executingBefore(state: RunState, node: TaskNode, claimant: Claimant): { inRun: number; ofTask: number } {
+  const { executing: inRun } = state;
+  const { executing: ofTask } = node;
+  if (claimant === "line" && node.needsPermits) {
+    return { inRun: inRun + state.asked, ofTask: ofTask + node.asked };
+  }
+  if (claimant === "granted") {
+    const alike = [...state.cleared].filter((instance) => instance.node === node);
+    return { inRun: inRun + state.cleared.size, ofTask: ofTask + alike.length };
+  }
+  return { inRun, ofTask };
 }
 
 /**
@@ -159,9 +176,9 @@ export function grant(state: RunState, instance: NodeInstance, ledger: string, t
     return verdict === "known";
   }
   if (state.outside.has(instance)) {
-    if (fullLimit(state, node, "line") !== null) {
+    if (fullLimit(state, node, "granted") !== null) {
       withdrawWish(state, instance);
-      state.ready.push(instance);
+      backIntoLine(state, instance);
       return false;
     }
     countAsked(state, instance);
@@ -169,6 +186,15 @@ export function grant(state: RunState, instance: NodeInstance, ledger: string, t
   state.touch(instance);
   goOnWishing(state, instance, now);
   return true;
+}
+
+/** Puts one that gave back what it was granted where its age says: as a rule before all others of its task. */
+function backIntoLine(state: RunState, instance: NodeInstance): void {
+  const { line } = instance.node;
+  const inOrder = byAge([instance, ...line]);
+  line.clear();
+  inOrder.forEach((each) => line.add(each));
+  state.lines.add(instance.node);
 }
 
 /** Takes word that a ledger has put a wish in its line. True if that makes room for other wishes; see `advance`. */

@@ -280,6 +280,8 @@ export class RunState {
         node.executing += Number(isExecuting(instance.state));
         if (instance.state === "scheduled" && instance.wish === null) {
           this.ready.push(instance);
+        } else if (instance.state === "scheduled" && instance.wish?.isInLine === true) {
+          this.outside.add(instance);
         } else if (instance.state === "scheduled") {
           node.asked += 1;
         }

@@ -64,6 +64,7 @@ export function withdrawWish(state: RunState, instance: NodeInstance): void {
 /** Counts a wish that is out, or one that a ledger granted after it had stood in its line. */
 export function countAsked(state: RunState, instance: NodeInstance): void {
   state.outside.delete(instance);
+  delete instance.wish?.isInLine;
   state.asked += 1;
   instance.node.asked += 1;
 }
@@ -74,6 +75,10 @@ export function countOutside(state: RunState, instance: NodeInstance): void {
     state.asked -= 1;
     instance.node.asked -= 1;
     state.outside.add(instance);
+    if (instance.wish !== null) {
+      instance.wish.isInLine = true;
+      state.touch(instance);
+    }
     state.changes.freed ||= instance.node.task.spec.max_active_tis_per_dag !== null;
   }
 }

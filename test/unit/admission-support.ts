@@ -356,9 +356,10 @@ export class World implements Surroundings {
     }
     if (call.to === "ledger") {
       const ledger = this.#ledger(call.ledger);
-      const { granted } = ledger.exchange(OWNER, call.change, this.now);
+      const { granted, waiting, too_large: tooLarge } = ledger.exchange(OWNER, call.change, this.now);
       this.#told(call.ledger, ledger.tick(this.now).deliveries);
       return () => {
+        this.#putOutside([...waiting, ...tooLarge]);
         const { unwanted } = this.#take(call.ledger, granted);
         const acknowledge = granted.filter((holder) => !unwanted.includes(holder));
         if (granted.length > 0) {
@@ -422,15 +423,30 @@ export class World implements Surroundings {
         const machine = this.machines.find(({ info }) => info.run_id === key?.run_id);
         const instance = key === null ? undefined : machine?.find(key.task_id, key.map_index);
         const token = key?.token ?? -1;
-        if (machine !== undefined && instance !== undefined && machine.grant(instance, ledger, token, this.now)) {
+        if (machine !== undefined) {
           touched.add(machine);
-        } else {
+        }
+        if (machine === undefined || instance === undefined || !machine.grant(instance, ledger, token, this.now)) {
           answer.unwanted.push(holder);
         }
       }
       touched.forEach((machine) => machine.advance(this.now));
     });
     return answer;
+  }
+
+  /** The DAG takes word of who stands in a ledger's line. */
+  #putOutside(holders: readonly string[]): void {
+    this.turn(() => {
+      for (const holder of holders) {
+        const key = parseHolder(holder);
+        const machine = this.machines.find(({ info }) => info.run_id === key?.run_id);
+        const instance = key === null ? undefined : machine?.find(key.task_id, key.map_index);
+        if (instance !== undefined && machine?.standOutside(instance, key?.token ?? -1) === true) {
+          machine.advance(this.now);
+        }
+      }
+    });
   }
 
   #collect(): boolean {
@@ -561,7 +577,7 @@ export class World implements Surroundings {
     const isInLine = wish === null;
     const takes = ({ instance }: { instance: NodeInstance }): boolean =>
       EXECUTING.has(instance.state ?? "") ||
-      (isInLine && this.needsPermits(node) && instance.state === "scheduled" && instance.wish !== null);
+      (isInLine && this.needsPermits(node) && isAsked(instance) && !machine.state.outside.has(instance));
     const own = this.instances.filter((one) => one.machine === machine && takes(one));
     const ofTask = own.filter(({ instance }) => instance.node === node);
     const elsewhere = this.instances.filter(
@@ -612,12 +628,17 @@ function countIssue(machine: RunMachine): string | null {
   const ok =
     state.executing === executing &&
     inNodes === executing &&
-    state.asked === wishers.length &&
-    askedInNodes === wishers.length &&
+    state.asked + state.outside.size === wishers.length &&
+    askedInNodes === state.asked &&
+    [...state.outside].every((instance) => wishers.includes(instance)) &&
     strays.length + idle.length + unlisted.length === 0;
   return ok
     ? null
     : `counts of ${machine.info.run_id}: ${JSON.stringify({ kept: [state.executing, inNodes, state.asked, askedInNodes], real: [executing, wishers.length], strays: strays.length, idle: idle.length, unlisted: unlisted.length })}`;
+}
+
+function isAsked({ state, wish }: NodeInstance): boolean {
+  return state === "scheduled" && wish !== null;
 }
 
 function holdsAll({ wish }: NodeInstance): boolean {

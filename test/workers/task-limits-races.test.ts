@@ -402,3 +402,34 @@ describe("an attempt that is stopped", () => {
     expect(await usersOf(pool)).toEqual({ occupied_slots: 0, scheduled_slots: 0 });
   });
 });
+
+describe("wishes that stand in a pool's line", () => {
+  it("keep no other task of a limited run from asking, and find room when they are granted", async () => {
+    const pool = await newPool(2);
+    const missing = fresh("pool");
+    const dagId = addDag({ maxActiveTasks: 2 }, (d) => {
+      d.expand(step("stuck", { pool: missing }), { item: [1, 2, 3] });
+      d.run(step("fine", { pool }));
+    });
+    const runId = await start(dagId);
+    const stuck = { "stuck[0]": "scheduled", "stuck[1]": "scheduled", "stuck[2]": "scheduled" };
+    expect(await statesNow(dagId, runId)).toEqual({ ...stuck, fine: "queued" });
+    value(await poolOf(ledgerName("pool", missing)).configure({ slots: 3 }));
+    // One of them finds room; the others give back what they could not use.
+    expect(Object.values(await statesNow(dagId, runId)).toSorted()).toEqual([
+      "queued",
+      "queued",
+      "scheduled",
+      "scheduled",
+    ]);
+    expect(await usersOf(missing)).toEqual({ occupied_slots: 1, scheduled_slots: 0 });
+    for (let round = 0; round < 4; round += 1) {
+      for (const claimed of await claimQueued(dagId, runId)) {
+        await report(dagId, claimed, success());
+      }
+      await permitCalls.quiet();
+    }
+    expect(new Set(Object.values(await statesNow(dagId, runId)))).toEqual(new Set(["success"]));
+    expect(await usersOf(missing)).toEqual({ occupied_slots: 0, scheduled_slots: 0 });
+  });
+});

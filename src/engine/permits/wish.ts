@@ -32,6 +32,8 @@ export interface PermitWish extends PermitNeeds {
   token: number;
   /** How many of the ledgers are held, from the first on. */
   held: number;
+  /** The ledger that was asked last has put it in its line. Noted only where that makes room for other wishes. */
+  isInLine?: boolean;
   /** The time that is reserved (epoch ms); null while there is none, or none that counts still. */
   at: number | null;
 }
