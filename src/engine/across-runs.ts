@@ -24,11 +24,7 @@ export function isBehind(runs: Iterable<RunMachine>, state: RunState, taskId: st
   for (const machine of runs) {
     const node = nodeOf(machine.state, taskId);
     const isInLine = node !== undefined && node.line.size > 0 && machine.isMoving;
-    if (
-      isInLine &&
-      compareRuns(machine.state, state) < 0 &&
-      runLimit(machine.state, node, "line") === null
-    ) {
+    if (isInLine && compareRuns(machine.state, state) < 0 && runLimit(machine.state, node, "line") === null) {
       return true;
     }
   }
