@@ -4,7 +4,8 @@
  * @module
  */
 import type { RateNeed } from "../src/engine/permits/wish.ts";
-import { queueRates, readQueues, resolveQueue, roleMap, type Queues } from "../src/engine/queues.ts";
+import { roleMap } from "../src/engine/queue-roles.ts";
+import { queueRates, readQueues, resolveQueue, type Queues } from "../src/engine/queues.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
 import { openCatalog, type ObjectEnv } from "./env.ts";
 

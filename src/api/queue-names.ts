@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { readQueues, roleMap, unknownQueues } from "../engine/queues.ts";
+import { roleMap } from "../engine/queue-roles.ts";
+import { readQueues, unknownQueues } from "../engine/queues.ts";
 import type { DagSpec } from "../engine/spec.ts";
 import type { ApiEnv } from "./env.ts";
 import { ApiError, problem } from "./errors.ts";

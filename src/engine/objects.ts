@@ -7,6 +7,7 @@
 import type { PoolNames } from "./permits/pool-names.ts";
 import type { QueueRoleBook } from "./queue-roles.ts";
 import type { BackfillIds, BackfillOwner } from "./backfill-objects.ts";
+import type { Result } from "./result.ts";
 import type { DagSpec, Json } from "./spec.ts";
 import type { DagRunInfo } from "./timetable/timetable.ts";
 import type { WatchBook } from "./watch.ts";
@@ -31,17 +32,7 @@ import type {
   WorkerIdentity,
 } from "./work.ts";
 
-/** Why an object refused a request. The API maps the code to a status: 404, 409, 422 or 400, 413. */
-export interface Refusal {
-  code: "not_found" | "conflict" | "invalid" | "too_large";
-  /** What was expected, and what came. */
-  message: string;
-  /** Where, as a path into the request, e.g. `["body", "conf", "year"]`. */
-  loc?: (string | number)[];
-}
-
-/** An answer or a refusal. */
-export type Result<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
+export type { Refusal, Result } from "./result.ts";
 
 /** A DAG as its object knows it, in epoch milliseconds. */
 export interface DagView {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Refusal, Result } from "./objects.ts";
+import type { Refusal, Result } from "./result.ts";
 import type { Queues } from "./queues.ts";
 
 /** Roles there may be: they are read as a whole. */
@@ -38,4 +38,9 @@ export function roleRefusal(queues: Queues, role: string, queue: string): Refusa
     return { code: "invalid", message, loc: ["body", "queue"] };
   }
   return null;
+}
+
+/** Roles as a map to the names of their queues. Where a queue has got the name of a role since, it is the queue. */
+export function roleMap(queues: Queues, roles: readonly QueueRole[]): ReadonlyMap<string, string> {
+  return new Map(roles.filter(({ role }) => !queues.has(role)).map(({ role, queue }) => [role, queue]));
 }

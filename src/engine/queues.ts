@@ -5,7 +5,6 @@
  */
 import { z } from "zod";
 import { ruleIssue, type RateRule } from "./permits/gcra.ts";
-import type { QueueRole } from "./queue-roles.ts";
 import { queueName, type QueueSpec, type TaskSpec } from "./spec.ts";
 import { describeIssue, findUnsafe, isRecord } from "./validate-spec/issues.ts";
 
@@ -167,9 +166,4 @@ export function resolveQueue(queues: Queues, roles: ReadonlyMap<string, string>,
   }
   const queue = roles.get(name);
   return queue !== undefined && queues.has(queue) ? queue : null;
-}
-
-/** Roles as a map to the names of their queues. Where a queue has got the name of a role since, it is the queue. */
-export function roleMap(queues: Queues, roles: readonly QueueRole[]): ReadonlyMap<string, string> {
-  return new Map(roles.filter(({ role }) => !queues.has(role)).map(({ role, queue }) => [role, queue]));
 }

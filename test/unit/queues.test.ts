@@ -1,14 +1,7 @@
 import { describe, test } from "vitest";
 import { describeStanding } from "../../src/engine/queue-standing.ts";
-import { roleRefusal } from "../../src/engine/queue-roles.ts";
-import {
-  queueOfPlatform,
-  queueRates,
-  readQueues,
-  resolveQueue,
-  roleMap,
-  unknownQueues,
-} from "../../src/engine/queues.ts";
+import { roleMap, roleRefusal } from "../../src/engine/queue-roles.ts";
+import { queueOfPlatform, queueRates, readQueues, resolveQueue, unknownQueues } from "../../src/engine/queues.ts";
 import { dagSpecSchema, type QueueSpec } from "../../src/engine/spec.ts";
 
 const DEFAULT = { binding: "TASKS", queue: "jobbers-tasks" };

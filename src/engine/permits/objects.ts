@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Result } from "../objects.ts";
+import type { Result } from "../result.ts";
 import type { RateRule } from "./gcra.ts";
 import type { LedgerView, PermitExplanation, PermitView } from "./ledger-view.ts";
 import type { LedgerAnswer, LedgerChange, LedgerConfig, OwnerAnswer } from "./permit.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Result } from "../objects.ts";
+import type { Result } from "../result.ts";
 
 /** Pools there may be: their names are read as a whole. */
 export const MAX_POOLS = 1000;
