@@ -20,6 +20,8 @@ export const BACKFILL_LIMITS = {
   /** Characters of JSON that conf and params take in all its runs. */
   confs: 32 * 1024 * 1024,
   maxActiveRuns: 1000,
+  /** Tasks of all runs that may be running at a time: they are in memory together. */
+  activeTasks: 50_000,
 } as const;
 
 /** A run that a date has already. */
@@ -59,6 +61,11 @@ export function refuseBackfill(
   // The other end is later still.
   if (from >= now) {
     return rejection("Backfill cannot be executed for future dates.", "from_date");
+  }
+  const most = Math.floor(BACKFILL_LIMITS.activeTasks / Math.max(spec.tasks.length, 1));
+  if (request.max_active_runs > most) {
+    const message = `expected at most ${most} of a DAG of ${spec.tasks.length} tasks, got ${request.max_active_runs}`;
+    return rejection(message, "max_active_runs");
   }
   if (spec.tasks.some((task) => task.depends_on_past || task.wait_for_downstream)) {
     if (backwards) {

@@ -66,6 +66,13 @@ describe("a backfill is refused", () => {
     ],
     ["that leaves what failed", chained, ask("2026-03-01", "2026-03-02"), /must set reprocess/, "reprocess_behavior"],
     ["the same", waiting, ask("2026-03-01", "2026-03-02"), /must set reprocess/, "reprocess_behavior"],
+    [
+      "of more tasks at a time than fit into memory",
+      specOf({ tasks: Array.from({ length: 500 }, (_, index) => ({ task_id: `t${index}`, handler: "h" })) }),
+      ask("2026-03-01", "2026-03-02", { max_active_runs: 101 }),
+      /expected at most 100 of a DAG of 500 tasks, got 101/,
+      "max_active_runs",
+    ],
   ])("%s", ([, spec, request, message, field], { expect }) => {
     const refusal = refuseBackfill(spec, dagScheduleOf(spec).timetable, request, NOW);
     expect(refusal).toMatchObject({ code: "invalid", loc: ["body", field] });
