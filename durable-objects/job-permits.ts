@@ -8,7 +8,7 @@ import type { JobRecord } from "../src/engine/job-machine.ts";
 import { jobHolderName, jobOwnerName } from "../src/engine/permits/holders.ts";
 import type { OwnerAnswer } from "../src/engine/permits/permit.ts";
 import { parseLedgerName } from "../src/engine/permits/names.ts";
-import { ledgersToRelease, nextStep, takeGrant, type PermitWish } from "../src/engine/permits/wish.ts";
+import { ledgersToRelease, nextStep, takeGrant, wants, type PermitWish } from "../src/engine/permits/wish.ts";
 import { LEASE_MS } from "./dag/permit-desk.ts";
 import { openPool, openRateLimiter, type ObjectEnv } from "./env.ts";
 
@@ -48,6 +48,14 @@ export function takeJobGrant(job: JobRecord | null, ledger: string, holders: rea
     unwanted: holders.filter((holder) => !isWanted || holder !== wanted),
     running: holders.filter((holder) => isWanted && holder === wanted && job?.state === "running"),
   };
+}
+
+/** Which holders are of no wish that a job has in a ledger. */
+export function unwantedOfJob(job: JobRecord | null, ledger: string, holders: readonly string[]): string[] {
+  const wish = job?.wish ?? null;
+  return holders.filter(
+    (holder) => wish === null || holder !== jobHolderName(wish.token) || !wants(wish, wish.token, ledger),
+  );
 }
 
 /** Gives back what a wish holds or asked for. */

@@ -9,6 +9,7 @@ import type { WhyView } from "../src/engine/objects.ts";
 import { jobHolderName, jobOwnerName } from "../src/engine/permits/holders.ts";
 import { isJobFinished } from "../src/engine/states.ts";
 import { openPool, type ObjectEnv } from "./env.ts";
+import { within } from "./within.ts";
 
 /** The first reason in a sentence, and what keeps it. */
 export async function whyJob(env: ObjectEnv, job: JobRecord, now: number): Promise<WhyView> {
@@ -35,7 +36,7 @@ async function causesOf(env: ObjectEnv, job: JobRecord, now: number): Promise<Wh
   const cause = await explainWish(
     wish,
     async (ledger) => {
-      const answer = await openPool(env, ledger).explain(jobOwnerName(job.id), jobHolderName(wish.token));
+      const answer = await within(openPool(env, ledger).explain(jobOwnerName(job.id), jobHolderName(wish.token)));
       return answer.ok ? answer.value : null;
     },
     now,

@@ -43,7 +43,7 @@ import type {
 } from "../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
 import { openDag, type ObjectEnv } from "./env.ts";
-import { releaseWish, slowDownKeys, takeJobGrant, takeStep } from "./job-permits.ts";
+import { releaseWish, slowDownKeys, takeJobGrant, takeStep, unwantedOfJob } from "./job-permits.ts";
 import { JobStorage } from "./job-storage.ts";
 import { openQueue, queueNamed, queuesOf, ratesOf } from "./queues.ts";
 import { claimed, goesOn, view } from "./job-views.ts";
@@ -220,6 +220,10 @@ export function createJobClass(registry: Registry) {
         completeJob(job, token, state, error, now);
         this.#save(job, now);
       }
+    }
+
+    async permitsUnwanted(ledger: string, holders: string[]): Promise<string[]> {
+      return unwantedOfJob(this.#load(), ledger, holders);
     }
 
     async permitsGranted(ledger: string, holders: string[]): Promise<OwnerAnswer> {

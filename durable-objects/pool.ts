@@ -26,6 +26,8 @@ import { PoolStorage } from "./pool-storage.ts";
 
 /** How long a fresh description waits for owners. */
 const FRESH_MS = 2000;
+/** Owners that are asked at once whether they still wait. */
+const OWNERS_ASKED = 50;
 /** Users of a ledger that a refusal names. */
 const USERS_NAMED = 3;
 const DEFAULT_POOL_LEDGER = ledgerName("pool", DEFAULT_POOL);
@@ -102,6 +104,7 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
     if (this.#name === DEFAULT_POOL_LEDGER) {
       return { ok: false, refusal: { code: "invalid", message: "Default Pool can't be deleted" } };
     }
+    await this.#forgetUnwanted();
     return this.#act((ledger) => {
       if (ledger.size > 0) {
         const users = nameUsers(listPermits(ledger));
@@ -190,6 +193,27 @@ export class Pool extends DurableObject<ObjectEnv> implements PoolObject {
     } catch (error) {
       console.warn({ event: "owner_not_told", ledger: this.#name, owner: delivery.owner, error: String(error) });
     }
+  }
+
+  /**
+   * Asks owners whether those who wait still do: the word that they do not may have been lost, and who waits for what is never
+   * granted would stand in line for ever.
+   */
+  async #forgetUnwanted(): Promise<void> {
+    const waiting = [...this.#look().permits].filter(({ state }) => state === "waiting");
+    const some = [...Map.groupBy(waiting, ({ owner }) => owner)].slice(0, OWNERS_ASKED);
+    const answers = some.map(async ([owner, permits]) => {
+      const holders = permits.map(({ holder }) => holder);
+      try {
+        const unwanted = await openPermitOwner(this.env, owner).permitsUnwanted(this.#name, holders);
+        if (unwanted.length > 0) {
+          this.#act((ledger, now) => ledger.exchange(owner, { release: unwanted }, now));
+        }
+      } catch (error) {
+        console.warn({ event: "owner_not_asked", ledger: this.#name, owner, error: String(error) });
+      }
+    });
+    await waitAtMost(Promise.all(answers), FRESH_MS);
   }
 
   /** Arms the alarm, unless it is early enough already: it re-arms itself. */

@@ -167,9 +167,11 @@ export class DagCore {
       if (!isAllowed()) {
         return false;
       }
+      const held = this.permits.all();
       await this.#ctx.storage.deleteAlarm();
       await this.#ctx.storage.deleteAll();
       this.#forget();
+      this.permits.giveBack(held, Date.now());
       return true;
     });
     this.waiters.wakeAll();
@@ -434,8 +436,9 @@ export class DagCore {
     }
   }
 
+  /** Something is on its way. What only waits for its paused DAG is not. */
   #isBusy(): boolean {
-    return this.unfinished().some(({ machine }) => machine.state.active > 0);
+    return this.unfinished().some(({ machine: { isMoving, state } }) => state[isMoving ? "active" : "executing"] > 0);
   }
 
   #nextDue(now: number): number | null {

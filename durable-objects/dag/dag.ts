@@ -363,6 +363,10 @@ export function createDagClass(registry: Registry) {
       return this.#work.attemptEnded(key, token, outcome);
     }
 
+    async permitsUnwanted(ledger: string, holders: string[]): Promise<string[]> {
+      return this.#core.permits.unwanted(ledger, holders);
+    }
+
     async permitsGranted(ledger: string, holders: string[]): Promise<OwnerAnswer> {
       return this.#core.permits.granted(ledger, holders);
     }
@@ -373,6 +377,10 @@ export function createDagClass(registry: Registry) {
     }
 
     async wake(): Promise<number | null> {
+      // One that was deleted has nothing to do any more.
+      if (!this.#core.open()) {
+        return null;
+      }
       const now = Date.now();
       const next = this.#core.wake(now);
       await this.#core.outbox.deliverStops(now);

@@ -13,7 +13,7 @@ import { openWishes, setSurroundings, type Surroundings } from "../../src/engine
 import { holderName, parseHolder } from "../../src/engine/permits/holders.ts";
 import type { RateRule } from "../../src/engine/permits/gcra.ts";
 import type { LedgerAnswer, LedgerChange, OwnerAnswer, PermitRequest } from "../../src/engine/permits/permit.ts";
-import { ledgersToRelease, nextStep, type PermitNeeds, type PermitWish } from "../../src/engine/permits/wish.ts";
+import { ledgersToRelease, nextStep, wants, type PermitNeeds, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { weightsOf } from "../../src/engine/priority.ts";
 import { hasRates } from "../../src/engine/queues.ts";
 import type { RunMachine } from "../../src/engine/run-machine.ts";
@@ -44,6 +44,7 @@ interface Batch {
   release: string[];
 }
 
+/** Who holds something, or asked for it. */
 interface Wisher {
   run: LoadedRun;
   instance: NodeInstance;
@@ -127,20 +128,24 @@ export class PermitDesk implements Surroundings {
   /** Takes what a stored change wants asked or given back. */
   collect(run: LoadedRun, changes: RunChanges, now: number): void {
     for (const { instance, wish } of changes.releases) {
-      const holder = this.#holder(run, instance, wish);
-      for (const ledger of ledgersToRelease(wish)) {
-        this.#batch(ledger).release.push(holder);
-      }
-      for (const { limiter } of wish.at !== null && wish.at > now ? wish.rates : []) {
-        const cancelled = this.#cancellations.get(limiter) ?? [];
-        cancelled.push(this.#reservationId(holder));
-        this.#cancellations.set(limiter, cancelled);
-      }
+      this.#release({ run, instance, wish }, now);
     }
     for (const instance of changes.steps) {
       this.#step(run, instance, now);
     }
     this.#slowDowns.push(...changes.slowDowns);
+  }
+
+  #release({ run, instance, wish }: Wisher, now: number): void {
+    const holder = this.#holder(run, instance, wish);
+    for (const ledger of ledgersToRelease(wish)) {
+      this.#batch(ledger).release.push(holder);
+    }
+    for (const { limiter } of wish.at !== null && wish.at > now ? wish.rates : []) {
+      const cancelled = this.#cancellations.get(limiter) ?? [];
+      cancelled.push(this.#reservationId(holder));
+      this.#cancellations.set(limiter, cancelled);
+    }
   }
 
   #step(run: LoadedRun, instance: NodeInstance, now: number): void {
@@ -173,6 +178,25 @@ export class PermitDesk implements Surroundings {
     for (const instance of openWishes(run.machine.state)) {
       this.#step(run, instance, now);
     }
+  }
+
+  /** All that is held or asked for, to be given back once everything is deleted. */
+  all(): Wisher[] {
+    return this.#core
+      .unfinished()
+      .flatMap((run) =>
+        run.machine.state.nodes.flatMap(({ instances }) =>
+          instances.flatMap((instance) => (instance.wish === null ? [] : [{ run, instance, wish: instance.wish }])),
+        ),
+      );
+  }
+
+  /** Gives back what was held or asked for by task instances that are deleted. Whoever only waits would never be asked. */
+  giveBack(wishers: readonly Wisher[], now: number): void {
+    for (const wisher of wishers) {
+      this.#release(wisher, now);
+    }
+    this.send(now);
   }
 
   /** Forgets what was collected: its transaction did not happen, or everything was deleted. */
@@ -240,6 +264,15 @@ export class PermitDesk implements Surroundings {
     }
     const now = Date.now();
     return this.#core.act(now, () => this.#take(ledger, holders, now));
+  }
+
+  /** Which holders do not want what they wait for in a ledger. */
+  unwanted(ledger: string, holders: readonly string[]): string[] {
+    const isOpen = this.#core.open();
+    return holders.filter((holder) => {
+      const found = isOpen ? this.#find(holder) : null;
+      return found === null || !wants(found.instance.wish, found.token, ledger);
+    });
   }
 
   #take(ledger: string, holders: readonly string[], now: number): OwnerAnswer {

@@ -13,6 +13,7 @@ import { isFinished, isScheduleable } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceKey } from "../../src/engine/work.ts";
 import { openJob, openPool, type ObjectEnv } from "../env.ts";
+import { within } from "../within.ts";
 import type { DagCore } from "./core.ts";
 import { queueStanding } from "./queue-desk.ts";
 import type { LoadedRun } from "./run-book.ts";
@@ -82,7 +83,7 @@ export class WhyDesk {
     return explainWish(
       wish,
       async (ledger) => {
-        const answer = await openPool(this.#env, ledger).explain(this.#core.name, holder);
+        const answer = await within(openPool(this.#env, ledger).explain(this.#core.name, holder));
         return answer.ok ? answer.value : null;
       },
       now,
@@ -114,7 +115,7 @@ export class WhyDesk {
   }
 
   async #lastSign({ jobId, dueAt }: NodeInstance, now: number): Promise<string> {
-    const job = jobId === null ? null : await openJob(this.#env, jobId).get(0);
+    const job = jobId === null ? null : await within(openJob(this.#env, jobId).get(0)).catch(() => null);
     const beat = job?.ok === true ? job.value.latest_heartbeat : null;
     if (beat !== null) {
       return `its last heartbeat was ${(now - beat) / 1000} s ago`;

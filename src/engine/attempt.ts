@@ -35,6 +35,14 @@ export function retryPolicy(spec: TaskSpec): RetryPolicy {
   };
 }
 
+/** The longest that a handler can have its task wait: a year. What is far beyond it is no time that could be stored. */
+export const MAX_WAIT_MS = 31_536_000_000;
+
+/** A wait that a handler asked for, in whole milliseconds. */
+function waitOf(ms: number): number {
+  return Number.isNaN(ms) ? 0 : Math.min(Math.max(0, Math.ceil(ms)), MAX_WAIT_MS);
+}
+
 /**
  * Decides what becomes of a try. A retryable failure waits for the policy's delay, or longer if the handler asked for
  * it (`retryAfterMs`); a failure that is not retryable or has no try left is final.
@@ -46,12 +54,12 @@ export function decideAttempt(facts: AttemptFacts, outcome: Outcome, now: number
     case "skipped":
       return { state: "skipped" };
     case "up_for_reschedule":
-      return { state: "up_for_reschedule", nextAt: Math.max(outcome.at, now) };
+      return { state: "up_for_reschedule", nextAt: now + waitOf(outcome.at - now) };
     case "failed": {
       if (!outcome.retryable || !isEligibleToRetry(facts.tryNumber, facts.maxTries)) {
         return { state: "failed", error: outcome.error };
       }
-      const delayMs = Math.max(retryDelayMs(facts.policy, facts), outcome.retryAfterMs ?? 0);
+      const delayMs = Math.max(retryDelayMs(facts.policy, facts), waitOf(outcome.retryAfterMs ?? 0));
       return { state: "up_for_retry", error: outcome.error, nextAt: now + delayMs };
     }
   }

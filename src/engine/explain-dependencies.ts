@@ -46,6 +46,8 @@ export function explainDependencies(
     return unmet;
   }
   const { node, mapIndex } = instance;
+  // Of a bulk submission; nothing else has a timer before it was scheduled.
+  add("Run At", instance.state === null ? explainTimer(instance, now, "start") : "");
   add("Not In Retry Period", instance.state === "up_for_retry" ? explainTimer(instance, now, "retry") : "");
   add("Ready To Reschedule", instance.state === "up_for_reschedule" ? explainTimer(instance, now, "reschedule") : "");
   add("Previous Dagrun State", node.past?.reason() ?? "");

@@ -44,7 +44,10 @@ function describeLimit({ name, limit, taken }: FullLimit, taskId: string): strin
   }
 }
 
-/** What a wish waits for. `ask` finds out how its place in a ledger is; null if the ledger has never heard of it. */
+/**
+ * What a wish waits for. `ask` finds out how its place in a ledger is; null if the ledger has never heard of it, and if it throws
+ * the ledger does not answer.
+ */
 export async function explainWish(
   wish: PermitWish,
   ask: (ledger: string) => Promise<PermitExplanation | null>,
@@ -54,12 +57,17 @@ export async function explainWish(
   switch (step.kind) {
     case "ask": {
       const { ledger } = step.need;
-      const explanation = await ask(ledger);
+      const name = LEDGER_NAMES[parseLedgerName(ledger).kind];
+      let explanation;
+      try {
+        explanation = await ask(ledger);
+      } catch {
+        return { name, reason: `${describeLedger(ledger)} does not answer now, it is asked again` };
+      }
       const reason =
         explanation === null
           ? null
           : waitingReason(ledger, explanation, (permit) => describeHolder(permit.owner, permit.holder));
-      const name = LEDGER_NAMES[parseLedgerName(ledger).kind];
       return { name, reason: reason ?? `${describeLedger(ledger)} has been asked and has not answered yet` };
     }
     case "reserve":

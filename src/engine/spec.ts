@@ -115,6 +115,15 @@ export const queueName = z
   .max(250)
   .regex(/^[\p{L}\p{N}_.-]+$/u, "expected letters, digits, '_', '-' or '.'");
 
+/** Name of a pool. */
+export const poolName = z
+  .string()
+  .min(1, "expected a name, got an empty text")
+  .max(256, "expected at most 256 characters")
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "expected a name without control characters and halves of surrogate pairs")
+  // Programs that read URLs take these for directories, so that nobody could ask for a pool of that name.
+  .regex(/^(?!\.{1,2}$)/, "expected a name other than '.' and '..'");
+
 /**
  * Which queue a task's messages go to. `spread` deals the instances of a mapped task over several: in turn, at random, or by the
  * hash of the value that stands at `key` in the input, so that equal values share a queue.
@@ -165,7 +174,7 @@ export const taskSpecSchema = z.strictObject({
   ignore_downstream_trigger_rules: z.boolean().default(true),
   doc_md: z.string().max(100_000).optional(),
   /** Name of the pool it takes slots of; a task that names none takes none. See `docs/limits.md`. */
-  pool: z.string().min(1).max(256).optional(),
+  pool: poolName.optional(),
   pool_slots: z.number().int().min(1).max(1_000_000).default(1),
   /** Higher goes first where task instances wait for a slot. */
   priority_weight: z.number().int().min(-1_000_000).max(1_000_000).default(1),

@@ -5,11 +5,13 @@
  */
 import type { RateRule } from "../engine/permits/gcra.ts";
 import { ledgerName } from "../engine/permits/names.ts";
-import { durationSeconds } from "./duration.ts";
+import { durationSeconds, type Duration } from "./duration.ts";
 import type { AnyTaskDefinition } from "./task.ts";
 
 /** Characters a key may have, together with its scope. */
 const MAX_KEY_LENGTH = 500;
+/** And bytes: an object of a longer name does not know it. */
+const MAX_KEY_BYTES = 1000;
 /** Of which the scope may have so many, which leaves some to the key. */
 const MAX_SCOPE_LENGTH = 400;
 
@@ -76,6 +78,39 @@ export function limitProblems({ limits }: AnyTaskDefinition): { where: string; m
   return problems;
 }
 
+/** Tasks that share a scope and say different things of it: whoever asked last would set the limit for all. */
+export function scopeProblems(tasks: Iterable<AnyTaskDefinition>): string[] {
+  const first = new Map<string, { id: string; text: string }>();
+  const problems: string[] = [];
+  for (const { id, limits } of tasks) {
+    for (const option of ["concurrency", "rateLimit"] as const) {
+      const limit = limits?.[option];
+      if (limit === undefined) {
+        continue;
+      }
+      const scope = limit.scope ?? id;
+      const text = "per" in limit ? rateText(limit) : String(limit.limit);
+      const known = first.get(`${option} ${scope}`);
+      if (known === undefined) {
+        first.set(`${option} ${scope}`, { id, text });
+      } else if (known.text !== text) {
+        problems.push(
+          `task "${id}", ${option}: expected the limit that task "${known.id}" gives the scope "${scope}" (${known.text}), got ${text}`,
+        );
+      }
+    }
+  }
+  return problems;
+}
+
+function rateText({ limit, per, burst = 1 }: { limit: number; per: Duration; burst?: number }): string {
+  try {
+    return `${limit} per ${durationSeconds(per)} s, burst ${burst}`;
+  } catch {
+    return `${limit} per ${String(per)}, burst ${burst}`;
+  }
+}
+
 /** Code may come without types. */
 function keyProblems(
   option: string,
@@ -85,13 +120,25 @@ function keyProblems(
   if (key !== undefined && typeof key !== "function") {
     problems.push({ where: `${option}.key`, message: `expected a function, got ${typeof key}` });
   }
-  const isText = typeof scope === "string" && scope.length >= 1 && scope.length <= MAX_SCOPE_LENGTH;
+  // A colon ends the scope where it is put before a key.
+  const isText = typeof scope === "string" && /^[^:]+$/u.test(scope) && scope.length <= MAX_SCOPE_LENGTH;
   if (scope !== undefined && !isText) {
-    const got = typeof scope === "string" ? `${scope.length} characters` : typeof scope;
-    const message = `expected text of 1 to ${MAX_SCOPE_LENGTH} characters, got ${got}`;
+    const got = typeof scope === "string" ? JSON.stringify(scope.slice(0, MAX_SCOPE_LENGTH)) : typeof scope;
+    const message = `expected text of 1 to ${MAX_SCOPE_LENGTH} characters without a colon, got ${got}`;
     problems.push({ where: `${option}.scope`, message });
   }
   return problems;
+}
+
+/** The author's function is named in what it throws. */
+function callKey(option: string, id: string, limit: { key?(input: unknown): string }, input: () => unknown): unknown {
+  const given = input();
+  try {
+    return limit.key?.(given);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`${option}.key of task "${id}" threw: ${message}`, { cause: error });
+  }
 }
 
 function keyOf(
@@ -104,12 +151,20 @@ function keyOf(
   if (limit.key === undefined) {
     return scope;
   }
-  const key: unknown = limit.key(input());
+  const key = callKey(option, id, limit, input);
   if (typeof key !== "string" || key === "" || scope.length + key.length > MAX_KEY_LENGTH) {
     const got = typeof key === "string" ? `${key.length} characters` : typeof key;
     throw new Error(
       `expected ${option}.key of task "${id}" to give text of 1 to ${MAX_KEY_LENGTH} characters, got ${got}`,
     );
   }
-  return `${scope}:${key}`;
+  // Half of a surrogate pair, as of text that was cut, is in no name.
+  const name = `${scope}:${key}`.toWellFormed();
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes > MAX_KEY_BYTES) {
+    throw new Error(
+      `expected ${option}.key of task "${id}" to give text of at most ${MAX_KEY_BYTES} bytes with its scope, got ${bytes}`,
+    );
+  }
+  return name;
 }

@@ -7,7 +7,7 @@ import type { TaskSpec } from "../engine/spec.ts";
 import { validateDagSpec } from "../engine/validate-spec.ts";
 import { DagDefinitionError } from "./dag.ts";
 import type { DagDefinition } from "./dag.ts";
-import { limitProblems } from "./limits.ts";
+import { limitProblems, scopeProblems } from "./limits.ts";
 import { handlerName, isBuiltIn, taskFields } from "./task-fields.ts";
 import type { AnyTaskDefinition } from "./task.ts";
 
@@ -52,6 +52,7 @@ export function createRegistry(parts: { dags: DagDefinition[]; tasks?: AnyTaskDe
     problems.push(...standaloneProblems(task));
     add(task, "the tasks by themselves");
   }
+  problems.push(...scopeProblems(tasks.values()));
   if (problems.length > 0) {
     throw new Error(["expected a registry without conflicts, got:", ...problems.map((one) => `  ${one}`)].join("\n"));
   }

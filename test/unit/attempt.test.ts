@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { decideAttempt, retryPolicy, type AttemptFacts } from "../../src/engine/attempt.ts";
+import { decideAttempt, MAX_WAIT_MS, retryPolicy, type AttemptFacts } from "../../src/engine/attempt.ts";
 import { retryDelayMs } from "../../src/engine/retry.ts";
 import { taskSpecSchema } from "../../src/engine/spec.ts";
 import type { Outcome } from "../../src/engine/work.ts";
@@ -28,6 +28,23 @@ test("a reschedule waits for its time, and never for one that is past", ({ expec
   const at = (time: number): unknown => decideAttempt(FACTS, { state: "up_for_reschedule", at: time }, NOW);
   expect(at(NOW + 5)).toEqual({ state: "up_for_reschedule", nextAt: NOW + 5 });
   expect(at(NOW - 5)).toEqual({ state: "up_for_reschedule", nextAt: NOW });
+});
+
+test("a wait that a handler asks for is whole milliseconds, and at most a year", ({ expect }) => {
+  const wait = (ms: number): number[] =>
+    [
+      decideAttempt(FACTS, { state: "up_for_reschedule", at: NOW + ms }, NOW),
+      decideAttempt(
+        { ...FACTS, policy: { ...FACTS.policy, retryDelayS: 0 } },
+        { state: "failed", error: ERROR, retryable: true, retryAfterMs: ms },
+        NOW,
+      ),
+    ].map((result) => ("nextAt" in result ? result.nextAt - NOW : Number.NaN));
+  expect(wait(1.5)).toEqual([2, 2]);
+  expect(wait(300.00000000000006)).toEqual([300, 301]);
+  expect(wait(1e300)).toEqual([MAX_WAIT_MS, MAX_WAIT_MS]);
+  expect(wait(-1e300)).toEqual([0, 0]);
+  expect(wait(Number.NaN)).toEqual([0, 0]);
 });
 
 describe("a failure", () => {

@@ -58,9 +58,21 @@ describe("limitsOf", () => {
     );
   });
 
-  test("lets through what the key's function throws, and what the input does", ({ expect }) => {
+  test("makes a key a name that an object can have: halves of surrogate pairs are replaced, many bytes refused", ({
+    expect,
+  }) => {
+    const ledger = (key: string): string | undefined =>
+      limitsOf(made({ concurrency: { limit: 1, key: () => key } }), () => ({ tenant: "t" })).concurrency?.ledger;
+    expect(ledger("\ud83d")).toBe("key:call:\ufffd");
+    expect(ledger("漢".repeat(331))).toHaveLength(340);
+    expect(() => ledger("漢".repeat(332))).toThrow(
+      'expected concurrency.key of task "call" to give text of at most 1000 bytes with its scope, got 1001',
+    );
+  });
+
+  test("names a key whose function throws, and lets through what the input throws", ({ expect }) => {
     const definition = made({ rateLimit: { limit: 1, per: 1, key: ({ tenant }) => tenant.toUpperCase() } });
-    expect(() => limitsOf(definition, () => ({}))).toThrow(TypeError);
+    expect(() => limitsOf(definition, () => ({}))).toThrow(/^rateLimit.key of task "call" threw: /u);
     expect(() => limitsOf(definition, never)).toThrow("expected nobody to ask for the input");
   });
 
@@ -85,12 +97,13 @@ describe("a registry", () => {
     [{ rateLimit: { limit: 1, per: "soon" as "1s" } }, 'got "soon"'],
     [
       { concurrency: { limit: 1, scope: "" } },
-      "concurrency.scope: expected text of 1 to 400 characters, got 0 characters",
+      'concurrency.scope: expected text of 1 to 400 characters without a colon, got ""',
     ],
     [
       { rateLimit: { limit: 1, per: 1, scope: "x".repeat(401) } },
       "rateLimit.scope: expected text of 1 to 400 characters",
     ],
+    [{ concurrency: { limit: 1, scope: "a:b" } }, 'without a colon, got "a:b"'],
     [{ rateLimit: { limit: 1, per: 1, scope: 7 as unknown as string } }, "rateLimit.scope: expected text"],
     [
       { concurrency: { limit: 1, key: "tenant" as unknown as () => string } },

@@ -33,6 +33,25 @@ describe("createRegistry", () => {
     );
   });
 
+  test("refuses tasks that share a scope and do not agree on its limit", ({ expect }) => {
+    const rate = { limit: 5, per: "1s", scope: "api" } as const;
+    const a = task({ id: "a", concurrency: { limit: 1, scope: "api" }, rateLimit: rate }, () => null);
+    const same = task(
+      { id: "same", concurrency: { limit: 1, scope: "api" }, rateLimit: { ...rate, per: 1 } },
+      () => null,
+    );
+    const b = task({ id: "b", concurrency: { limit: 2, scope: "api" }, rateLimit: { ...rate, burst: 9 } }, () => null);
+    const after = task({ id: "after", concurrency: { limit: 9, scope: "a" } }, () => null);
+    expect(createRegistry({ dags: [], tasks: [a, same, after] }).tasks.size).toBe(3);
+    expect(() => createRegistry({ dags: [], tasks: [a, b] })).toThrow(
+      [
+        "expected a registry without conflicts, got:",
+        '  task "b", concurrency: expected the limit that task "a" gives the scope "api" (1), got 2',
+        '  task "b", rateLimit: expected the limit that task "a" gives the scope "api" (5 per 1 s, burst 1), got 5 per 1 s, burst 9',
+      ].join("\n"),
+    );
+  });
+
   test("refuses tasks by themselves that could not run", ({ expect }) => {
     const wrong = task({ id: "a b", retries: -1, retryDelay: "soon" as "1s" }, () => null);
     expect(() => createRegistry({ dags: [], tasks: [wrong, latestOnly({ id: "latest" })] })).toThrow(

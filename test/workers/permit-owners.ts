@@ -24,7 +24,9 @@ class PermitOwners {
         }
         return (name: string): object => {
           const permitsGranted = this.#owners.get(name);
-          return permitsGranted === undefined ? target.getByName(name) : { permitsGranted };
+          return permitsGranted === undefined
+            ? target.getByName(name)
+            : { permitsGranted, permitsUnwanted: async (): Promise<string[]> => [] };
         };
       },
     });

@@ -2,15 +2,18 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { specHash } from "../../src/engine/canonical-hash.ts";
+import { dagSpecSchema } from "../../src/engine/spec.ts";
 import { openCatalog } from "../../durable-objects/env.ts";
 import { wakeLate } from "../../durable-objects/wake.ts";
 import {
   alarmOf,
+  claimOne,
   clock,
   dagOf,
   drive,
   fireAlarm,
   objectEnv,
+  report,
   runOf,
   start,
   stopClock,
@@ -18,7 +21,7 @@ import {
   success,
   value,
 } from "./lab.ts";
-import { addDag, deploy, inOrder, registry } from "./registry.ts";
+import { addDag, deploy, fresh, inOrder, registry } from "./registry.ts";
 import { touched } from "./touched.ts";
 
 stopClock();
@@ -48,6 +51,19 @@ async function loseAlarm(dagId: string): Promise<void> {
 
 const DAILY = { schedule: "0 6 * * *", startDate: "2100-01-01T00:00:00Z" };
 
+describe("a DAG that was deleted while it had something to do", () => {
+  it("is woken once more and then forgotten", async () => {
+    const id = fresh("registered");
+    const tasks = [{ task_id: "a", handler: "nobody" }];
+    value(await dagOf(id).register(dagSpecSchema.parse({ dag_id: id, tasks })));
+    await start(id);
+    await sweep();
+    value(await dagOf(id).deleteDag());
+    await sweep();
+    expect((await openCatalog(objectEnv).watched()).map(({ name }) => name)).not.toContain(id);
+  });
+});
+
 describe("a DAG that is asleep", () => {
   it("is not touched in a minute in which it has nothing to do, with a schedule or without", async () => {
     const dags = [addDag(DAILY, (d) => void inOrder(d, "a")), addDag({}, (d) => void inOrder(d, "a"))];
@@ -64,6 +80,21 @@ describe("a DAG that is asleep", () => {
     }
     // Its own alarm is all that it has, and far away.
     expect(await alarmOf(stubOf("DAG", scheduled))).toBe(Date.UTC(2100, 0, 1, 6));
+  });
+
+  it("is not touched either while it is paused with a task instance that waits for that to end", async () => {
+    const dagId = addDag({}, (d) => void inOrder(d, "a", "b"));
+    await sweep(dagId);
+    const runId = await start(dagId);
+    const claimed = await claimOne(dagId, runId, "a");
+    value(await dagOf(dagId).setPaused(true));
+    await report(dagId, claimed, success());
+    await sweep(dagId);
+    clock.advance(60_000);
+    await sweep(dagId);
+    await evictAll(dagId);
+    clock.advance(60_000);
+    expect(await sweep(dagId)).toEqual([]);
   });
 
   it("is woken once for a new spec, as it may have a new schedule", async () => {

@@ -7,6 +7,7 @@ import { z } from "@hono/zod-openapi";
 import { jobOfOwner, parseHolder } from "../../engine/permits/holders.ts";
 import type { LedgerView, PermitView } from "../../engine/permits/ledger-view.ts";
 import { INFINITE, type LedgerConfig } from "../../engine/permits/permit.ts";
+import { poolName } from "../../engine/spec.ts";
 import { dateTime, iso } from "../time.ts";
 
 /** Slots a pool may have: what a column of Airflow's holds. */
@@ -51,14 +52,6 @@ export function poolJson(name: string, view: LedgerView): PoolJson {
 }
 
 // ── bodies ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const poolName = z
-  .string()
-  .min(1, "expected a name, got an empty text")
-  .max(256, "expected at most 256 characters")
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "expected a name without control characters and halves of surrogate pairs")
-  // Programs that read URLs take these for directories, so that nobody could ask for a pool of that name.
-  .regex(/^(?!\.{1,2}$)/, "expected a name other than '.' and '..'");
 
 const slots = z
   .number()

@@ -29,7 +29,10 @@ export interface PoolObject {
   explain(owner: string, holder: string): Promise<Result<PermitExplanation>>;
   /** Does what is due and has not happened; gives when there is something to do next (epoch ms), or null. */
   wake(): Promise<number | null>;
-  /** Unmakes the ledger. conflict while somebody holds or waits; invalid for `default_pool`. Idempotent. */
+  /**
+   * Unmakes the ledger. conflict while somebody holds or waits, of whom it asks some first whether they still do; invalid for
+   * `default_pool`. Idempotent.
+   */
   remove(): Promise<Result<null>>;
 }
 
@@ -42,6 +45,8 @@ export interface PermitOwner {
    * @param ledger Name of the ledger's object.
    */
   permitsGranted(ledger: string, holders: string[]): Promise<OwnerAnswer>;
+  /** Which of these, that wait in a ledger's line, are not wanted any more. Changes nothing. */
+  permitsUnwanted(ledger: string, holders: string[]): Promise<string[]>;
 }
 
 /** The object of one rate limit. */

@@ -85,6 +85,11 @@ export function takeGrant(wish: PermitWish, ledger: string): "new" | "known" | "
   return "new";
 }
 
+/** Says whether a wish of this token holds slots of a ledger, or asks for some. */
+export function wants(wish: PermitWish | null | undefined, token: number, ledger: string): boolean {
+  return wish?.token === token && ledgersToRelease(wish).includes(ledger);
+}
+
 /** Ledgers of which the wish holds slots or may be granted some: those to give back. */
 export function ledgersToRelease({ ledgers, held }: PermitWish): string[] {
   return ledgers.slice(0, held + 1).map(({ ledger }) => ledger);
