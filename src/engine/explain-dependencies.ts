@@ -5,8 +5,8 @@
  */
 import { checkMappedUpstream, wasSkipped } from "./dependencies.ts";
 import type { RunState } from "./run-state.ts";
-import { isScheduleable } from "./states.ts";
-import type { NodeInstance } from "./task-node.ts";
+import { isFinished, isScheduleable } from "./states.ts";
+import type { NodeInstance, TaskNode } from "./task-node.ts";
 import { explainSetups, explainTriggerRule } from "./trigger-rules.ts";
 
 /** A dependency that is not met. */
@@ -56,8 +56,34 @@ export function explainDependencies(
   add("Mapped dependencies have succeeded", explainFeeders(state, instance));
   const setups = node.setupCountsOf(mapIndex);
   add("Unfinished Setups", setups === null ? "" : explainSetups(setups, mapIndex));
-  add("Trigger Rule", explainTriggerRule(node.task.spec.trigger_rule, node.countsOf(mapIndex), mapIndex));
+  const rule = explainTriggerRule(node.task.spec.trigger_rule, node.countsOf(mapIndex), mapIndex);
+  add("Trigger Rule", rule === "" ? "" : `${rule}${explainOpen(state, instance)}`);
   return unmet;
+}
+
+/** Tasks named that are not over, for who wants to know which one to look at next. */
+const OPEN_NAMED = 3;
+
+/** Which tasks directly upstream are not over, with the states of their instances. */
+function explainOpen(state: RunState, { node }: NodeInstance): string {
+  const open = node.task.upstream.flatMap((index) => {
+    const upstream = state.nodes[index];
+    return upstream === undefined || upstream.unfinished === 0 ? [] : [upstream];
+  });
+  if (open.length === 0) {
+    return "";
+  }
+  const named = open.slice(0, OPEN_NAMED).map((upstream) => `'${upstream.task.id}' (${openStates(upstream)})`);
+  const others = open.length > named.length ? ` and ${open.length - named.length} more` : "";
+  return ` Not over: ${named.join(", ")}${others}.`;
+}
+
+function openStates({ instances }: TaskNode): string {
+  const counts = new Map<string, number>();
+  for (const { state } of instances.filter((instance) => !isFinished(instance.state))) {
+    counts.set(state ?? "none", (counts.get(state ?? "none") ?? 0) + 1);
+  }
+  return [...counts].map(([state, count]) => (instances.length === 1 ? state : `${count} ${state}`)).join(", ");
 }
 
 function explainRun({ info }: RunState, runReason: string | null): string {
