@@ -166,7 +166,8 @@ export class BackfillBook {
     // A run of one that is over was queued again by a user, and starts as any other.
     const isPaused = backfill.is_paused && completedAt === null;
     const count = this.#runningRuns(id);
-    const room = isPaused ? 0 : Math.min(limit - count, STARTS_PER_TURN - this.#started);
+    const idle = this.#core.scheduler.idleRuns().get(id) ?? [];
+    const room = isPaused ? 0 : Math.min(limit - count + idle.length, STARTS_PER_TURN - this.#started);
     if (room > 0) {
       queued.push(...this.#core.storage.backfills.queuedRuns(id, room, startsUntil(backfill)));
     }

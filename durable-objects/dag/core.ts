@@ -316,6 +316,9 @@ export class DagCore {
     const isDue = run.row.state === "queued" && run.row.run_after <= now;
     if (isDue && !this.isPaused && this.scheduler.hasRoom()) {
       run.machine.begin(now);
+    } else if (isDue && run.machine.state.graph.dependsOnPast) {
+      // Those that run may wait for it.
+      this.scheduler.askForAdmission();
     }
   }
 

@@ -160,6 +160,7 @@ export class Scheduler {
     const started = runsToStart({
       queued,
       running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
+      idle: this.idleRuns(),
       dag: { max_active_runs: this.maxActiveRuns, is_paused: core.isPaused },
       backfills: backfills.limits,
       now,
@@ -189,6 +190,7 @@ export class Scheduler {
       explainAdmission(row, {
         queued: [],
         running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
+        idle: this.idleRuns(),
         dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },
         backfills: backfills.limits,
         now,
@@ -236,6 +238,17 @@ export class Scheduler {
       timetable === undefined || restriction === undefined ? null : timetable.next(state.last, restriction, now);
     this.#state = { ...state, next };
     this.#core.storage.schedule.save(this.#state);
+  }
+
+  /** `run_after` of running runs in which nothing is on its way and something waits for the run before, by backfill. */
+  idleRuns(): Map<number | null, number[]> {
+    const idle = new Map<number | null, number[]>();
+    for (const { row, machine } of this.#core.runs.loaded()) {
+      if (row.state === "running" && machine.state.graph.dependsOnPast && machine.state.active === 0) {
+        idle.set(row.backfill_id, [...(idle.get(row.backfill_id) ?? []), row.run_after]);
+      }
+    }
+    return idle;
   }
 
   /** Runs of no backfill that are queued or running. */

@@ -26,6 +26,11 @@ export interface AdmissionFacts {
   queued: readonly QueuedRun[];
   /** Running runs by backfill, null for those of none. */
   running: ReadonlyMap<number | null, number>;
+  /**
+   * `run_after` of those of them that only wait for the run before. One that was queued again and comes before them must not wait
+   * for their places, or nobody would ever go on. Left out: there are none.
+   */
+  idle?: ReadonlyMap<number | null, readonly number[]>;
   /** Of the DAG itself. A backfill goes on while its DAG is paused. */
   dag: RunLimit;
   backfills: ReadonlyMap<number, RunLimit>;
@@ -36,18 +41,25 @@ export interface AdmissionFacts {
  * The runs that start now, in order: those of no backfill before those of one, then by place in the backfill, then by
  * `run_after`, then by age. A backfill counts its own runs against its own limit.
  */
-export function runsToStart({ queued, running, dag, backfills, now }: AdmissionFacts): QueuedRun[] {
+export function runsToStart(facts: AdmissionFacts): QueuedRun[] {
+  const { queued, running, dag, backfills, now } = facts;
   const active = new Map(running);
   const started: QueuedRun[] = [];
   for (const run of queued.toSorted(inOrder)) {
     const limit = run.backfill_id === null ? dag : backfills.get(run.backfill_id);
     const count = active.get(run.backfill_id) ?? 0;
-    if (limit !== undefined && !limit.is_paused && run.run_after <= now && count < limit.max_active_runs) {
+    const taken = count - idleAfter(run, facts);
+    if (limit !== undefined && !limit.is_paused && run.run_after <= now && taken < limit.max_active_runs) {
       active.set(run.backfill_id, count + 1);
       started.push(run);
     }
   }
   return started;
+}
+
+/** Runs that wait for the run before and come after a queued one: they do not count against it. */
+function idleAfter({ backfill_id, run_after }: QueuedRun, { idle }: AdmissionFacts): number {
+  return (idle?.get(backfill_id) ?? []).filter((at) => at > run_after).length;
 }
 
 function inOrder(a: QueuedRun, b: QueuedRun): number {
@@ -69,7 +81,7 @@ export function explainAdmission(run: QueuedRun, facts: AdmissionFacts): string 
     return `its run_after is ${new Date(run.run_after).toISOString()}, in ${(run.run_after - now) / 1000} s`;
   }
   const count = running.get(run.backfill_id) ?? 0;
-  if (count >= limit.max_active_runs) {
+  if (count - idleAfter(run, facts) >= limit.max_active_runs) {
     return `${whose} has ${count} of at most ${limit.max_active_runs} active runs`;
   }
   return null;

@@ -61,6 +61,17 @@ describe("the queued runs that may start", () => {
   });
 });
 
+describe("runs that only wait for the run before", () => {
+  it("do not keep one from starting that comes before them", ({ expect }) => {
+    const early = queued(1, { run_after: NOW - 50 });
+    const late = queued(2, { run_after: NOW - 10 });
+    const full = { running: new Map([[null, 2]]), idle: new Map([[null, [NOW - 40, NOW - 30]]]) };
+    expect(started({ ...full, queued: [late, early] })).toEqual([1]);
+    expect(explainAdmission(early, facts(full))).toBeNull();
+    expect(explainAdmission(late, facts(full))).toBe("the DAG has 2 of at most 2 active runs");
+  });
+});
+
 describe("failures in a row", () => {
   it("pause the DAG once there are as many as it allows", ({ expect }) => {
     expect(isFailingTooOften(["failed", "failed", "success"], 2)).toBe(true);

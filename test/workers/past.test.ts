@@ -85,6 +85,21 @@ async function evict(dagId: string): Promise<void> {
 }
 
 describe("depends_on_past", () => {
+  it("a run that is cleared starts again although those that wait for it take all of max_active_runs", async ({
+    expect,
+  }) => {
+    const dagId = addDag({ maxActiveRuns: 2 }, (d) => void d.run(step("a", { dependsOnPast: true })));
+    const runs = await startDays(dagId, 3);
+    const [first = ""] = runs;
+    await fail(dagId, first);
+    expect(await line(dagId, runs)).toBe("failed none none");
+    expect((await runOf(dagId, runs[2] ?? "")).state).toBe("running");
+    await clear(dagId, first);
+    expect(await line(dagId, runs)).toBe("queued none none");
+    await end(dagId, first, "a");
+    expect(await line(dagId, runs)).toBe("success queued none");
+  });
+
   it("lets a task start once it succeeded in the run before", async ({ expect }) => {
     const dagId = chain();
     const runs = await startDays(dagId, 3);
