@@ -1,5 +1,5 @@
 /**
- * The object of one ledger of permits: a pool, a concurrency key, a task over all runs. Thin: let the ledger decide, store what
+ * The object of one ledger of permits: a pool, or a concurrency key. Thin: let the ledger decide, store what
  * changed in the same transaction, arm the alarm, tell the owners.
  *
  * @module

@@ -245,7 +245,9 @@ export class Scheduler {
     const idle = new Map<number | null, number[]>();
     for (const { row, machine } of this.#core.runs.loaded()) {
       if (row.state === "running" && machine.state.graph.dependsOnPast && machine.state.active === 0) {
-        idle.set(row.backfill_id, [...(idle.get(row.backfill_id) ?? []), row.run_after]);
+        const dates = idle.get(row.backfill_id) ?? [];
+        dates.push(row.run_after);
+        idle.set(row.backfill_id, dates);
       }
     }
     return idle;

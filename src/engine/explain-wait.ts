@@ -19,7 +19,7 @@ const LIMIT_NAMES: Record<FullLimit["name"], string> = {
   max_active_tis_per_dagrun: "Task Concurrency",
   max_active_tis_per_dag: "Task Concurrency",
 };
-const LEDGER_NAMES = { pool: "Pool Slots Available", key: "Concurrency Key", task: "Task Concurrency" } as const;
+const LEDGER_NAMES = { pool: "Pool Slots Available", key: "Concurrency Key" } as const;
 
 /** The limit of its DAG for which a scheduled instance stands in line, or waits with its permits in hand; null if there is none. */
 export function explainLimit(state: RunState, instance: NodeInstance): UnmetDependency | null {

@@ -1,7 +1,6 @@
 /**
  * The thirteen trigger rules, as Airflow's `TriggerRuleDep` decides them: which state the upstream task instances force
- * on a task instance, and whether it may run. Pure arithmetic over counters; who counts is decided elsewhere, but for
- * `relevantMapIndexes`, which says what an element of a mapped group looks at.
+ * on a task instance, and whether it may run. Pure arithmetic over counters; who counts is decided elsewhere.
  *
  * @module
  */
@@ -216,49 +215,4 @@ function describeCounts(rule: TriggerRule, counts: UpstreamCounts): string {
     );
   }
   return `${parts.join(", ")} of ${counts.total} upstream task instance${counts.total === 1 ? "" : "s"}`;
-}
-
-/** Map indexes that count: every one, or those from `start` up to but not including `end`. */
-export type RelevantIndexes = "all" | { start: number; end: number };
-
-/** What `relevantMapIndexes` needs to know of a task instance and one of its upstream tasks. */
-export interface MappingPosition {
-  rule: TriggerRule;
-  /** Of the task instance itself. */
-  mapIndex: number;
-  /** The upstream task gives the elements that the task's own group (or an enclosing one) is expanded over. */
-  upstreamFeedsExpansion: boolean;
-  /** How many instances the task itself expands to; null while that is not known. */
-  expansionSize: number | null;
-  /** Size of the innermost mapped group that holds both tasks; null if there is none, or it is not known. */
-  commonGroupSize: number | null;
-  /** How often the upstream is mapped again inside that group; null if it is not. */
-  upstreamInnerSize: number | null;
-}
-
-const LAZY_RULES: ReadonlySet<TriggerRule> = new Set(["one_success", "one_failed", "one_done"] as const);
-
-/**
- * Says which instances of one upstream task matter to a task instance, so that element i of a mapped group depends on
- * element i only. An upstream instance with map index -1 always matters (see `isRelevant`). For the unexpanded instance
- * (-1) of a group whose size is known, the range is `{-1, 0}` or below: no expanded upstream instance holds it back.
- */
-export function relevantMapIndexes(position: MappingPosition): RelevantIndexes {
-  const { rule, mapIndex, upstreamFeedsExpansion, expansionSize, commonGroupSize, upstreamInnerSize } = position;
-  if (commonGroupSize === null || expansionSize === null || expansionSize === 0) {
-    return "all";
-  }
-  if (LAZY_RULES.has(rule) && !upstreamFeedsExpansion) {
-    return "all";
-  }
-  const ancestorIndex = Math.floor((mapIndex * commonGroupSize) / expansionSize);
-  const width = upstreamInnerSize ?? 1;
-  return { start: ancestorIndex * width, end: ancestorIndex * width + width };
-}
-
-/** Says whether the upstream instance with `upstreamMapIndex` is among `indexes`. */
-export function isRelevant(indexes: RelevantIndexes, upstreamMapIndex: number): boolean {
-  return (
-    indexes === "all" || upstreamMapIndex < 0 || (upstreamMapIndex >= indexes.start && upstreamMapIndex < indexes.end)
-  );
 }

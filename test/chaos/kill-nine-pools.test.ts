@@ -2,7 +2,7 @@ import { afterEach, describe, test } from "vitest";
 import type { Client } from "../../scripts/client.ts";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
-import { eventually } from "../support/waiting.ts";
+import { eventually, pause } from "../support/waiting.ts";
 
 const DAG_ID = "contended";
 const POOL = "narrow";
@@ -26,10 +26,6 @@ afterEach(async () => {
   await server?.remove();
   server = null;
 });
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 async function call(client: Client, method: "GET" | "POST" | "PUT", path: string, body?: unknown): Promise<unknown> {
   const answer = await client.http.call(method, path, body);

@@ -3,7 +3,7 @@ import type { Client, DagRun, TaskInstance } from "../../scripts/client.ts";
 import { expectedReport } from "../../scripts/demo/etl.ts";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
-import { eventually } from "../support/waiting.ts";
+import { eventually, pause } from "../support/waiting.ts";
 
 const DAG_ID = "flights_etl";
 const RUNS = 8;
@@ -27,10 +27,6 @@ afterEach(async () => {
   await server?.remove();
   server = null;
 });
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 async function finishedRun(client: Client, runId: string): Promise<{ state: string; instances: TaskInstance[] }> {
   const run = await eventually(`the run ${runId} to end`, RECOVERY_MS, async () => {

@@ -20,3 +20,8 @@ export async function eventually<T>(what: string, timeoutMs: number, look: () =>
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
+
+/** Lets time pass for what is about a moment: when a process is killed. Waiting for something to become so is `eventually`. */
+export async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}

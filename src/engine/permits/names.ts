@@ -5,10 +5,10 @@
  */
 import type { LedgerConfig } from "./permit.ts";
 
-/** `pool`: made by users; `key`: a concurrency key; `task`: a task over all runs of its DAG. */
-export type LedgerKind = "pool" | "key" | "task";
+/** `pool`: made by users; `key`: a concurrency key. */
+export type LedgerKind = "pool" | "key";
 
-/** Airflow's pool of tasks that name none. It cannot be deleted. */
+/** The pool that is always there and cannot be deleted, as in Airflow. Unlike there, only tasks that name it take slots of it. */
 export const DEFAULT_POOL = "default_pool";
 /** What `default_pool` is until somebody says otherwise. */
 export const DEFAULT_POOL_CONFIG: LedgerConfig = { slots: 128, description: "Default pool", include_deferred: false };
@@ -20,7 +20,7 @@ export function ledgerName(kind: LedgerKind, name: string): string {
 
 /** What a ledger's name says; a name of no kind is that of a pool. */
 export function parseLedgerName(ledger: string): { kind: LedgerKind; name: string } {
-  const kind = (["pool", "key", "task"] as const).find((each) => ledger.startsWith(`${each}:`));
+  const kind = (["pool", "key"] as const).find((each) => ledger.startsWith(`${each}:`));
   return kind === undefined ? { kind: "pool", name: ledger } : { kind, name: ledger.slice(kind.length + 1) };
 }
 
