@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { measureAdmission } from "./admission.ts";
-import type { Client } from "../scripts/client.ts";
+import { measureBursts } from "./bursts.ts";
 import { runWorkflowInstances } from "./comparison.ts";
 import { openFigures } from "./figures.ts";
 import type { Figure, FigureSink, ServedBy } from "./figures.ts";
@@ -21,14 +21,15 @@ import { runChain, runFanOut, submitInBulk, submitOne, timed } from "./workloads
 
 const HELP = `npm run bench -- [options]
 
-  --only W3[,W4]   these workloads alone: W1 to W10
+  --only W3[,W4]   these workloads alone: W1 to W10, W16
   --json FILE      write the JSON lines to FILE too
   --served LIST    of "npm start", "wrangler dev", "workflows"; all three, comma-separated, if left out
   --quick          a third of the runs, and smaller ones of W8 and W9
 
 W1 2,000 no-op tasks in one submission   W2 one task, long-polled   W3 a chain of 20   W4 1 -> 500 -> 1 and 1 -> 2,000 -> 1
 W5 memory of the runtime                 W6 rows written            W7 a run of 20,000 task instances
-W8 scheduled DAGs due at once            W9 grants of one pool           W10 cost of being admitted`;
+W8 scheduled DAGs due at once            W9 grants of one pool           W10 cost of being admitted
+W16 bursts of many clients`;
 
 const BULK = 2000;
 const HOPS = 20;
@@ -110,16 +111,12 @@ async function measureMemory({ figures, runs }: Plan): Promise<void> {
   figures.add({ name: "W5 after W1", unit: "MB", runs: after, served_by: "npm start", target: { at_most: 130 } });
 }
 
-/** W8 to W10, each on a server of its own: what one leaves behind is no burden to the next. */
-async function measureAlone(
-  workload: Workload,
-  work: (client: Client, plan: Plan) => Promise<void>,
-  plan: Plan,
-): Promise<void> {
+/** W8 and those after it, each on a server of its own: what one leaves behind is no burden to the next. */
+async function measureAlone(workload: Workload, work: (target: Target) => Promise<void>, plan: Plan): Promise<void> {
   if (plan.wants(workload)) {
-    await withTarget("npm start", async ({ client }) => {
-      await submitOne(client);
-      await work(client, plan);
+    await withTarget("npm start", async (target) => {
+      await submitOne(target.client);
+      await work(target);
     });
   }
 }
@@ -257,9 +254,10 @@ async function main(): Promise<void> {
     await measureMemory(plan);
   }
   if (served.includes("npm start")) {
-    await measureAlone("W8", measureSchedules, plan);
-    await measureAlone("W9", measureGrants, plan);
-    await measureAlone("W10", measureAdmission, plan);
+    await measureAlone("W8", ({ client }) => measureSchedules(client, plan), plan);
+    await measureAlone("W9", ({ client }) => measureGrants(client, plan), plan);
+    await measureAlone("W10", ({ client }) => measureAdmission(client, plan), plan);
+    await measureAlone("W16", (target) => measureBursts(target, plan), plan);
   }
   compare(figures);
 }

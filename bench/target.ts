@@ -26,6 +26,8 @@ const WORKFLOWS = {
 
 /** Two thousand workflows at once take a while. */
 const TIMEOUT_MS = 180_000;
+/** Calls under way at a time: as many as the largest burst has. */
+const MAX_SOCKETS = 12_000;
 
 /** A server with fresh state, and its client. */
 export interface Target {
@@ -42,7 +44,7 @@ export interface Target {
 async function openTarget(servedBy: ServedBy): Promise<Target> {
   const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-bench-"));
   const server = servedBy === "wrangler dev" ? await openDev(stateFolder) : await openEmbedded(stateFolder, servedBy);
-  const client = makeClient(server.url, server.apiKey, TIMEOUT_MS);
+  const client = makeClient(server.url, server.apiKey, TIMEOUT_MS, MAX_SOCKETS);
   return {
     servedBy,
     client,

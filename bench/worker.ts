@@ -18,22 +18,23 @@ export class Dag extends jobbers.Dag {
   }
 }
 export class Job extends jobbers.Job {}
+export class Intake extends jobbers.Intake {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
 
 interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;
-  JOB: DurableObjectNamespace<Job>;
+  INTAKE: DurableObjectNamespace<Intake>;
   POOL: DurableObjectNamespace<Pool>;
 }
 
 /** Rows that objects wrote since they woke: `POST /bench/rows`. */
 async function countRows(request: Request, env: BenchEnv): Promise<Response> {
-  const { dags, jobs, ledgers }: { dags: string[]; jobs: string[]; ledgers: string[] } = await request.json();
+  const { dags, intakes, ledgers }: { dags: string[]; intakes: string[]; ledgers: string[] } = await request.json();
   const counts = await Promise.all([
     ...dags.map(async (name) => env.DAG.getByName(name).rowsWritten()),
-    ...jobs.map(async (id) => env.JOB.getByName(id).rowsWritten()),
+    ...intakes.map(async (name) => env.INTAKE.getByName(name).rowsWritten()),
     ...ledgers.map(async (name) => env.POOL.getByName(name).rowsWritten()),
   ]);
   return Response.json({ rows: counts.reduce((sum, count) => sum + count, 0) });

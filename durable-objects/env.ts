@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { intakeName, type IntakeObject } from "../src/engine/intake.ts";
 import type { CatalogObject, DagObject, JobObject } from "../src/engine/objects.ts";
 import { jobOfOwner } from "../src/engine/permits/holders.ts";
 import type { PermitOwner, PoolObject, RateLimiterObject } from "../src/engine/permits/objects.ts";
@@ -12,6 +13,7 @@ import type { WorkMessage } from "../src/engine/work.ts";
 export interface ObjectEnv {
   DAG: DurableObjectNamespace;
   JOB: DurableObjectNamespace;
+  INTAKE: DurableObjectNamespace;
   CATALOG: DurableObjectNamespace;
   POOL: DurableObjectNamespace;
   RATE_LIMITER: DurableObjectNamespace;
@@ -40,7 +42,18 @@ export function openCatalog(env: ObjectEnv): CatalogObject {
   return stub as CatalogObject;
 }
 
-/** The object of a job, by its id. */
+/** The object that keeps a standalone job, or knows of another id. */
+export function openIntake(env: ObjectEnv, id: string): IntakeObject {
+  return openIntakeNamed(env, intakeName(id));
+}
+
+/** An intake object, by its own name. */
+export function openIntakeNamed(env: ObjectEnv, name: string): IntakeObject {
+  const stub: object = env.INTAKE.getByName(name);
+  return stub as IntakeObject;
+}
+
+/** The object of a job that watches a try, by its id. */
 export function openJob(env: ObjectEnv, jobId: string): JobObject {
   const stub: object = env.JOB.getByName(jobId);
   return stub as JobObject;
@@ -55,8 +68,15 @@ export function openPool(env: ObjectEnv, ledger: string): PoolObject {
 /** The object of a DAG, a bulk submission or a job as one that asks for permits. */
 export function openPermitOwner(env: ObjectEnv, name: string): PermitOwner {
   const jobId = jobOfOwner(name);
-  const stub: object = jobId === null ? env.DAG.getByName(name) : env.JOB.getByName(jobId);
-  return stub as PermitOwner;
+  if (jobId === null) {
+    const stub: object = env.DAG.getByName(name);
+    return stub as PermitOwner;
+  }
+  const intake = openIntake(env, jobId);
+  return {
+    permitsGranted: (ledger, holders) => intake.permitsGranted(jobId, ledger, holders),
+    permitsUnwanted: (ledger, holders) => intake.permitsUnwanted(jobId, ledger, holders),
+  };
 }
 
 /** The object of one rate limit, by its key. */

@@ -10,11 +10,14 @@ import { joinParts, LogChunks, type ChunkSql, type LogPart } from "./log-chunks.
 /** Bytes of lines in the job's row. */
 const RECENT_BYTES = 16 * 1024;
 
-const MAKE_TABLE = `CREATE TABLE IF NOT EXISTS log_chunk (
+/** The columns of the table of chunks, but for what names the job where an object keeps many. */
+export const LOG_CHUNK_COLUMNS = `
   try_number INTEGER NOT NULL,
   first_line INTEGER NOT NULL CHECK (first_line >= 0),
   line_count INTEGER NOT NULL CHECK (line_count > 0),
-  lines TEXT NOT NULL CHECK (json_valid(lines)),
+  lines TEXT NOT NULL CHECK (json_valid(lines))`;
+
+const MAKE_TABLE = `CREATE TABLE IF NOT EXISTS log_chunk (${LOG_CHUNK_COLUMNS},
   PRIMARY KEY (try_number, first_line)
 ) STRICT, WITHOUT ROWID`;
 
@@ -32,13 +35,18 @@ const encoder = new TextEncoder();
 export class JobLog {
   readonly #sql: ChunkSql;
   readonly #chunks: LogChunks;
+  readonly #key: readonly SqlStorageValue[];
+  readonly #isShared: boolean;
   #recent: Recent | null = null;
   /** Whether the table is there; null until it was looked up. */
   #hasTable: boolean | null = null;
 
-  constructor(sql: ChunkSql) {
+  /** @param job What names the job in a table that many share, which is there already; left out for an object's one job. */
+  constructor(sql: ChunkSql, job?: { columns: readonly string[]; values: readonly SqlStorageValue[] }) {
     this.#sql = sql;
-    this.#chunks = new LogChunks(sql, "log_chunk", ["try_number"]);
+    this.#isShared = job !== undefined;
+    this.#key = job?.values ?? [];
+    this.#chunks = new LogChunks(sql, "log_chunk", [...(job?.columns ?? []), "try_number"]);
   }
 
   /** Takes the column as it was read. What was known before may never have been stored. */
@@ -77,7 +85,7 @@ export class JobLog {
   /** The lines of a try from `from` on; see `LogChunks.read`. */
   read(tryNumber: number, from: number): LogPart {
     const stored = this.#tableExists()
-      ? this.#chunks.read([tryNumber], from)
+      ? this.#chunks.read([...this.#key, tryNumber], from)
       : { first: from, lines: [], isLast: true };
     const recent = this.#recent;
     if (recent?.try_number !== tryNumber) {
@@ -93,7 +101,7 @@ export class JobLog {
     if (recent?.try_number === tryNumber) {
       return recent.first + recent.lines.length;
     }
-    return this.#tableExists() ? this.#chunks.end([tryNumber]) : 0;
+    return this.#tableExists() ? this.#chunks.end([...this.#key, tryNumber]) : 0;
   }
 
   #move({ try_number, first, lines }: Recent): void {
@@ -101,11 +109,12 @@ export class JobLog {
       this.#sql.write(MAKE_TABLE);
       this.#hasTable = true;
     }
-    this.#chunks.save([try_number], { from: first, lines });
+    this.#chunks.save([...this.#key, try_number], { from: first, lines });
   }
 
   #tableExists(): boolean {
     this.#hasTable ??=
+      this.#isShared ||
       this.#sql.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'log_chunk'").toArray().length > 0;
     return this.#hasTable;
   }

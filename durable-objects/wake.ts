@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { isIntakeName } from "../src/engine/intake.ts";
 import { ledgerName } from "../src/engine/permits/names.ts";
 import { toWake, type Watched } from "../src/engine/watch.ts";
-import { openCatalog, openDag, openPool, type ObjectEnv } from "./env.ts";
+import { openCatalog, openDag, openIntakeNamed, openPool, type ObjectEnv } from "./env.ts";
 
 /** Objects woken at a time. */
 const AT_A_TIME = 50;
@@ -26,6 +27,9 @@ export async function wakeLate(env: ObjectEnv, specHashes: ReadonlyMap<string, s
 
 /** Wakes an object; gives when it has something to do next, or null. */
 async function wake(env: ObjectEnv, name: string): Promise<number | null> {
+  if (isIntakeName(name)) {
+    return openIntakeNamed(env, name).wake();
+  }
   return isPool(name) ? openPool(env, name).wake() : openDag(env, name).wake();
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { ulid } from "ulid";
-import { openDag, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import { openDag, openIntakeNamed, openJob, type ObjectEnv } from "../durable-objects/env.ts";
 import type { Json } from "../src/engine/spec.ts";
 import type {
   ClaimedTask,
@@ -99,17 +99,24 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   };
 }
 
-/** The owner of a standalone task: its own job. */
-export function jobOwner(env: ObjectEnv, jobId: string): Owner {
+/** The owner of standalone tasks: the intake object that keeps their jobs, by its name. */
+export function intakeOwner(env: ObjectEnv, name: string): Owner {
+  let reused = openIntakeNamed(env, name);
   return {
-    async report([report]) {
-      if (report !== undefined) {
-        await openJob(env, jobId).report(report.token, report.outcome, report.logs ?? NO_LINES);
+    async report(reports) {
+      try {
+        await reused.report(reports);
+        return [];
+      } catch (error) {
+        // A reference stays broken once its object was reset under it.
+        reused = openIntakeNamed(env, name);
+        throw error;
       }
-      return [];
     },
-    async beat(task, _beats, progress, _startDate, logs) {
-      return { ...(await openJob(env, jobId).beat(task.token, progress, ...linesOf(logs))), jobId };
+    async beat({ job_id: jobId, token }, _beats, progress, _startDate, logs) {
+      const beat = { job_id: jobId ?? "", token, progress, ...(logs.lines.length > 0 ? { logs } : {}) };
+      const [answer] = await reused.beat([beat]);
+      return { ...(answer ?? { verdict: "continue" }), jobId: jobId ?? "" };
     },
     async ended() {
       // Its report ended the job.
@@ -119,8 +126,6 @@ export function jobOwner(env: ObjectEnv, jobId: string): Owner {
     },
   };
 }
-
-const NO_LINES: LogChunk = { from: 0, lines: [] };
 
 /** The last argument of a beat, which most go without. */
 function linesOf(logs: LogChunk): [] | [LogChunk] {

@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { openDag, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import { openDag, openIntakeNamed, type ObjectEnv } from "../durable-objects/env.ts";
 import { queuesOf } from "../durable-objects/queues.ts";
+import { intakeName } from "../src/engine/intake.ts";
 import { DEFAULT_QUEUE, queueOfPlatform } from "../src/engine/queues.ts";
 import type { Json } from "../src/engine/spec.ts";
-import type { TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
+import type { JobMessage, TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import type { Surroundings } from "../src/runner/execute.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
-import { dagOwner, jobOwner } from "./owners.ts";
+import { dagOwner, intakeOwner } from "./owners.ts";
 
 /** Messages being worked on in this isolate up to which a detached consumer takes the next batch at once. */
 const IN_FLIGHT_AT_ONCE = 1000;
@@ -38,19 +39,19 @@ export async function consumeTasks(
   const worker = identity(queueOfPlatform(queuesOf(env), batch.queue));
   const around = surroundings(registry, env);
   const byDag = new Map<string, Message<WorkMessage>[]>();
-  const work: Promise<void>[] = [];
+  const byIntake = new Map<string, Message<WorkMessage>[]>();
   for (const message of batch.messages) {
-    if ("job_id" in message.body) {
-      work.push(runJob(env, message, message.body.job_id, worker, around));
+    const { body } = message;
+    if ("job_id" in body) {
+      addTo(byIntake, intakeName(body.job_id), message);
     } else {
-      const group = byDag.get(message.body.dag_id) ?? [];
-      group.push(message);
-      byDag.set(message.body.dag_id, group);
+      addTo(byDag, body.dag_id, message);
     }
   }
-  for (const [dagId, messages] of byDag) {
-    work.push(runTaskInstances(env, dagId, messages, worker, around));
-  }
+  const work = [
+    ...[...byIntake].map(([name, messages]) => runJobs(env, name, messages, worker, around)),
+    ...[...byDag].map(([dagId, messages]) => runTaskInstances(env, dagId, messages, worker, around)),
+  ];
   inFlight += batch.messages.length;
   const all = Promise.all(work).finally(() => {
     inFlight -= batch.messages.length;
@@ -62,6 +63,15 @@ export async function consumeTasks(
   ctx.waitUntil(all);
   if (inFlight > IN_FLIGHT_AT_ONCE) {
     await Promise.race([all, new Promise((resolve) => setTimeout(resolve, DETACH_AFTER_MS))]);
+  }
+}
+
+function addTo<T>(groups: Map<string, T[]>, name: string, item: T): void {
+  const group = groups.get(name);
+  if (group === undefined) {
+    groups.set(name, [item]);
+  } else {
+    group.push(item);
   }
 }
 
@@ -83,20 +93,21 @@ async function runTaskInstances(
   }
 }
 
-async function runJob(
+async function runJobs(
   env: ObjectEnv,
-  message: Message<WorkMessage>,
-  jobId: string,
+  intake: string,
+  messages: readonly Message<WorkMessage>[],
   worker: WorkerIdentity,
   around: Surroundings,
 ): Promise<void> {
   try {
-    const claimed = await openJob(env, jobId).claim(worker);
-    if (claimed !== null) {
-      await new Session(jobOwner(env, jobId), around).run([claimed]);
+    const jobIds = new Set(messages.map(({ body }) => (body as JobMessage).job_id));
+    const claimed = await openIntakeNamed(env, intake).claim([...jobIds], worker);
+    if (claimed.length > 0) {
+      await new Session(intakeOwner(env, intake), around).run(claimed);
     }
   } catch (error) {
-    retry([message], error);
+    retry(messages, error);
   }
 }
 

@@ -90,8 +90,8 @@ export interface Client {
 }
 
 /** Makes the client of one server. A call that gets no answer in `timeoutMs` throws. */
-export function makeClient(url: string, apiKey: string, timeoutMs = 60_000): Client {
-  const http = makeHttpClient(url, apiKey, timeoutMs);
+export function makeClient(url: string, apiKey: string, timeoutMs = 60_000, maxSockets?: number): Client {
+  const http = makeHttpClient(url, apiKey, timeoutMs, maxSockets);
 
   async function get<T>(schema: z.ZodType<T>, path: string): Promise<T> {
     return read(schema, await http.call("GET", path), `GET ${path}`);

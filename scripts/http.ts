@@ -22,9 +22,9 @@ export interface HttpClient {
   close(): void;
 }
 
-/** Makes a client; without a key it calls anonymously. A call that gets no answer in `timeoutMs` throws. */
-export function makeHttpClient(url: string, apiKey: string | null, timeoutMs = 60_000): HttpClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+/** Makes a client; without a key it calls anonymously. A call that gets no answer in `timeoutMs` throws; one beyond `maxSockets` waits for another to end. */
+export function makeHttpClient(url: string, apiKey: string | null, timeoutMs = 60_000, maxSockets = 64): HttpClient {
+  const agent = new Agent({ keepAlive: true, maxSockets });
   const authorization: Record<string, string> = apiKey === null ? {} : { authorization: `Bearer ${apiKey}` };
 
   function send(method: string, path: string, body: string | null, headers: Record<string, string>): Promise<Answer> {

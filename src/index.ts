@@ -11,6 +11,7 @@ const jobbers = createJobbers(registry);
 export default jobbers.handler;
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
+export class Intake extends jobbers.Intake {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}

@@ -6,6 +6,7 @@
 import { Catalog } from "../durable-objects/catalog.ts";
 import { createDagClass } from "../durable-objects/dag/dag.ts";
 import type { ObjectEnv } from "../durable-objects/env.ts";
+import { createIntakeClass } from "../durable-objects/intake/intake.ts";
 import { createJobClass } from "../durable-objects/job.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
@@ -29,6 +30,7 @@ export interface JobbersEnv extends ObjectEnv {
  * export default jobbers.handler;
  * export class Dag extends jobbers.Dag {}
  * export class Job extends jobbers.Job {}
+ * export class Intake extends jobbers.Intake {}
  * export class Catalog extends jobbers.Catalog {}
  * export class Pool extends jobbers.Pool {}
  * export class RateLimiter extends jobbers.RateLimiter {}
@@ -44,5 +46,13 @@ export function createJobbers(registry: Registry) {
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
     scheduled: (_controller, env) => wakeLate(env, specHashes()),
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
-  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog, Pool, RateLimiter };
+  return {
+    handler,
+    Dag: createDagClass(registry),
+    Job: createJobClass(registry),
+    Intake: createIntakeClass(registry),
+    Catalog,
+    Pool,
+    RateLimiter,
+  };
 }

@@ -14,7 +14,7 @@ export interface ObjectNamespace {
 /** The bindings the API reads. Webhook secrets are further bindings, under the names that the DAGs' specs give. */
 export interface ApiEnv {
   DAG: ObjectNamespace;
-  JOB: ObjectNamespace;
+  INTAKE: ObjectNamespace;
   CATALOG: ObjectNamespace;
   POOL: ObjectNamespace;
   /** Which queues there are: see `engine/queues.ts`. */

@@ -6,6 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import { ulid } from "ulid";
 import { parseMemberId, ULID_PATTERN } from "../engine/batch-ids.ts";
+import { assignIntake } from "../engine/intake.ts";
 import { invalid } from "./errors.ts";
 
 const EXPECTED = "expected a ULID: 26 upper-case characters of Crockford's base 32, the first 0 to 7";
@@ -23,13 +24,22 @@ export function newUlid(now: number): string {
   return ulid(now, () => (random[position++ % random.length] ?? 0) / 256);
 }
 
-/** A new job id: a ULID that cannot be mistaken for a member of a batch. */
-export function newJobId(now: number): string {
-  let id = newUlid(now);
-  while (parseMemberId(id) !== null) {
-    id = newUlid(now);
+/** Which intake object this isolate prefers; drawn at first use, since the platform allows no randomness before a request. */
+let preferredIntake: number | undefined;
+
+/**
+ * A new job id: a ULID that cannot be mistaken for a member of a batch, and says which intake object keeps the job.
+ *
+ * @param waiting Submissions that wait for an answer now.
+ */
+export function newJobId(now: number, waiting: number): string {
+  preferredIntake ??= crypto.getRandomValues(new Uint8Array(1))[0] ?? 0;
+  for (;;) {
+    const id = assignIntake(newUlid(now), preferredIntake, waiting);
+    if (parseMemberId(id) === null) {
+      return id;
+    }
   }
-  return id;
 }
 
 /**

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { CatalogObject, DagObject, JobObject, TriggerRequest } from "../engine/objects.ts";
+import { batchIntakeName, intakeName, type IntakeObject } from "../engine/intake.ts";
+import type { CatalogObject, DagObject, JobReader, TriggerRequest } from "../engine/objects.ts";
 import { ledgerName } from "../engine/permits/names.ts";
 import type { PoolObject } from "../engine/permits/objects.ts";
 import type { ApiEnv } from "./env.ts";
@@ -19,13 +20,54 @@ export function dagObject(env: ApiEnv, dagId: string): DagObject {
 }
 
 /** The object of one bulk submission, by its batch key. */
-export function batchObject(env: ApiEnv, batchKey: string): DagObject {
+function batchObject(env: ApiEnv, batchKey: string): DagObject {
   return dagObject(env, batchObjectName(batchKey));
 }
 
-/** The object of one job. */
-export function jobObject(env: ApiEnv, jobId: string): JobObject {
-  return openObject(() => env.JOB.getByName(jobId)) as JobObject;
+/** Batches that are known to be there: an id is linked once and for good. Bounded, the oldest go first. */
+const knownBatches = new Set<string>();
+const BATCHES_KNOWN = 1000;
+
+/** Notes that a bulk submission is being made, before its object is. */
+export async function linkBatch(env: ApiEnv, batchKey: string): Promise<DagObject> {
+  await intakeNamed(env, batchIntakeName(batchKey)).link(batchKey, "batch");
+  return batchObject(env, batchKey);
+}
+
+/** The object of a bulk submission, or null if none was made under this key: asking an object makes it. */
+export async function findBatch(env: ApiEnv, batchKey: string): Promise<DagObject | null> {
+  if (!knownBatches.has(batchKey)) {
+    if (!(await intakeNamed(env, batchIntakeName(batchKey)).isLinked(batchKey, "batch"))) {
+      return null;
+    }
+    const [oldest] = knownBatches;
+    if (knownBatches.size >= BATCHES_KNOWN && oldest !== undefined) {
+      knownBatches.delete(oldest);
+    }
+    knownBatches.add(batchKey);
+  }
+  return batchObject(env, batchKey);
+}
+
+/** The object that keeps a standalone job, or knows of the id of another one. */
+export function intakeObject(env: ApiEnv, jobId: string): IntakeObject {
+  return intakeNamed(env, intakeName(jobId));
+}
+
+function intakeNamed(env: ApiEnv, name: string): IntakeObject {
+  return openObject(() => env.INTAKE.getByName(name)) as IntakeObject;
+}
+
+/** One job, wherever it is kept. */
+export function jobObject(env: ApiEnv, jobId: string): JobReader {
+  const intake = intakeObject(env, jobId);
+  return {
+    get: (waitMs) => intake.get(jobId, waitMs),
+    why: () => intake.why(jobId),
+    kill: (reason) => intake.kill(jobId, reason),
+    heartbeat: (progress) => intake.heartbeat(jobId, progress),
+    readLog: (tryNumber, from, waitMs) => intake.readLog(jobId, tryNumber, from, waitMs),
+  };
 }
 
 /** The object of a pool, by the pool's name. */

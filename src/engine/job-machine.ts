@@ -213,6 +213,13 @@ export function markSent(job: JobRecord, now: number): void {
   job.sends += 1;
 }
 
+/** Has the message of the present try sent once more: what held it is gone. The next time is as after the first. */
+export function resendJob(job: JobRecord, now: number): JobEffect {
+  job.sends = 0;
+  markSent(job, now);
+  return "send";
+}
+
 /** A worker asks to run it. False if it may not: a duplicate message, a job that is over, or one whose time has not come. */
 export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): boolean {
   if (job.state !== "queued" || awaitsPermits(job) || (job.run_at !== null && job.run_at > now)) {

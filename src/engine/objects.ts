@@ -386,21 +386,20 @@ export interface AdoptionRequest {
 }
 
 /** The object of one job. */
-export interface JobObject {
-  /** Makes the job and queues it; the same id again answers the job that exists (`created: false`). */
-  submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>>;
+export interface JobReader {
   get(waitMs: number): Promise<Result<JobView>>;
   why(): Promise<Result<WhyView>>;
   kill(reason: string): Promise<Result<JobView>>;
   /** Progress over HTTP, which keeps no attempt alive: not_found, or conflict if the job is not running. */
   heartbeat(progress: Progress | null): Promise<Result<JobView>>;
+  /** The log of one try from line `from` on, as far as it is kept here; `waitMs` as in `DagObject.readLog`. */
+  readLog(tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
+}
 
-  claim(worker: WorkerIdentity): Promise<ClaimedTask | null>;
-  report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict>;
+/** The object of a job that watches a try. */
+export interface JobObject extends JobReader {
   /** A beat of our own runner, fenced, with the lines logged since the last one; the same lines may come twice. */
   beat(token: number, progress: Progress | null, logs?: LogChunk): Promise<BeatAnswer>;
-  /** The log of one try from line `from` on, as far as this job has it; `waitMs` as in `DagObject.readLog`. */
-  readLog(tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>>;
   adopt(request: AdoptionRequest): Promise<BeatAnswer>;
   /** The owner wants the adopted attempt stopped: its next beat is answered so. Idempotent. */
   stop(reason: string): Promise<void>;

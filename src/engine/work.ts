@@ -134,6 +134,8 @@ export interface ClaimedTask {
 
 /** One try's result, fenced by its token. */
 export interface Report {
+  /** Of a standalone job, which has no run. */
+  job_id?: string;
   run_id: string;
   task_id: string;
   map_index: number;

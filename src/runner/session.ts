@@ -168,6 +168,7 @@ function reportOf(task: ClaimedTask, { outcome, xcoms, log }: Execution): Report
   // A try that goes on later gets another job, or none: its log must not depend on the one it has now.
   const logs = outcome.state === "up_for_reschedule" ? log.kept() : log.pending();
   return {
+    ...(task.job_id === null ? {} : { job_id: task.job_id }),
     run_id: task.run?.run_id ?? "",
     task_id: task.task_id,
     map_index: task.map_index,

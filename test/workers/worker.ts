@@ -67,12 +67,18 @@ export class Dag extends jobbers.Dag {
   }
 }
 
+export class Intake extends jobbers.Intake {
+  constructor(ctx: DurableObjectState, env: ObjectEnv) {
+    super(ctx, noting(mailbox.before(env)));
+  }
+}
+
 export class Catalog extends jobbers.Catalog {}
 
 export class Pool extends jobbers.Pool {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     touched.push(ctx.id.name ?? "");
-    super(ctx, { ...env, DAG: permitOwners.over(permitCalls.over(env.DAG)), JOB: permitCalls.over(env.JOB) });
+    super(ctx, { ...env, DAG: permitOwners.over(permitCalls.over(env.DAG)), INTAKE: permitCalls.over(env.INTAKE) });
   }
 }
 

@@ -12,7 +12,7 @@ import type { ApiDeps, ApiEnv, ApiRegistry, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
 import { compareBy, eachAtMost, type SortValue } from "../gather.ts";
 import { knownDagIds } from "../known-dag.ts";
-import { batchObject, dagObject, jobObject } from "../objects.ts";
+import { dagObject, findBatch, jobObject } from "../objects.ts";
 import { booleanQuery, pageQuery, rangeQuery, rangesOf, repeated, sortKeys } from "../query.ts";
 import { json, refusals } from "../responses.ts";
 import { airflowJobCollectionSchema, airflowJobJson } from "../schemas/airflow-job.ts";
@@ -122,7 +122,8 @@ async function jobIds(
 /** The job, or null if it is not there. A member of a bulk submission lies in its batch. */
 async function readJob(env: ApiEnv, jobId: string): Promise<JobView | null> {
   const member = parseMemberId(jobId);
-  const inBatch = member === null ? null : await batchObject(env, member.batchKey).getMember(member.index, 0);
+  const batch = member === null ? null : await findBatch(env, member.batchKey);
+  const inBatch = member === null || batch === null ? null : await batch.getMember(member.index, 0);
   const answer = inBatch?.ok === true ? inBatch : await jobObject(env, jobId).get(0);
   return !answer.ok && answer.refusal.code === "not_found" ? null : unwrap(answer);
 }

@@ -6,9 +6,9 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { batchKey } from "../../engine/batch-ids.ts";
 import type { AppEnv } from "../env.ts";
-import { unwrap } from "../errors.ts";
+import { notFound, unwrap } from "../errors.ts";
 import { ulidInput } from "../ids.ts";
-import { batchObject } from "../objects.ts";
+import { findBatch } from "../objects.ts";
 import { waitQuery } from "../query.ts";
 import { json, refusals } from "../responses.ts";
 import { batchJson, batchSchema } from "../schemas/batch.ts";
@@ -26,7 +26,10 @@ const getRoute = createRoute({
 export function batchRoutes() {
   return new OpenAPIHono<AppEnv>().openapi(getRoute, async (c) => {
     const { batch_id: batchId } = c.req.valid("param");
-    const batch = unwrap(await batchObject(c.env, batchKey(batchId)).getBatch(c.req.valid("query").wait));
-    return c.json(batchJson(batch), 200);
+    const batch = await findBatch(c.env, batchKey(batchId));
+    if (batch === null) {
+      throw notFound(`expected the id of a bulk submission, got ${JSON.stringify(batchId)}, of which there is none`);
+    }
+    return c.json(batchJson(unwrap(await batch.getBatch(c.req.valid("query").wait))), 200);
   });
 }

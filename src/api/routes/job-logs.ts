@@ -10,7 +10,7 @@ import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
 import { ulidInput } from "../ids.ts";
 import { answerLog, logQuery, logResponses, type ReadLog } from "../log-answer.ts";
-import { batchObject, dagObject, jobObject } from "../objects.ts";
+import { dagObject, findBatch, jobObject } from "../objects.ts";
 
 const logRoute = createRoute({
   method: "get",
@@ -49,8 +49,8 @@ async function findLog(
   asked: number | undefined,
 ): Promise<{ tryNumber: number; read: ReadLog }> {
   const member = parseMemberId(jobId);
-  if (member !== null) {
-    const batch = batchObject(env, member.batchKey);
+  const batch = member === null ? null : await findBatch(env, member.batchKey);
+  if (member !== null && batch !== null) {
     const answer = await batch.getMember(member.index, 0);
     if (answer.ok || answer.refusal.code !== "not_found") {
       const tryNumber = asked ?? unwrap(answer).try_number;

@@ -5,14 +5,14 @@
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { parseMemberId } from "../../engine/batch-ids.ts";
-import type { DagObject, JobObject, Result } from "../../engine/objects.ts";
+import type { DagObject, JobReader, Result } from "../../engine/objects.ts";
 import type { Json } from "../../engine/spec.ts";
 import type { JobView, Progress } from "../../engine/work.ts";
 import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
 import { ulidInput } from "../ids.ts";
 import { exceedsBytes, PROGRESS_BYTES } from "../limits.ts";
-import { batchObject, jobObject } from "../objects.ts";
+import { findBatch, jobObject } from "../objects.ts";
 import { waitQuery } from "../query.ts";
 import { readPayload } from "../payloads.ts";
 import { optionalBody } from "../optional-body.ts";
@@ -122,7 +122,7 @@ function refuseMember(member: Result<JobView>): Result<JobView> {
 
 interface Question<T> {
   member(batch: DagObject, index: number): Promise<Result<T>>;
-  alone(job: JobObject): Promise<Result<T>>;
+  alone(job: JobReader): Promise<Result<T>>;
 }
 
 async function askJob(env: ApiEnv, jobId: string, question: Question<JobView>): Promise<JobView> {
@@ -132,8 +132,9 @@ async function askJob(env: ApiEnv, jobId: string, question: Question<JobView>): 
 /** Asks the batch that the id names, if it names one, and the job's own object if there is no such member. */
 async function ask<T>(env: ApiEnv, jobId: string, question: Question<T>): Promise<T> {
   const member = parseMemberId(jobId);
-  if (member !== null) {
-    const answer = await question.member(batchObject(env, member.batchKey), member.index);
+  const batch = member === null ? null : await findBatch(env, member.batchKey);
+  if (member !== null && batch !== null) {
+    const answer = await question.member(batch, member.index);
     if (answer.ok || answer.refusal.code !== "not_found") {
       return unwrap(answer);
     }

@@ -13,7 +13,8 @@ import { ApiError, notFound, unwrap } from "../errors.ts";
 import { chosenId, newJobId, newUlid, ulidInput } from "../ids.ts";
 import { exceedsBytes, PAYLOAD_BYTES } from "../limits.ts";
 import { suggestion } from "../nearest.ts";
-import { batchObject, jobObject } from "../objects.ts";
+import { findBatch, intakeObject, linkBatch } from "../objects.ts";
+import { submissionsWaiting } from "../overload.ts";
 import { body, json, refusals } from "../responses.ts";
 import { startFields, startTime } from "../run-at.ts";
 import { batchJson, batchSchema } from "../schemas/batch.ts";
@@ -102,7 +103,7 @@ export function taskRoutes({ registry, now }: ApiDeps) {
       const runAt = startTime(submission, at, ["body"]);
       const { job, created } = await submit(
         c.env,
-        { job_id: id ?? newJobId(at), name, payload, runAt },
+        { job_id: id ?? newJobId(at, submissionsWaiting()), name, payload, runAt },
         id !== undefined,
       );
       if (job.name !== name) {
@@ -119,7 +120,8 @@ export function taskRoutes({ registry, now }: ApiDeps) {
       const at = now();
       const entries = readEntries(tasks, registry.tasks, at);
       const batchId = chosenId(id ?? undefined, c.req.header("idempotency-key")) ?? newUlid(at);
-      const batch = unwrap(await batchObject(c.env, batchKey(batchId)).submitBatch(batchId, entries));
+      const object = await linkBatch(c.env, batchKey(batchId));
+      const batch = unwrap(await object.submitBatch(batchId, entries));
       c.header("Location", `/batches/${batchId}`);
       return c.json({ ...batchJson(batch), job_ids: memberIds(batchId, 0, batch.total) }, 202);
     });
@@ -132,11 +134,12 @@ async function submit(
 ): Promise<{ job: JobView; created: boolean }> {
   // A chosen id may be that of a batch's member; then that is the job there is. It costs a call for one random id in 2^18.
   const member = isChosen ? parseMemberId(submission.job_id) : null;
-  if (member !== null) {
-    const found = await batchObject(env, member.batchKey).getMember(member.index, 0);
+  const batch = member === null ? null : await findBatch(env, member.batchKey);
+  if (member !== null && batch !== null) {
+    const found = await batch.getMember(member.index, 0);
     if (found.ok) {
       return { job: found.value, created: false };
     }
   }
-  return unwrap(await jobObject(env, submission.job_id).submit(submission));
+  return unwrap(await intakeObject(env, submission.job_id).submit(submission));
 }

@@ -1,0 +1,285 @@
+/**
+ * What the parts of an intake object stand on: a job is read, the engine decides, the row is stored, and what must follow is done.
+ * No job is kept in memory, only when its timer is due: rows are the one truth, and thousands may wait.
+ *
+ * @module
+ */
+import {
+  awaitsPermits,
+  beginQueued,
+  queueOfJob,
+  resendJob,
+  RESEND_AFTER_MS,
+  takeUnneeded,
+  tickJob,
+  type JobEffect,
+  type JobRecord,
+} from "../../src/engine/job-machine.ts";
+import { newWish, type PermitWish } from "../../src/engine/permits/wish.ts";
+import { QueueProgress } from "../../src/engine/queue-progress.ts";
+import type { TaskSpec } from "../../src/engine/spec.ts";
+import { isJobFinished } from "../../src/engine/states.ts";
+import { TimerHeap } from "../../src/engine/timers.ts";
+import type { LogChunk } from "../../src/engine/work.ts";
+import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
+import type { ObjectEnv } from "../env.ts";
+import { releaseWish } from "../job-permits.ts";
+import { permitNeeds } from "../permit-needs.ts";
+import { ratesOf } from "../queues.ts";
+import { tellSweeper } from "../tell-sweeper.ts";
+import { Waiters } from "../waiters.ts";
+import { Liveness } from "./liveness.ts";
+import { MessageOutbox } from "./outbox.ts";
+import { JobPermits } from "./permits.ts";
+import { IntakeStorage, type StoredJob } from "./storage.ts";
+
+const NO_LINES: LogChunk = { from: 0, lines: [] };
+/** Jobs whose timers one turn of the alarm looks at: a turn holds up all other calls. */
+const TIMERS_PER_TURN = 200;
+
+/** The code that a deployment has for a task. */
+export interface TaskCode {
+  spec: TaskSpec;
+  definition: AnyTaskDefinition;
+}
+
+interface Timer {
+  readonly id: string;
+  /** Epoch ms; null once the job needs none. */
+  at: number | null;
+  /** Its message may have died with the process that held it. */
+  isMessageLost: boolean;
+}
+
+/** The inside of one intake object. */
+export class IntakeCore {
+  readonly env: ObjectEnv;
+  readonly storage: IntakeStorage;
+  readonly waiters = new Waiters();
+  readonly progress = new QueueProgress();
+  readonly permits: JobPermits;
+  readonly liveness = new Liveness();
+  readonly taskOf: (name: string) => TaskCode | null;
+  readonly #ctx: DurableObjectState;
+  readonly #outbox: MessageOutbox;
+  readonly #timers = new Map<string, Timer>();
+  readonly #due = new TimerHeap<Timer>(({ at }) => at);
+  #isOpen = false;
+  #alarmAt: number | null = null;
+  /** When the sweeper looks whether what is due has happened; null if it does not. */
+  #sweptAt: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: ObjectEnv, taskOf: (name: string) => TaskCode | null) {
+    this.#ctx = ctx;
+    this.env = env;
+    this.taskOf = taskOf;
+    this.storage = new IntakeStorage(ctx.storage);
+    this.permits = new JobPermits(this);
+    this.#outbox = new MessageOutbox(env, (work) => ctx.waitUntil(work));
+  }
+
+  /** Opens the object once per wake. False, and nothing is written, if nothing was ever stored in it. */
+  open(now: number): boolean {
+    if (!this.#isOpen && this.storage.open()) {
+      this.#load(now);
+    }
+    return this.#isOpen;
+  }
+
+  /** Opens the object, and makes its tables if it is new. */
+  make(now: number): void {
+    if (!this.#isOpen) {
+      this.storage.make();
+      this.#load(now);
+    }
+  }
+
+  /** A job as it is stored, or null. */
+  find(id: string, now: number): StoredJob | null {
+    return this.open(now) ? this.storage.read(id) : null;
+  }
+
+  /** Stores a new job, and does what follows. */
+  create(job: JobRecord, effect: JobEffect, now: number): void {
+    this.storage.insert(job);
+    this.#stored(job, effect, now);
+  }
+
+  /** Stores a changed job, with lines of one of its tries, and does what follows. Call it in a transaction with what belongs together. */
+  save(stored: StoredJob, effect: JobEffect, now: number, tryNumber: number | null = null, logs = NO_LINES): void {
+    const { job } = stored;
+    const unneeded = takeUnneeded(job);
+    this.storage.update(stored, tryNumber, logs);
+    if (unneeded !== null) {
+      this.later(releaseWish(this.env, job.id, unneeded, now));
+    }
+    this.#stored(job, effect, now);
+  }
+
+  /** Everything inside is stored, or nothing is; what was to follow a job that was not stored is refused by its row. */
+  transaction<T>(decide: () => T): T {
+    return this.storage.transaction(decide);
+  }
+
+  /** Work that goes on after the answer. */
+  later(work: Promise<unknown>): void {
+    this.#ctx.waitUntil(work);
+  }
+
+  /** The wait for a word of another object needs no timer. Not stored: after an eviction the question is asked once more. */
+  clearTimer(id: string): void {
+    const timer = this.#timers.get(id);
+    if (timer !== undefined) {
+      timer.at = null;
+    }
+  }
+
+  /** What a job must hold before it is queued. */
+  readonly wishOf = (job: JobRecord): PermitWish | null => {
+    const code = this.taskOf(job.name);
+    const rates = ratesOf(this.env, queueOfJob(job), job.name);
+    const needs = code === null ? null : permitNeeds(code.spec, code.definition, () => job.payload, rates);
+    return needs === null ? null : newWish(needs, job.fence);
+  };
+
+  /** Begins the first try of a new job, or lets it wait for its time. */
+  begin(job: JobRecord, now: number): JobEffect {
+    return job.run_at === null || job.run_at <= now ? beginQueued(job, now, this.wishOf) : null;
+  }
+
+  /** The alarm's work: what is due and has not happened is done now, a bounded number of jobs at a time. */
+  reconcile(now: number): void {
+    this.#alarmAt = null;
+    if (!this.open(now)) {
+      return;
+    }
+    this.transaction(() => {
+      for (let turn = 0; turn < TIMERS_PER_TURN; turn += 1) {
+        const timer = this.#due.takeDue(now);
+        if (timer === undefined) {
+          return;
+        }
+        this.#tick(timer, now);
+      }
+    });
+    this.#arm(now);
+  }
+
+  /** For the sweeper: does what is due; gives when there is something to do next, or null. */
+  wake(now: number): number | null {
+    this.reconcile(now);
+    this.#sweptAt = this.#timers.size > 0 ? now : null;
+    return this.#sweptAt;
+  }
+
+  /** How many jobs are not over. */
+  get unfinished(): number {
+    return this.#timers.size;
+  }
+
+  #load(now: number): void {
+    // On the embedded runtime messages live in memory, and what held them may have died with this object.
+    const isQueueInMemory = this.env.TASK_CONSUMER === "detach";
+    for (const { id, state, next_at: at } of this.storage.unfinished()) {
+      const isMessageLost = isQueueInMemory && state === "queued";
+      this.#setTimer(id, isMessageLost ? now : at, isMessageLost);
+    }
+    this.#isOpen = true;
+    this.#arm(now);
+  }
+
+  #tick(timer: Timer, now: number): void {
+    const stored = this.storage.read(timer.id);
+    if (stored === null || stored.wasFinished) {
+      this.#timers.delete(timer.id);
+      return;
+    }
+    const { job } = stored;
+    const isSent = job.state === "queued" && job.sends > 0 && !awaitsPermits(job);
+    if (isSent && timer.isMessageLost) {
+      this.save(stored, resendJob(job, now), now);
+      return;
+    }
+    if (isSent && this.progress.isMoving(queueOfJob(job), job.queued_at, RESEND_AFTER_MS, now)) {
+      this.#setTimer(job.id, now + RESEND_AFTER_MS);
+      return;
+    }
+    const before = JSON.stringify(job);
+    job.latest_heartbeat = this.liveness.lastBeat(job);
+    const effect = tickJob(job, now, this.wishOf);
+    if (job.state === "running") {
+      // It lives: its next time to be looked at need not be stored.
+      this.#setTimer(job.id, job.next_at);
+      return;
+    }
+    if (JSON.stringify(job) === before) {
+      this.#stored(job, effect, now);
+    } else {
+      this.save(stored, effect, now);
+    }
+  }
+
+  #stored(job: JobRecord, effect: JobEffect, now: number): void {
+    if (job.state !== "running") {
+      this.liveness.end(job.id);
+    }
+    if (isJobFinished(job.state)) {
+      this.clearTimer(job.id);
+      this.#timers.delete(job.id);
+      this.waiters.wake(endedTopic(job.id));
+    } else {
+      // A retry is ready strictly after its time.
+      this.#setTimer(job.id, job.next_at === null ? null : job.next_at + Number(job.state === "up_for_retry"));
+      this.#registerWake(now);
+    }
+    this.waiters.wake(logTopic(job.id));
+    this.#arm(now);
+    if (effect === "send") {
+      this.#outbox.send(job.id, queueOfJob(job));
+    } else if (effect === "seek_permits") {
+      this.later(this.permits.seek(job.id));
+    }
+  }
+
+  #setTimer(id: string, at: number | null, isMessageLost = false): void {
+    const timer = this.#timers.get(id) ?? { id, at: null, isMessageLost: false };
+    this.#timers.set(id, timer);
+    timer.isMessageLost = isMessageLost;
+    timer.at = at;
+    if (at !== null) {
+      this.#due.add(at, timer);
+    }
+  }
+
+  /** Arms the alarm unless it is early enough already. */
+  #arm(now: number): void {
+    const next = this.#due.next();
+    if (next === null) {
+      return;
+    }
+    const at = Math.max(next, now + 1);
+    if (this.#alarmAt === null || at < this.#alarmAt) {
+      this.#alarmAt = at;
+      this.storage.rowsWritten += 1;
+      this.later(this.#ctx.storage.setAlarm(at));
+    }
+  }
+
+  /** Has the sweeper look here once a minute while there are jobs: an alarm may be lost. */
+  #registerWake(now: number): void {
+    if (this.#sweptAt === null) {
+      this.#sweptAt = now;
+      this.later(tellSweeper(this.env, this.#ctx.id.name ?? "", now));
+    }
+  }
+}
+
+/** What wakes those that wait for the end of a job. */
+export function endedTopic(id: string): string {
+  return `ended:${id}`;
+}
+
+/** What wakes those that wait for more of a job's log. */
+export function logTopic(id: string): string {
+  return `log:${id}`;
+}
