@@ -217,7 +217,7 @@ describe("a job that watches an adopted task instance", () => {
     const job = adopted();
     jobs.completeJob(job, 6, state, null, NOW + 1);
     expect(job.state).toBe("running");
-    jobs.completeJob(job, 7, state, state === "failed" ? "no" : null, NOW + 1);
+    jobs.completeJob(job, 7, state, state === "failed" ? { type: "TaskFailed", message: "no" } : null, NOW + 1);
     expect(job).toMatchObject({ state, end_date: NOW + 1, error: state === "failed" ? { message: "no" } : null });
     expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
   });

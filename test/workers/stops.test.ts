@@ -226,7 +226,7 @@ describe("a task that ends while its first heartbeat is on its way", () => {
     const { promise: begun, resolve } = Promise.withResolvers<void>();
     const dagIds: string[] = [];
     const definition = task({ id: fresh("brief"), heartrate: HEARTRATE }, async () => {
-      const adoption = nextCall(dagIds[0] ?? "", "adopt");
+      const adoption = nextCall(dagIds[0] ?? "", "beat");
       resolve();
       await adoption;
       return "brief";

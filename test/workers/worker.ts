@@ -6,6 +6,7 @@
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
 import type {
+  AttemptBeat,
   BeatAnswer,
   ClaimedTask,
   Outcome,
@@ -51,14 +52,9 @@ export class Dag extends jobbers.Dag {
     return super.report(reports, worker, followUpLimit);
   }
 
-  override async adopt(
-    key: TaskInstanceKey,
-    token: number,
-    jobId: string,
-    worker: WorkerIdentity,
-  ): Promise<BeatAnswer> {
-    onCall(this.ctx.id.name, "adopt");
-    return super.adopt(key, token, jobId, worker);
+  override async beat(beats: AttemptBeat[], worker: WorkerIdentity): Promise<BeatAnswer[]> {
+    onCall(this.ctx.id.name, "beat");
+    return super.beat(beats, worker);
   }
 
   override async attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict> {
