@@ -110,9 +110,9 @@ export function remember(state: RunState, instance: NodeInstance, now: number): 
 
 /** The outcome of a try whose worker was not heard any more. */
 export function zombie(instance: NodeInstance, now: number): Outcome {
-  const { hostname, latestHeartbeat, startDate, progress, tryNumber, maxTries, node } = instance;
+  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
   const worker = hostname ?? "its worker";
-  if (latestHeartbeat === null || latestHeartbeat === startDate) {
+  if (latestHeartbeat === null) {
     return failure(
       "Zombie",
       `no result and no heartbeat from ${worker} within the grace period of its first heartbeat`,

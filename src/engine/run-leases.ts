@@ -14,8 +14,8 @@ import type { AttemptBeat, Outcome } from "./work.ts";
 /** The job of an attempt asks after it when its lease lapses, and has its progress: so much later nothing waits for the job. */
 const JOB_ASKS_FIRST_MS = 500;
 
-/** Begins the lease of a running try, or begins it anew; `at` is when its worker was heard. */
-export function holdLease(state: RunState, instance: NodeInstance, at: number): void {
+/** Begins the lease of a running try, or begins it anew; `at` is when its worker last beat, null if it has not yet. */
+export function holdLease(state: RunState, instance: NodeInstance, at: number | null): void {
   instance.latestHeartbeat = at;
   instance.allowances = 0;
   state.renew(instance, lapsesAt(instance) + (instance.jobId === null ? 0 : JOB_ASKS_FIRST_MS));
@@ -45,8 +45,9 @@ export function resumeLeases(state: RunState, heartbeats: ReadonlyMap<string, nu
   for (const node of state.nodes) {
     for (const instance of node.instances) {
       if (instance.state === "running") {
-        const lastBeat = heartbeats.get(instance.hostname ?? "") ?? 0;
-        holdLease(state, instance, Math.max(instance.startDate ?? 0, lastBeat));
+        const lastBeat = heartbeats.get(instance.hostname ?? "") ?? null;
+        const isOfThisTry = lastBeat !== null && lastBeat >= (instance.startDate ?? 0);
+        holdLease(state, instance, isOfThisTry ? lastBeat : null);
       }
     }
   }
@@ -81,6 +82,7 @@ export function onLapsed(state: RunState, instance: NodeInstance, dueAt: number,
 /** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */
 export function endDead(state: RunState, instance: NodeInstance, outcome: Outcome, now: number): void {
   instance.fence += 1;
+  instance.stopReason = outcome.state === "failed" ? outcome.error.message : null;
   endAttempt(state, instance, outcome, now);
 }
 

@@ -400,7 +400,7 @@ export class RunMachine {
     instance.progress = null;
     instance.stopReason = null;
     instance.allowances = 0;
-    instance.latestHeartbeat = now;
+    instance.latestHeartbeat = null;
     if (instance.hasValue || instance.skipRecord !== null) {
       instance.hasValue = false;
       instance.mapLength = null;

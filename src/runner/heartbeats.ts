@@ -66,10 +66,10 @@ export class Heartbeats {
     } catch (error) {
       this.#failures += 1;
       console.warn({ event: "beat_failed", tasks: due.length, failures: this.#failures, error: String(error) });
-      const again = this.#now() + backoffMs(this.#failures, error);
+      const waitMs = backoffMs(this.#failures, error);
       for (const attempt of due) {
         if (attempt.lastBeat < sentAt) {
-          this.#notLater(attempt, again);
+          this.#notLater(attempt, this.#now() + Math.min(waitMs, attempt.task.heartrateMs / 2));
         }
       }
     }

@@ -129,8 +129,7 @@ export class Session {
 
   /** An attempt was told to stop: its job learns of it at once, and what the handler logs while it cleans up goes there, too. */
   async #obeyed(attempt: Attempt, cleanedUp: Promise<void> | null): Promise<void> {
-    const { reason }: { reason: unknown } = attempt.abort.signal;
-    const message = reason instanceof Error ? reason.message : String(reason);
+    const message = attempt.abort.reason?.message ?? "stopped";
     await this.#end(attempt, { state: "failed", error: { type: "Stopped", message }, retryable: false });
     await cleanedUp;
     attempt.log.end();

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
+import type { AdoptionRequest } from "../../src/engine/objects.ts";
 import type {
   AttemptBeat,
   BeatAnswer,
@@ -22,7 +23,7 @@ import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
 import { permitOwners } from "./permit-owners.ts";
 import { registry } from "./registry.ts";
-import { touched } from "./touched.ts";
+import { adopters, touched } from "./touched.ts";
 
 export const jobbers = createJobbers(registry);
 
@@ -77,5 +78,11 @@ export class RateLimiter extends jobbers.RateLimiter {}
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, noting(mailbox.before(env)));
+  }
+
+  override async adopt(request: AdoptionRequest): Promise<BeatAnswer> {
+    adopters.set(`${request.dag_id} ${request.task_id}`, this.ctx.id.name ?? "");
+    onCall(request.dag_id, "adopt");
+    return super.adopt(request);
   }
 }
