@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { JobRecord } from "../src/engine/job-machine.ts";
+import type { WatchRecord } from "../src/engine/job-watch.ts";
 import type { LogChunk } from "../src/engine/work.ts";
 import { JobLog } from "./job-log.ts";
 import { migrate, type Ledger, type Migration } from "./migrate.ts";
@@ -60,9 +60,6 @@ const LEDGER: Ledger = {
 
 type Columns = "state" | "try_number" | "fence" | "latest_heartbeat" | "end_date" | "next_at";
 
-/** What jobs of earlier releases have not stored. */
-type LaterField = "priority" | "wish";
-
 /** Reads and writes of one `Job` object. */
 export class JobStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
@@ -80,24 +77,22 @@ export class JobStorage {
   }
 
   /** The job, or null; nothing is written for a job that does not exist. */
-  read(): JobRecord | null {
+  read(): WatchRecord | null {
     if (LEDGER.read(this.#storage.sql) === 0) {
       return null;
     }
     migrate(this.#storage, MIGRATIONS, LEDGER);
     const { detail, logs, ...columns } = this.#storage.sql
-      .exec<Pick<JobRecord, Columns> & { detail: string; logs: string | null }>(
+      .exec<Pick<WatchRecord, Columns> & { detail: string; logs: string | null }>(
         "SELECT state, try_number, fence, latest_heartbeat, end_date, next_at, detail, logs FROM job",
       )
       .one();
     this.log.load(logs);
-    // A job of an earlier release knows of no permits.
-    const stored = JSON.parse(detail) as Omit<JobRecord, Columns | LaterField> & Partial<Pick<JobRecord, LaterField>>;
-    return { priority: 1, wish: null, ...stored, ...columns };
+    return { ...(JSON.parse(detail) as Omit<WatchRecord, Columns>), ...columns };
   }
 
   /** Makes the table and its row. */
-  create(job: JobRecord): void {
+  create(job: WatchRecord): void {
     this.#storage.transactionSync(() => {
       for (const statement of MAKE_TABLE) {
         this.#write(statement);
@@ -113,10 +108,10 @@ export class JobStorage {
     });
   }
 
-  /** Stores a changed job, with lines of one of its tries. */
-  update(job: JobRecord, tryNumber: number | null, logs: LogChunk): void {
+  /** Stores a changed job, with lines of its try. */
+  update(job: WatchRecord, logs: LogChunk): void {
     this.#storage.transactionSync(() => {
-      const column = tryNumber === null ? undefined : this.log.add(tryNumber, logs);
+      const column = this.log.add(job.try_number, logs);
       const { columns, detail } = split(job);
       this.#write(
         `UPDATE job SET state = ?, try_number = ?, fence = ?, latest_heartbeat = ?, end_date = ?, next_at = ?, detail = ?
@@ -133,7 +128,7 @@ export class JobStorage {
   }
 }
 
-function split(job: JobRecord): { columns: SqlStorageValue[]; detail: string } {
+function split(job: WatchRecord): { columns: SqlStorageValue[]; detail: string } {
   const { state, try_number, fence, latest_heartbeat, end_date, next_at, ...detail } = job;
   return {
     columns: [state, try_number, fence, latest_heartbeat, end_date, next_at],

@@ -4,12 +4,13 @@
  * @module
  */
 import type { JobRecord } from "../src/engine/job-machine.ts";
+import type { WatchRecord } from "../src/engine/job-watch.ts";
 import type { Json } from "../src/engine/spec.ts";
-import { isJobFinished } from "../src/engine/states.ts";
+import { isJobFinished, type JobState } from "../src/engine/states.ts";
 import type { ClaimedTask, JobView } from "../src/engine/work.ts";
 
 /** Says whether the present try may log more. */
-export function goesOn({ state }: JobRecord): boolean {
+export function goesOn(state: JobState): boolean {
   return !isJobFinished(state) && state !== "up_for_retry";
 }
 
@@ -31,11 +32,35 @@ export function claimed(job: JobRecord): ClaimedTask {
   };
 }
 
-/** The job as the API shows it. */
+/** A standalone job as the API shows it. */
 export function view(job: JobRecord): JobView {
   return {
+    ...shared(job),
+    dag_id: null,
+    run_id: null,
+    task_id: null,
+    map_index: null,
+    run_at: job.run_at,
+    result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
+    ...(job.result !== null && "r2" in job.result ? { result_r2: job.result.r2 } : {}),
+    late_results: job.late_results,
+  };
+}
+
+/** The job that watches a task instance as the API shows it. */
+export function viewWatch(job: WatchRecord): JobView {
+  const { dag_id, run_id, task_id, map_index } = job.adoption;
+  return { ...shared(job), dag_id, run_id, task_id, map_index, run_at: null, result: null, late_results: 0 };
+}
+
+type SharedFields = Omit<
+  JobView,
+  "dag_id" | "run_id" | "task_id" | "map_index" | "run_at" | "result" | "result_r2" | "late_results"
+>;
+
+function shared(job: JobRecord | WatchRecord): SharedFields {
+  return {
     id: job.id,
-    dag_id: job.adoption?.dag_id ?? null,
     state: job.state,
     job_type: "LocalTaskJob",
     start_date: job.start_date,
@@ -46,17 +71,10 @@ export function view(job: JobRecord): JobView {
     unixname: job.unixname,
     heartrate: job.heartrateMs / 1000,
     name: job.name,
-    run_id: job.adoption?.run_id ?? null,
-    task_id: job.adoption?.task_id ?? null,
-    map_index: job.adoption?.map_index ?? null,
     try_number: job.try_number,
     max_tries: job.max_tries,
     created_at: job.created_at,
-    run_at: job.run_at,
     progress: job.progress,
-    result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
-    ...(job.result !== null && "r2" in job.result ? { result_r2: job.result.r2 } : {}),
     error: job.error,
-    late_results: job.late_results,
   };
 }

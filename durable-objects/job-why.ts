@@ -5,6 +5,7 @@
  */
 import { explainWish } from "../src/engine/explain-wait.ts";
 import { awaitsPermits, type JobRecord } from "../src/engine/job-machine.ts";
+import type { WatchRecord } from "../src/engine/job-watch.ts";
 import type { WhyView } from "../src/engine/objects.ts";
 import { jobHolderName, jobOwnerName } from "../src/engine/permits/holders.ts";
 import { isJobFinished } from "../src/engine/states.ts";
@@ -15,6 +16,11 @@ import { within } from "./within.ts";
 export async function whyJob(env: ObjectEnv, job: JobRecord, now: number): Promise<WhyView> {
   const causes = await causesOf(env, job, now);
   return { state: job.state, reason: causes[0]?.reason ?? standing(job, now), causes };
+}
+
+/** How it stands with the try that a job watches. */
+export function whyWatched(job: WatchRecord, now: number): WhyView {
+  return { state: job.state, reason: runningOrOver(job, now), causes: [] };
 }
 
 async function causesOf(env: ObjectEnv, job: JobRecord, now: number): Promise<WhyView["causes"]> {
@@ -45,15 +51,19 @@ async function causesOf(env: ObjectEnv, job: JobRecord, now: number): Promise<Wh
 }
 
 function standing(job: JobRecord, now: number): string {
+  if (isJobFinished(job.state) || job.state === "running") {
+    return runningOrOver(job, now);
+  }
+  const sent = job.sends === 1 ? "once" : `${job.sends} times`;
+  return `It is queued since ${new Date(job.queued_at).toISOString()}; its message was sent ${sent}, and no worker has taken it.`;
+}
+
+function runningOrOver(job: JobRecord | WatchRecord, now: number): string {
   const beat = job.latest_heartbeat;
   if (isJobFinished(job.state)) {
     const error = job.error === null ? "" : `: ${job.error.message}`;
     return `It is over since ${new Date(job.end_date ?? now).toISOString()} in the state '${job.state}'${error}.`;
   }
-  if (job.state === "running") {
-    const sign = beat === null ? "it has not beaten yet" : `its last heartbeat was ${(now - beat) / 1000} s ago`;
-    return `It is running on ${job.hostname ?? "a worker"}, try ${job.try_number} of ${job.max_tries + 1}; ${sign}.`;
-  }
-  const sent = job.sends === 1 ? "once" : `${job.sends} times`;
-  return `It is queued since ${new Date(job.queued_at).toISOString()}; its message was sent ${sent}, and no worker has taken it.`;
+  const sign = beat === null ? "it has not beaten yet" : `its last heartbeat was ${(now - beat) / 1000} s ago`;
+  return `It is running on ${job.hostname ?? "a worker"}, try ${job.try_number} of ${job.max_tries + 1}; ${sign}.`;
 }

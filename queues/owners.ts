@@ -5,12 +5,15 @@
  */
 import { ulid } from "ulid";
 import { openDag, openIntakeNamed, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import type { AdoptionRequest } from "../src/engine/objects.ts";
 import type { Json } from "../src/engine/spec.ts";
 import type {
   ClaimedTask,
   LogChunk,
   Outcome,
+  Progress,
   StoredValue,
+  TaskError,
   TaskInstanceKey,
   WorkerIdentity,
 } from "../src/engine/work.ts";
@@ -24,6 +27,8 @@ import type { Owner } from "../src/runner/owner.ts";
 const FOLLOW_UPS = 10;
 const FOLLOW_UPS_WHEN_QUICK = 100;
 const QUICK_MS = 50;
+/** Characters of a step that a beat carries. */
+const STEP_CHARS = 200;
 
 /** Reads a value that lies in R2. */
 export type GetPayload = (key: string) => Promise<Json>;
@@ -32,7 +37,7 @@ export type GetPayload = (key: string) => Promise<Json>;
 export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, getPayload: GetPayload): Owner {
   const valueOf = async (stored: StoredValue): Promise<Json> =>
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
-  const jobIds = new Map<string, string>();
+  const newIds = new WeakMap<ClaimedTask, string>();
   let reused = openDag(env, name);
   let givenAt = Date.now();
   return {
@@ -48,40 +53,30 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         throw error;
       }
     },
-    async beat(task, beats, progress, startDate, logs) {
-      const key = keyOf(task);
-      const attempt = `${key.run_id}\n${key.task_id}\n${key.map_index}\n${task.token}`;
-      const jobId = jobIds.get(attempt) ?? ulid();
-      jobIds.set(attempt, jobId);
-      const job = openJob(env, jobId);
-      if (beats > 0) {
-        return { ...(await job.beat(task.token, progress, ...linesOf(logs))), jobId };
-      }
-      // The job first: between the two the DAG's own lease still watches the attempt.
-      const { heartrateMs, handler, try_number, max_tries, token } = task;
-      await job.adopt({
-        dag_id: name,
-        ...key,
-        try_number,
-        max_tries,
-        token,
-        handler,
-        heartrateMs,
-        startDate,
+    async beat(beats) {
+      return openDag(env, name).beat(
+        beats.map(({ task, jobId, progress }) => ({
+          ...keyOf(task),
+          token: task.token,
+          ...(jobId === null ? {} : { job_id: jobId }),
+          ...(progress === null ? {} : { progress: brief(progress) }),
+        })),
         worker,
-        progress,
-        ...(logs.lines.length > 0 ? { logs } : {}),
-      });
-      const answer = await openDag(env, name).adopt(key, token, jobId, worker);
-      if (answer.verdict === "stop") {
-        await job.complete(token, "failed", answer.reason ?? "stopped");
+      );
+    },
+    async publish({ task, jobId, progress, startDate, logs }) {
+      if (jobId !== null) {
+        return { ...(await openJob(env, jobId).beat(task.token, progress, ...linesOf(logs))), jobId };
       }
-      return { ...answer, jobId };
+      // The same one if the answer is lost: a second job would show an attempt that nobody runs.
+      const newId = newIds.get(task) ?? ulid();
+      newIds.set(task, newId);
+      const request = { dag_id: name, ...keyOf(task), ...adoptionOf(task, startDate, worker, progress, logs) };
+      const answer = await openJob(env, newId).adopt(request);
+      return { ...answer, jobId: newId };
     },
     async ended(task, jobId, outcome) {
-      if (jobId !== null) {
-        await openJob(env, jobId).complete(task.token, ...endOf(outcome));
-      }
+      await openJob(env, jobId).complete(task.token, ...endOf(outcome));
     },
     async pullXCom(task, { taskId, key = "return_value", mapIndex }) {
       const dag = openDag(env, name);
@@ -100,7 +95,8 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
 }
 
 /** The owner of standalone tasks: the intake object that keeps their jobs, by its name. */
-export function intakeOwner(env: ObjectEnv, name: string): Owner {
+export function intakeOwner(env: ObjectEnv, name: string, worker: WorkerIdentity): Owner {
+  const watched = new WeakSet<ClaimedTask>();
   let reused = openIntakeNamed(env, name);
   return {
     async report(reports) {
@@ -113,13 +109,32 @@ export function intakeOwner(env: ObjectEnv, name: string): Owner {
         throw error;
       }
     },
-    async beat({ job_id: jobId, token }, _beats, progress, _startDate, logs) {
-      const beat = { job_id: jobId ?? "", token, progress, ...(logs.lines.length > 0 ? { logs } : {}) };
-      const [answer] = await reused.beat([beat]);
-      return { ...(answer ?? { verdict: "continue" }), jobId: jobId ?? "" };
+    async beat(beats) {
+      return openIntakeNamed(env, name).beat(
+        beats.map(({ task, progress }) => ({
+          job_id: task.job_id ?? "",
+          token: task.token,
+          is_watched: watched.has(task),
+          ...(progress === null ? {} : { progress: brief(progress) }),
+        })),
+      );
     },
-    async ended() {
-      // Its report ended the job.
+    async publish({ task, jobId, progress, startDate, logs }) {
+      const id = jobId ?? "";
+      const job = openJob(env, id);
+      if (watched.has(task)) {
+        return { ...(await job.beat(task.token, progress, ...linesOf(logs))), jobId: id };
+      }
+      const answer = await job.adopt({
+        dag_id: null,
+        ...keyOf(task),
+        ...adoptionOf(task, startDate, worker, progress, logs),
+      });
+      watched.add(task);
+      return { ...answer, jobId: id };
+    },
+    async ended(task, jobId, outcome) {
+      await openJob(env, jobId).complete(task.token, ...endOf(outcome));
     },
     async pullXCom() {
       return null;
@@ -132,14 +147,37 @@ function linesOf(logs: LogChunk): [] | [LogChunk] {
   return logs.lines.length > 0 ? [logs] : [];
 }
 
+/** What a job is told of the attempt that it is made for, but for its owner. */
+function adoptionOf(
+  { heartrateMs, handler, try_number, max_tries, token }: ClaimedTask,
+  startDate: number,
+  worker: WorkerIdentity,
+  progress: Progress | null,
+  logs: LogChunk,
+): Omit<AdoptionRequest, "dag_id" | keyof TaskInstanceKey> {
+  const lines = logs.lines.length > 0 ? { logs } : {};
+  return { try_number, max_tries, token, handler, heartrateMs, startDate, worker, progress, ...lines };
+}
+
 function keyOf(task: ClaimedTask): TaskInstanceKey {
   return { run_id: task.run?.run_id ?? "", task_id: task.task_id, map_index: task.map_index };
 }
 
-function endOf(outcome: Outcome): ["success" | "failed" | "skipped", string | null] {
+/** As much of it as a post-mortem tells. */
+function brief({ step, fraction }: Progress): Progress {
+  return {
+    ...(step === undefined ? {} : { step: step.slice(0, STEP_CHARS) }),
+    ...(fraction === undefined ? {} : { fraction }),
+  };
+}
+
+function endOf(outcome: Outcome): ["success" | "failed" | "skipped", TaskError | null] {
   switch (outcome.state) {
     case "failed":
-      return ["failed", outcome.error.message];
+      return [
+        "failed",
+        outcome.error.type === "Stopped" ? outcome.error : { type: "TaskFailed", message: outcome.error.message },
+      ];
     case "skipped":
       return ["skipped", null];
     default:

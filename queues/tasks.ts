@@ -10,6 +10,7 @@ import { DEFAULT_QUEUE, queueOfPlatform } from "../src/engine/queues.ts";
 import type { Json } from "../src/engine/spec.ts";
 import type { JobMessage, TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import type { Surroundings } from "../src/runner/execute.ts";
+import { Pace } from "../src/runner/pace.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, intakeOwner } from "./owners.ts";
@@ -22,6 +23,8 @@ const RETRY_DELAY_S = 5;
 
 let hostname: string | undefined;
 let inFlight = 0;
+/** Of the jobs that this isolate makes, for whichever owner. */
+const pace = new Pace();
 
 /** Who this isolate is, on a queue. Named at first use: the platform allows no randomness before a request. */
 function identity(queue: string): WorkerIdentity {
@@ -84,9 +87,10 @@ async function runTaskInstances(
 ): Promise<void> {
   try {
     const requests = messages.map(({ body }) => body as TaskInstanceMessage);
+    const since = around.now();
     const claimed = await openDag(env, dagId).claim(requests, worker);
     if (claimed.length > 0) {
-      await new Session(dagOwner(env, dagId, worker, around.getPayload), around).run(claimed);
+      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace).run(claimed, since);
     }
   } catch (error) {
     retry(messages, error);
@@ -102,9 +106,10 @@ async function runJobs(
 ): Promise<void> {
   try {
     const jobIds = new Set(messages.map(({ body }) => (body as JobMessage).job_id));
+    const since = around.now();
     const claimed = await openIntakeNamed(env, intake).claim([...jobIds], worker);
     if (claimed.length > 0) {
-      await new Session(intakeOwner(env, intake), around).run(claimed);
+      await new Session(intakeOwner(env, intake, worker), around, pace).run(claimed, since);
     }
   } catch (error) {
     retry(messages, error);

@@ -7,7 +7,7 @@ import { Catalog } from "../durable-objects/catalog.ts";
 import { createDagClass } from "../durable-objects/dag/dag.ts";
 import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createIntakeClass } from "../durable-objects/intake/intake.ts";
-import { createJobClass } from "../durable-objects/job.ts";
+import { Job } from "../durable-objects/job.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
 import { specHash } from "./engine/canonical-hash.ts";
@@ -49,7 +49,7 @@ export function createJobbers(registry: Registry) {
   return {
     handler,
     Dag: createDagClass(registry),
-    Job: createJobClass(registry),
+    Job,
     Intake: createIntakeClass(registry),
     Catalog,
     Pool,

@@ -6,8 +6,8 @@
 import type { LogPage, Result } from "../../src/engine/objects.ts";
 import type { TaskInstanceState } from "../../src/engine/states.ts";
 import type { TaskError, TaskInstanceKey } from "../../src/engine/work.ts";
-import { openJob, type ObjectEnv } from "../env.ts";
-import { joinParts, type LogPart } from "../log-chunks.ts";
+import type { ObjectEnv } from "../env.ts";
+import { readTryLog, type TryLogSource, type TryLogState } from "../try-log.ts";
 import { refuse, type DagCore } from "./core.ts";
 
 /** States of a try that has not ended: its log may grow. */
@@ -20,16 +20,6 @@ const GOES_ON: ReadonlySet<TaskInstanceState> = new Set([
   "deferred",
 ] as const);
 
-/** What this object knows of a try. */
-interface Sight {
-  /** The job that watched it, or null. */
-  jobId: string | null;
-  goesOn: boolean;
-  hostname: string | null;
-  error: TaskError | null;
-  part: LogPart;
-}
-
 /** Logs of tries, wherever they lie. */
 export class LogDesk {
   readonly #core: DagCore;
@@ -41,24 +31,17 @@ export class LogDesk {
   }
 
   async read(key: TaskInstanceKey, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
-    const deadline = Date.now() + waitMs;
-    for (;;) {
-      const seen = this.#look(key, tryNumber, from);
-      if (!seen.ok) {
-        return seen;
-      }
-      const left = Math.max(0, deadline - Date.now());
-      const patience = seen.value.goesOn && seen.value.part.lines.length === 0 ? left : 0;
-      // What is seen is as it was before this call; whatever happens meanwhile is for the next look.
-      const theirs = await this.#ask(key, tryNumber, from, seen.value, patience);
-      const page = pageOf(seen.value, theirs, from);
-      if (page.lines.length > 0 || page.isOver || left === 0) {
-        return { ok: true, value: page };
-      }
-    }
+    const source: TryLogSource = {
+      env: this.#env,
+      waiters: this.#core.waiters,
+      topic: `log:${key.run_id}`,
+      look: () => this.#look(key, tryNumber, from),
+      hasChanged: (seen) => this.#hasChanged(key, tryNumber, from, seen),
+    };
+    return readTryLog(source, tryNumber, from, waitMs);
   }
 
-  #look(key: TaskInstanceKey, tryNumber: number, from: number): Result<Sight> {
+  #look(key: TaskInstanceKey, tryNumber: number, from: number): Result<TryLogState> {
     const found = this.#core.instance(key);
     if (!found.ok) {
       return found;
@@ -89,36 +72,7 @@ export class LogDesk {
     };
   }
 
-  /** What the job has, or nothing; waits for lines, or until there is something else to see here. */
-  async #ask(
-    key: TaskInstanceKey,
-    tryNumber: number,
-    from: number,
-    seen: Sight,
-    waitMs: number,
-  ): Promise<LogPage | null> {
-    const topic = `log:${key.run_id}`;
-    let isHeard = false;
-    const change = this.#core.waiters.until(topic, waitMs, () => ({
-      value: null,
-      done: isHeard || this.#hasChanged(key, tryNumber, from, seen),
-    }));
-    if (seen.jobId === null) {
-      return change;
-    }
-    const asked = openJob(this.#env, seen.jobId).readLog(tryNumber, from, waitMs);
-    // Whoever is not waited for any more may fail unheard.
-    asked.catch(() => undefined);
-    try {
-      const told = asked.then((answer) => (answer.ok && !isBare(answer.value) ? answer.value : change));
-      return await Promise.race([told, ...(waitMs > 0 ? [change] : [])]);
-    } finally {
-      isHeard = true;
-      this.#core.waiters.wake(topic);
-    }
-  }
-
-  #hasChanged(key: TaskInstanceKey, tryNumber: number, from: number, seen: Sight): boolean {
+  #hasChanged(key: TaskInstanceKey, tryNumber: number, from: number, seen: TryLogState): boolean {
     const found = this.#core.instance(key);
     if (!found.ok) {
       return true;
@@ -133,27 +87,4 @@ export class LogDesk {
 /** Says whether the present try may log more. Try 0 is none yet: its task instance waits for what lies before it. */
 function goesOn(state: TaskInstanceState, tryNumber: number): boolean {
   return GOES_ON.has(state) || (state === null && tryNumber === 0);
-}
-
-/** The job's watch is over and it has no more to tell: the rest is told here. */
-function isBare({ lines, isOver }: LogPage): boolean {
-  return isOver && lines.length === 0;
-}
-
-function pageOf({ part, goesOn: isOpen, hostname, error }: Sight, theirs: LogPage | null, from: number): LogPage {
-  const { first, lines, isLast } = theirs === null ? part : joinParts(part, partOf(theirs, from));
-  const isOver = !isOpen && isLast;
-  return {
-    lines,
-    next: first + lines.length,
-    isOver,
-    dropped: first - from,
-    hostname,
-    error: isOver ? error : null,
-  };
-}
-
-/** A job that was not told that its try is over says that there may be more; there is not if it has nothing now. */
-function partOf({ lines, dropped, isOver }: LogPage, from: number): LogPart {
-  return { first: from + dropped, lines, isLast: isOver || lines.length === 0 };
 }

@@ -7,6 +7,7 @@
 import {
   awaitsPermits,
   beginQueued,
+  endLost,
   queueOfJob,
   resendJob,
   RESEND_AFTER_MS,
@@ -20,7 +21,7 @@ import { QueueProgress } from "../../src/engine/queue-progress.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import { TimerHeap } from "../../src/engine/timers.ts";
-import type { LogChunk } from "../../src/engine/work.ts";
+import type { AttemptStanding, LogChunk, Progress } from "../../src/engine/work.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { releaseWish } from "../job-permits.ts";
@@ -28,7 +29,7 @@ import { permitNeeds } from "../permit-needs.ts";
 import { ratesOf } from "../queues.ts";
 import { tellSweeper } from "../tell-sweeper.ts";
 import { Waiters } from "../waiters.ts";
-import { Liveness } from "./liveness.ts";
+import { Leases } from "./leases.ts";
 import { MessageOutbox } from "./outbox.ts";
 import { JobPermits } from "./permits.ts";
 import { IntakeStorage, type StoredJob } from "./storage.ts";
@@ -58,12 +59,13 @@ export class IntakeCore {
   readonly waiters = new Waiters();
   readonly progress = new QueueProgress();
   readonly permits: JobPermits;
-  readonly liveness = new Liveness();
+  readonly leases = new Leases();
   readonly taskOf: (name: string) => TaskCode | null;
   readonly #ctx: DurableObjectState;
   readonly #outbox: MessageOutbox;
   readonly #timers = new Map<string, Timer>();
   readonly #due = new TimerHeap<Timer>(({ at }) => at);
+  readonly #openedAt = Date.now();
   #isOpen = false;
   #alarmAt: number | null = null;
   /** When the sweeper looks whether what is due has happened; null if it does not. */
@@ -204,14 +206,12 @@ export class IntakeCore {
       this.#setTimer(job.id, now + RESEND_AFTER_MS);
       return;
     }
-    const before = JSON.stringify(job);
-    job.latest_heartbeat = this.liveness.lastBeat(job);
-    const effect = tickJob(job, now, this.wishOf);
     if (job.state === "running") {
-      // It lives: its next time to be looked at need not be stored.
-      this.#setTimer(job.id, job.next_at);
+      this.#checkLease(stored, now);
       return;
     }
+    const before = JSON.stringify(job);
+    const effect = tickJob(job, now, this.wishOf);
     if (JSON.stringify(job) === before) {
       this.#stored(job, effect, now);
     } else {
@@ -219,9 +219,44 @@ export class IntakeCore {
     }
   }
 
+  /**
+   * How a try stands, asked by the `Job` object that watches it. One whose lease has lapsed ends here.
+   *
+   * @param progress What the `Job` object knows of it.
+   */
+  standing(jobId: string, token: number, progress: Progress | null, now: number): AttemptStanding {
+    const stored = this.find(jobId, now);
+    if (stored === null || stored.job.fence !== token) {
+      const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
+      return { state: "failed", error: { type: "Stopped", message: reason } };
+    }
+    stored.job.progress = progress ?? stored.job.progress;
+    if (stored.job.state === "running") {
+      this.#checkLease(stored, now);
+    }
+    const { state, error } = stored.job;
+    if (state === "running") {
+      return { state, latest_heartbeat: this.leases.seen(stored.job).latest_heartbeat ?? now };
+    }
+    return { state: state === "success" || state === "skipped" ? state : "failed", error };
+  }
+
+  /** Ends a running try whose worker is lost; else looks again when its lease lapses, which need not be stored. */
+  #checkLease(stored: StoredJob, now: number): void {
+    const lapsesAt = this.leases.lapsesAt(stored.job, now, this.#openedAt);
+    if (lapsesAt !== null) {
+      this.#setTimer(stored.job.id, lapsesAt);
+      this.#arm(now);
+      return;
+    }
+    const { job } = stored;
+    const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
+    this.save(stored, endLost(job, { lastBeat, progress: job.progress ?? progress }, now), now);
+  }
+
   #stored(job: JobRecord, effect: JobEffect, now: number): void {
     if (job.state !== "running") {
-      this.liveness.end(job.id);
+      this.leases.end(job.id);
     }
     if (isJobFinished(job.state)) {
       this.clearTimer(job.id);

@@ -8,7 +8,6 @@ import { DurableObject } from "cloudflare:workers";
 import { retryPolicy } from "../../src/engine/attempt.ts";
 import type { IntakeObject, JobBeat, LinkKind } from "../../src/engine/intake.ts";
 import {
-  beatJob,
   claimJob,
   killJob,
   queueOfJob,
@@ -21,6 +20,7 @@ import type { JobObject, LogPage, Refusal, Result, WhyView } from "../../src/eng
 import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import type {
+  AttemptStanding,
   BeatAnswer,
   ClaimedTask,
   JobSubmission,
@@ -37,6 +37,8 @@ import { slowDownKeys } from "../job-permits.ts";
 import { claimed, goesOn, view } from "../job-views.ts";
 import { whyJob } from "../job-why.ts";
 import { queuesOf } from "../queues.ts";
+import { within } from "../within.ts";
+import { readTryLog, type TryLogState } from "../try-log.ts";
 import { endedTopic, IntakeCore, logTopic, type TaskCode } from "./core.ts";
 import type { StoredJob } from "./storage.ts";
 
@@ -82,12 +84,13 @@ export function createIntakeClass(registry: Registry) {
       if (watch !== null) {
         return watch.get(waitMs);
       }
-      return this.#core.waiters.until<Result<JobView>>(endedTopic(jobId), waitMs, () => {
-        const stored = this.#core.find(jobId, Date.now());
-        return stored === null
-          ? { value: unknown(jobId), done: true }
-          : { value: { ok: true, value: view(this.#seen(stored)) }, done: isJobFinished(stored.job.state) };
+      await this.#core.waiters.until(endedTopic(jobId), waitMs, () => {
+        const job = this.#core.find(jobId, Date.now())?.job;
+        return { value: null, done: job === undefined || isJobFinished(job.state) };
       });
+      const progress = await this.#progressOf(jobId);
+      const stored = this.#core.find(jobId, Date.now());
+      return stored === null ? unknown(jobId) : { ok: true, value: { ...view(this.#seen(stored)), ...progress } };
     }
 
     async why(jobId: string): Promise<Result<WhyView>> {
@@ -106,7 +109,8 @@ export function createIntakeClass(registry: Registry) {
         return this.#watchOf(jobId)?.kill(reason) ?? unknown(jobId);
       }
       if (!isJobFinished(stored.job.state)) {
-        this.#core.save(stored, killJob(stored.job, reason, now), now);
+        killJob(stored.job, reason, now);
+        this.#core.save(stored, null, now);
       }
       return { ok: true, value: view(this.#seen(stored)) };
     }
@@ -119,6 +123,10 @@ export function createIntakeClass(registry: Registry) {
       }
       if (stored.job.state !== "running") {
         return conflict(`expected a running job, got one that is ${stored.job.state}`);
+      }
+      if (stored.job.is_watched === true) {
+        await openJob(this.env, jobId).heartbeat(progress);
+        return this.get(jobId, 0);
       }
       if (progress !== null) {
         // Only the runner that holds the attempt proves that it lives: this notes how far it is.
@@ -133,11 +141,18 @@ export function createIntakeClass(registry: Registry) {
       if (watch !== null) {
         return watch.readLog(tryNumber, from, waitMs);
       }
-      return this.#core.waiters.until<Result<LogPage>>(logTopic(jobId), waitMs, () => {
+      const look = (): Result<TryLogState> => {
         const stored = this.#core.find(jobId, Date.now());
-        const page: Result<LogPage> = stored === null ? unknown(jobId) : logPage(stored, tryNumber, from);
-        return { value: page, done: !page.ok || page.value.lines.length > 0 || page.value.isOver };
-      });
+        return stored === null ? unknown(jobId) : tryLogState(stored, tryNumber, from);
+      };
+      const hasChanged = (seen: TryLogState): boolean => {
+        const state = look();
+        return (
+          !state.ok || !state.value.goesOn || state.value.jobId !== seen.jobId || state.value.part.lines.length > 0
+        );
+      };
+      const source = { env: this.env, waiters: this.#core.waiters, topic: logTopic(jobId), look, hasChanged };
+      return readTryLog(source, tryNumber, from, waitMs);
     }
 
     async claim(jobIds: readonly string[], worker: WorkerIdentity): Promise<ClaimedTask[]> {
@@ -159,6 +174,10 @@ export function createIntakeClass(registry: Registry) {
         }
       });
       return answers;
+    }
+
+    async attemptStanding(jobId: string, token: number, progress: Progress | null): Promise<AttemptStanding> {
+      return this.#core.standing(jobId, token, progress, Date.now());
     }
 
     async permitsGranted(jobId: string, ledger: string, holders: string[]): Promise<OwnerAnswer> {
@@ -198,9 +217,20 @@ export function createIntakeClass(registry: Registry) {
       return this.#core.open(Date.now()) && storage.isLinked(jobId, "watch") ? openJob(this.env, jobId) : null;
     }
 
+    /** What a running try last said of its progress, if its `Job` object has it: all of it, of which a beat carries the gist. */
+    async #progressOf(jobId: string): Promise<Pick<JobView, "progress"> | null> {
+      const job = this.#core.find(jobId, Date.now())?.job;
+      if (job?.state !== "running" || job.is_watched !== true) {
+        return null;
+      }
+      const watch = await within(openJob(this.env, jobId).get(0)).catch(() => null);
+      const isOfThisTry = watch?.ok === true && watch.value.try_number === job.try_number;
+      return isOfThisTry && watch.value.progress !== null ? { progress: watch.value.progress } : null;
+    }
+
     /** A job with its last beat, which is kept in memory. */
     #seen({ job }: StoredJob): JobRecord {
-      return { ...job, latest_heartbeat: this.#core.liveness.lastBeat(job) };
+      return this.#core.leases.seen(job);
     }
 
     #claimOne(jobId: string, worker: WorkerIdentity, now: number): ClaimedTask[] {
@@ -211,37 +241,40 @@ export function createIntakeClass(registry: Registry) {
       const { job, log } = stored;
       this.#core.progress.note(queueOfJob(job), job.queued_at, now);
       this.#core.save(stored, null, now);
-      this.#core.liveness.start(jobId, job.fence, now);
+      this.#core.leases.start(job, now);
       const logFrom = log.end(job.try_number);
       return [{ ...claimed(job), ...(logFrom > 0 ? { log_from: logFrom } : {}) }];
     }
 
-    #beatOne({ job_id: jobId, token, progress, logs }: JobBeat, now: number): BeatAnswer {
-      if (progress === null && logs === undefined && this.#core.liveness.beat(jobId, token, now)) {
-        return { verdict: "continue" };
+    #beatOne(beat: JobBeat, now: number): BeatAnswer {
+      const { leases } = this.#core;
+      if (!leases.beat(beat, now)) {
+        const stored = this.#core.find(beat.job_id, now);
+        if (stored === null || stored.job.state !== "running" || stored.job.fence !== beat.token) {
+          const reason = stored === null ? "there is no such job" : whyOver(stored.job);
+          return { verdict: "stop", reason };
+        }
+        if (beat.is_watched && stored.job.is_watched !== true) {
+          stored.job.is_watched = true;
+          this.#core.save(stored, null, now);
+        }
+        leases.start(stored.job, now);
+        leases.beat(beat, now);
       }
-      const stored = this.#core.find(jobId, now);
-      if (stored === null) {
-        return { verdict: "stop", reason: "there is no such job" };
-      }
-      const tryNumber = tryOf(stored.job, token);
-      const { effect, ...answer } = beatJob(stored.job, token, progress, now);
-      if (progress !== null || logs !== undefined) {
-        this.#core.save(stored, effect, now, tryNumber, logs);
-      }
-      if (answer.verdict === "continue") {
-        this.#core.liveness.start(jobId, token, now);
-      }
-      return answer;
+      return { verdict: "continue" };
     }
 
-    #take({ job_id: jobId = "", token, outcome, logs }: Report, now: number): Verdict {
+    #take({ job_id: jobId = "", token, outcome, logs, is_watched }: Report, now: number): Verdict {
       const stored = this.#core.find(jobId, now);
       if (stored === null) {
         return "late";
       }
       const { job } = stored;
       const tryNumber = tryOf(job, token);
+      if (is_watched === true) {
+        job.is_watched = true;
+      }
+      job.progress = this.#core.leases.seen(job).progress;
       const { wish } = job;
       const verdict = reportJob(job, token, outcome, now);
       const slowedUntil = slowDownOf(outcome, now);
@@ -254,6 +287,10 @@ export function createIntakeClass(registry: Registry) {
       return verdict;
     }
   };
+}
+
+function whyOver({ error, state }: JobRecord): string {
+  return error?.message ?? `the job is ${state}`;
 }
 
 /** Until when the keys of a failed try must start nothing, as its handler asked; null if it did not. */
@@ -270,24 +307,22 @@ function submittedAgain(
     : conflict(`expected a new id, got ${id}, which is a job of task "${job.name}"`, ["body", "id"]);
 }
 
-function logPage({ job, log }: StoredJob, tryNumber: number, from: number): Result<LogPage> {
+/** What the row says of the log of a try; lines of a try that was watched lie in the `Job` object too. */
+function tryLogState({ job, log }: StoredJob, tryNumber: number, from: number): Result<TryLogState> {
   if (tryNumber > job.try_number) {
     const message = `expected a try of job ${job.id}, got try ${tryNumber}, of which there is none`;
     return { ok: false, refusal: { code: "not_found", message } };
   }
   const isPresent = tryNumber === job.try_number;
-  const { first, lines, isLast } = log.read(tryNumber, from);
-  const isOver = isLast && !(isPresent && goesOn(job));
   return {
     ok: true,
     value: {
-      lines,
-      next: first + lines.length,
-      isOver,
-      dropped: first - from,
+      jobId: job.is_watched === true ? job.id : null,
+      goesOn: isPresent && goesOn(job.state),
       // Of the tries before the present one only the lines are kept.
       hostname: isPresent ? job.hostname : null,
-      error: isPresent && isOver ? job.error : null,
+      error: isPresent ? job.error : null,
+      part: log.read(tryNumber, from),
     },
   };
 }

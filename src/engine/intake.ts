@@ -8,11 +8,11 @@ import type { Result } from "./result.ts";
 import type { OwnerAnswer } from "./permits/permit.ts";
 import type { LogPage, WhyView } from "./objects.ts";
 import type {
+  AttemptStanding,
   BeatAnswer,
   ClaimedTask,
   JobSubmission,
   JobView,
-  LogChunk,
   Progress,
   Report,
   Verdict,
@@ -70,10 +70,10 @@ export type LinkKind = "batch" | "watch";
 export interface JobBeat {
   job_id: string;
   token: number;
-  /** Null if nothing was said since the last one. */
-  progress: Progress | null;
-  /** Lines logged since the last one. */
-  logs?: LogChunk;
+  /** The try has a `Job` object by now. */
+  is_watched: boolean;
+  /** Where it is, for the post-mortem: step and fraction. */
+  progress?: Progress;
 }
 
 /** A job that one call asks about. Methods are idempotent unless they say otherwise. */
@@ -94,8 +94,14 @@ export interface IntakeObject {
   /** Takes the results of tries, fenced by their tokens, in one transaction. */
   report(reports: readonly Report[]): Promise<Verdict[]>;
 
-  /** Beats of running tries, fenced: says for each whether to go on. The same lines may come twice. */
+  /** Beats of running tries, fenced: renews their leases, and says for each whether to go on. */
   beat(beats: readonly JobBeat[]): Promise<BeatAnswer[]>;
+
+  /**
+   * How a try stands, asked by its `Job` object when it has heard nothing for too long; it brings the progress it knows. Here it is
+   * decided whether the worker is lost.
+   */
+  attemptStanding(jobId: string, token: number, progress: Progress | null): Promise<AttemptStanding>;
 
   /** As `PermitOwner`, for one job. */
   permitsGranted(jobId: string, ledger: string, holders: string[]): Promise<OwnerAnswer>;

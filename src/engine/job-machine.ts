@@ -1,35 +1,16 @@
 /**
- * The life of one job, pure: a standalone task from its submission to its end, or the watch over an adopted task
- * instance. Each function takes the record and `now` (epoch ms), changes the record and says what must be done outside.
+ * The life of one standalone job, pure, from its submission to its end. Each function takes the record and `now` (epoch ms), changes the record and says what must be done outside.
  *
  * @module
  */
 import { decideAttempt } from "./attempt.ts";
 import { livenessDeadline, postMortem } from "./liveness.ts";
-import type { AdoptionRequest } from "./objects.ts";
 import { queueOf } from "./queue-spread.ts";
 import { nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Json, QueueSpec, TaskSpec } from "./spec.ts";
 import { isJobFinished, type JobState } from "./states.ts";
-import type {
-  BeatAnswer,
-  JobSubmission,
-  Outcome,
-  Progress,
-  StoredValue,
-  TaskError,
-  Verdict,
-  WorkerIdentity,
-} from "./work.ts";
-
-/** A task instance a job watches on behalf of its DAG. */
-export interface Adoption {
-  dag_id: string;
-  run_id: string;
-  task_id: string;
-  map_index: number;
-}
+import type { JobSubmission, Outcome, Progress, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
 
 /** Everything a job knows of itself; one row. */
 export interface JobRecord {
@@ -66,26 +47,22 @@ export interface JobRecord {
   result: StoredValue | null;
   error: TaskError | null;
   late_results: number;
-  adoption: Adoption | null;
-  /** The owner of an adopted task instance has ordered the attempt to stop. */
-  stop_reason: string | null;
-  /** What the owner of an adopted task instance must still be told. */
-  owed: Outcome | null;
   /** Of a task that names one. */
   queue?: QueueSpec;
+  /** A try of it outlived its first heartbeat: the `Job` object of the same id has its progress, and lines of its log. */
+  is_watched?: boolean;
 }
 
 /** Milliseconds after which a message nobody claimed is sent again; doubled each time, up to two minutes. */
 export const RESEND_AFTER_MS = 10_000;
 const MAX_RESEND_MS = 120_000;
-const OWED_RETRY_MS = 2000;
 /** How long a call for permits may stay without an answer before it is made again. */
 const ASK_AGAIN_MS = 5000;
 /** Airflow's three times `task_queued_timeout`. */
 const STUCK_AFTER_MS = 1_800_000;
 
 /** What must be done after the record is stored. */
-export type JobEffect = "send" | "seek_permits" | "tell_owner" | null;
+export type JobEffect = "send" | "seek_permits" | null;
 
 /** Gives what a job must hold before it is queued; null for nothing. Throws if that cannot be told. */
 export type WishOf = (job: JobRecord) => PermitWish | null;
@@ -120,9 +97,6 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
     result: null,
     error: null,
     late_results: 0,
-    adoption: null,
-    stop_reason: null,
-    owed: null,
     ...(spec.queue === undefined ? {} : { queue: spec.queue }),
   };
 }
@@ -130,47 +104,6 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
 /** The name of the queue or role that the message of the present try goes to. */
 export function queueOfJob({ id, name, try_number: tryNumber, payload, queue }: JobRecord): string {
   return queueOf(queue, { runId: id, taskId: name, mapIndex: -1, tryNumber }, payload);
-}
-
-/** A job that watches a task instance which outlived its first heartbeat. */
-export function adoptJob(id: string, request: AdoptionRequest, now: number): JobRecord {
-  return {
-    id,
-    name: request.handler,
-    operator: "task",
-    state: "running",
-    created_at: now,
-    run_at: null,
-    queued_at: now,
-    start_date: request.startDate,
-    end_date: null,
-    latest_heartbeat: now,
-    heartrateMs: request.heartrateMs,
-    executionTimeoutMs: null,
-    policy: { retryDelayS: 0, backoff: 0, maxRetryDelayS: null },
-    hostname: request.worker.hostname,
-    unixname: request.worker.unixname,
-    try_number: request.try_number,
-    max_tries: request.max_tries,
-    fence: request.token,
-    next_at: livenessDeadline(now, request.heartrateMs),
-    sends: 0,
-    priority: 1,
-    wish: null,
-    payload: null,
-    progress: request.progress,
-    result: null,
-    error: null,
-    late_results: 0,
-    adoption: {
-      dag_id: request.dag_id,
-      run_id: request.run_id,
-      task_id: request.task_id,
-      map_index: request.map_index,
-    },
-    stop_reason: null,
-    owed: null,
-  };
 }
 
 /** A try may begin: its message is sent, or what it needs is asked for first. */
@@ -259,57 +192,19 @@ export function tryOf({ state, fence, try_number }: JobRecord, token: number): n
   return isPresent || hasJustEnded ? try_number : null;
 }
 
-/** A beat of the runner that holds the token. A beat only writes the time; the alarm finds it when it fires. */
-export function beatJob(
-  job: JobRecord,
-  token: number,
-  progress: Progress | null,
-  now: number,
-): BeatAnswer & { effect: JobEffect } {
-  if (job.state !== "running" || job.fence !== token) {
-    const reason = job.error?.message ?? `the job is ${job.state}`;
-    return { verdict: "stop", reason, effect: null };
-  }
-  if (job.stop_reason !== null) {
-    const reason = job.stop_reason;
-    finish(job, "failed", { type: "Stopped", message: reason }, now);
-    job.owed = { state: "failed", error: { type: "Stopped", message: reason }, retryable: false };
-    job.next_at = now + OWED_RETRY_MS;
-    return { verdict: "stop", reason, effect: "tell_owner" };
-  }
-  job.latest_heartbeat = now;
-  job.progress = progress ?? job.progress;
-  return { verdict: "continue", effect: null };
-}
-
 /** Ends a job by a user's word. Its late answer changes nothing; its worker learns of it at the next beat. */
-export function killJob(job: JobRecord, reason: string, now: number): JobEffect {
+export function killJob(job: JobRecord, reason: string, now: number): void {
   if (isJobFinished(job.state)) {
-    return null;
+    return;
   }
-  const error = { type: "Killed", message: reason };
-  finish(job, "failed", error, now);
-  if (job.adoption === null) {
-    job.fence += 1;
-    return null;
-  }
-  job.owed = { state: "failed", error, retryable: false };
-  job.next_at = now + OWED_RETRY_MS;
-  return "tell_owner";
+  finish(job, "failed", { type: "Killed", message: reason }, now);
+  job.fence += 1;
 }
 
-/** Does what is due: a delayed start, a retry, a message nobody claimed, a worker that went silent, an owner not told yet. */
+/** Does what is due of a job that does not run: a delayed start, a retry, permits, a message that no worker claimed. */
 export function tickJob(job: JobRecord, now: number, wishOf: WishOf): JobEffect {
-  if (job.owed !== null) {
-    job.next_at = now + OWED_RETRY_MS;
-    return "tell_owner";
-  }
-  if (isJobFinished(job.state) || job.next_at === null) {
-    job.next_at = null;
+  if (isJobFinished(job.state) || job.state === "running" || job.next_at === null) {
     return null;
-  }
-  if (job.state === "running") {
-    return checkLiveness(job, now);
   }
   const ready = job.state === "up_for_retry" ? now > job.next_at : now >= job.next_at;
   if (!ready) {
@@ -356,39 +251,17 @@ export function takeUnneeded(job: JobRecord): PermitWish | null {
   return wish;
 }
 
-/** The adopted task instance is over, and its job with it. */
-export function completeJob(
+/** The worker of a running try is lost. Should it still report, its token is no longer the newest. */
+export function endLost(
   job: JobRecord,
-  token: number,
-  state: "success" | "failed" | "skipped",
-  error: string | null,
+  { lastBeat, progress }: { lastBeat: number | null; progress: Progress | null },
   now: number,
-): void {
-  if (job.adoption !== null && job.fence === token && job.state === "running") {
-    finish(job, state, error === null ? null : { type: "TaskFailed", message: error }, now);
-  }
-}
-
-function checkLiveness(job: JobRecord, now: number): JobEffect {
-  const lastBeat = job.latest_heartbeat ?? job.start_date ?? now;
-  const deadline = livenessDeadline(lastBeat, job.heartrateMs);
-  if (now < deadline) {
-    job.next_at = deadline;
-    return null;
-  }
-  const next = job.adoption === null ? "it is retried if it has tries left" : "its DAG decides what follows";
-  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress: job.progress, next });
-  const outcome: Outcome = { state: "failed", error: { type: "Zombie", message }, retryable: true };
-  if (job.adoption === null) {
-    // Should the dead one still report, its token is no longer the newest.
-    job.fence += 1;
-    endAttempt(job, outcome, now);
-    return null;
-  }
-  finish(job, "failed", outcome.error, now);
-  job.owed = outcome;
-  job.next_at = now + OWED_RETRY_MS;
-  return "tell_owner";
+): null {
+  const next = "it is retried if it has tries left";
+  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress, next });
+  job.fence += 1;
+  endAttempt(job, { state: "failed", error: { type: "Zombie", message }, retryable: true }, now);
+  return null;
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

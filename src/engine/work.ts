@@ -134,8 +134,6 @@ export interface ClaimedTask {
 
 /** One try's result, fenced by its token. */
 export interface Report {
-  /** Of a standalone job, which has no run. */
-  job_id?: string;
   run_id: string;
   task_id: string;
   map_index: number;
@@ -143,8 +141,12 @@ export interface Report {
   outcome: Outcome;
   /** Values pushed under other keys than `return_value`. */
   xcoms?: { key: string; value: StoredValue }[];
-  /** Lines that no heartbeat has carried yet. */
+  /** Lines that its job has not been brought yet. */
   logs?: LogChunk;
+  /** The standalone job; or the job that showed the task instance, if there was one: the owner may not know of it yet. */
+  job_id?: string;
+  /** Of a standalone job: it has a `Job` object, which has the log lines that are not here. */
+  is_watched?: boolean;
 }
 
 /** What became of one report or beat. `late`: the attempt is no longer the current one; nothing changed. */
@@ -156,7 +158,21 @@ export interface ReportAnswer {
   followUps: ClaimedTask[];
 }
 
-/** Answer to a heartbeat or an adoption: go on, or stop because the attempt was killed, cleared or replaced. */
+/** One attempt in a worker's call to prove that it lives. */
+export interface AttemptBeat extends TaskInstanceKey {
+  token: number;
+  /** The job that shows it, once there is one. */
+  job_id?: string;
+  /** Where it is, for the post-mortem: step and fraction. */
+  progress?: Progress;
+}
+
+/** How an attempt stands, as its job is told by the owner. */
+export type AttemptStanding =
+  | { state: "running"; /** Epoch milliseconds. */ latest_heartbeat: number }
+  | { state: "success" | "failed" | "skipped"; error: TaskError | null };
+
+/** Answer to a heartbeat: go on, or stop because the attempt was killed, cleared or replaced. */
 export interface BeatAnswer {
   verdict: "continue" | "stop";
   reason?: string;

@@ -15,20 +15,26 @@ import {
   type QueueResult,
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { ulid } from "ulid";
 import { afterEach, beforeEach, vi } from "vitest";
-import { openDag, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
-import type { DagObject, JobObject, Result, TriggerRequest } from "../../src/engine/objects.ts";
+import { openDag, openIntake, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
+import { INTAKE_DIGITS, intakeName } from "../../src/engine/intake.ts";
+import type { DagObject, JobObject, JobReader, Result, TriggerRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
 import { isJobFinished, isRunFinished } from "../../src/engine/states.ts";
 import type {
+  BeatAnswer,
   ClaimedTask,
   DagRunView,
+  JobSubmission,
   JobView,
   LogChunk,
   Outcome,
+  Progress,
   Report,
   TaskInstanceView,
   Verdict,
+  WorkerIdentity,
   WorkMessage,
 } from "../../src/engine/work.ts";
 import { mailbox, type QueueName, type Sent } from "./mailbox.ts";
@@ -64,8 +70,67 @@ export function dagOf(dagId: string): DagObject {
   return openDag(objectEnv, dagId);
 }
 
-export function jobOf(jobId: string): JobObject {
+/** The object of the job that watches a try, of a task instance or of a standalone job. */
+export function watchOf(jobId: string): JobObject {
   return openJob(objectEnv, jobId);
+}
+
+/** A job by its id, as users and workers reach it: standalone ones in their intake object. */
+export interface TestJob extends JobReader {
+  submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>>;
+  claim(worker: WorkerIdentity): Promise<ClaimedTask | null>;
+  report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict>;
+  /** As the runner does: the lease is renewed first, then the `Job` object is brought progress and lines, or made. */
+  beat(token: number, progress: Progress | null, logs?: LogChunk): Promise<BeatAnswer>;
+}
+
+export function jobOf(jobId: string): TestJob {
+  const intake = openIntake(objectEnv, jobId);
+  const key = { run_id: "", task_id: "", map_index: -1 };
+  return {
+    get: (waitMs) => intake.get(jobId, waitMs),
+    why: () => intake.why(jobId),
+    kill: (reason) => intake.kill(jobId, reason),
+    heartbeat: (progress) => intake.heartbeat(jobId, progress),
+    readLog: (tryNumber, from, waitMs) => intake.readLog(jobId, tryNumber, from, waitMs),
+    submit: (submission) => intake.submit(submission),
+    async claim(worker) {
+      return (await intake.claim([jobId], worker))[0] ?? null;
+    },
+    async report(token, outcome, logs) {
+      const [verdict] = await intake.report([{ ...key, job_id: jobId, token, outcome, logs }]);
+      return verdict ?? "late";
+    },
+    async beat(token, progress, logs = NO_LOGS) {
+      if (await intake.isLinked(jobId, "watch")) {
+        return watchOf(jobId).beat(token, progress, logs);
+      }
+      const [answer] = await intake.beat([{ job_id: jobId, token, is_watched: true }]);
+      if (answer?.verdict !== "continue") {
+        return answer ?? { verdict: "stop" };
+      }
+      const job = value(await intake.get(jobId, 0));
+      const { name: handler, try_number, max_tries } = job;
+      const attempt = { try_number, max_tries, token, handler, heartrateMs: job.heartrate * 1000 };
+      await watchOf(jobId).adopt({
+        dag_id: null,
+        ...key,
+        ...attempt,
+        startDate: job.start_date ?? clock.now(),
+        worker: WORKER,
+        progress,
+      });
+      return watchOf(jobId).beat(token, progress, logs);
+    },
+  };
+}
+
+let jobIds = 0;
+
+/** The id of a new job whose intake object no other test of the file uses before 32 more were made. */
+export function newJobId(): string {
+  jobIds += 1;
+  return ulid().slice(0, -1) + INTAKE_DIGITS.charAt(jobIds % INTAKE_DIGITS.length);
 }
 
 /** The answer, or an error that shows the refusal. */
@@ -179,14 +244,32 @@ export function failure(message: string, retryable = true): Outcome {
 export async function adopt(dagId: string, jobId: string, task: ClaimedTask): Promise<"continue" | "stop"> {
   const { try_number, max_tries, token, handler, heartrateMs } = task;
   const identity = { dag_id: dagId, ...keyOf(task), try_number, max_tries, token, handler, heartrateMs };
-  await jobOf(jobId).adopt({ ...identity, startDate: clock.now(), worker: WORKER, progress: null });
-  return (await dagOf(dagId).adopt(keyOf(task), token, jobId, WORKER)).verdict;
+  await watchOf(jobId).adopt({ ...identity, startDate: clock.now(), worker: WORKER, progress: null });
+  return beat(dagId, task, jobId);
+}
+
+/** A beat of a claimed task's worker, which names the job if there is one. */
+export async function beat(dagId: string, task: ClaimedTask, jobId?: string): Promise<"continue" | "stop"> {
+  const one = { ...keyOf(task), token: task.token, ...(jobId === undefined ? {} : { job_id: jobId }) };
+  const [answer] = await dagOf(dagId).beat([one], WORKER);
+  if (answer === undefined) {
+    throw new Error("expected an answer to a beat, there is none");
+  }
+  return answer.verdict;
 }
 
 // ── the platform ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function stubOf(kind: "DAG" | "JOB", name: string): DurableObjectStub {
-  return kind === "DAG" ? env.DAG.getByName(name) : env.JOB.getByName(name);
+/** An object: a DAG's by its id, the watch of a try (`JOB`) by its job's id, or the one that keeps a standalone job (`INTAKE`). */
+export function stubOf(kind: "DAG" | "JOB" | "INTAKE", name: string): DurableObjectStub {
+  switch (kind) {
+    case "DAG":
+      return env.DAG.getByName(name);
+    case "JOB":
+      return env.JOB.getByName(name);
+    case "INTAKE":
+      return env.INTAKE.getByName(intakeName(name));
+  }
 }
 
 /** When an object's alarm is due, in epoch milliseconds; null if none is set. */
@@ -255,7 +338,7 @@ export async function settleJob(jobId: string): Promise<JobView> {
       return job;
     }
     const messages = mailbox.takeSentOfJob(jobId);
-    await (messages.length > 0 ? deliverSent(messages) : fireAlarm(stubOf("JOB", jobId)));
+    await (messages.length > 0 ? deliverSent(messages) : fireAlarm(stubOf("INTAKE", jobId)));
   }
   throw new Error(`job ${jobId} is not over after ${MAX_STEPS} steps`);
 }

@@ -1,0 +1,85 @@
+/**
+ * The leases of the tries that run, in memory alone: a beat writes nothing. What an object does not remember after it was evicted
+ * counts from its waking.
+ *
+ * @module
+ */
+import type { JobBeat } from "../../src/engine/intake.ts";
+import type { JobRecord } from "../../src/engine/job-machine.ts";
+import { allowedUntil, livenessDeadline } from "../../src/engine/liveness.ts";
+import type { Progress } from "../../src/engine/work.ts";
+
+/** What is known of one running try; times in epoch milliseconds. */
+interface Lease {
+  readonly token: number;
+  lastBeat: number;
+  /** Until when silence is excused; null if it is not. */
+  excusedUntil: number | null;
+  /** How often in a row it was. */
+  allowances: number;
+  /** What a beat last said of the progress. */
+  progress: Progress | null;
+  /** The row says that the try has a `Job` object. */
+  isWatched: boolean;
+}
+
+/** Leases of running tries. */
+export class Leases {
+  readonly #leases = new Map<string, Lease>();
+
+  /** Renews the lease of a try. False if the row of its job must be looked at, because it is not known or has changed. */
+  beat({ job_id: jobId, token, is_watched: isWatched, progress }: JobBeat, now: number): boolean {
+    const lease = this.#leases.get(jobId);
+    if (lease?.token !== token) {
+      return false;
+    }
+    lease.lastBeat = now;
+    lease.excusedUntil = null;
+    lease.allowances = 0;
+    lease.progress = progress ?? lease.progress;
+    return lease.isWatched || !isWatched;
+  }
+
+  /** A try runs: its lease begins, or is taken up after the object was evicted. */
+  start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): void {
+    this.#leases.set(id, { token: fence, lastBeat, excusedUntil: null, allowances: 0, progress: null, isWatched });
+  }
+
+  /** The try is over. */
+  end(jobId: string): void {
+    this.#leases.delete(jobId);
+  }
+
+  /** A running job as it is known: with its last beat, and the progress that came with it. */
+  seen(job: JobRecord): JobRecord {
+    const lease = this.#leases.get(job.id);
+    if (lease?.token !== job.fence || job.state !== "running") {
+      return job;
+    }
+    const latest = Math.max(lease.lastBeat, job.latest_heartbeat ?? 0);
+    return { ...job, latest_heartbeat: latest, progress: lease.progress ?? job.progress };
+  }
+
+  /**
+   * When the lease of a running try is to be looked at again; null if its worker is lost.
+   *
+   * @param openedAt When the object came to be.
+   */
+  lapsesAt(job: JobRecord, now: number, openedAt: number): number | null {
+    if (this.#leases.get(job.id)?.token !== job.fence) {
+      this.start(job, job.latest_heartbeat ?? job.start_date ?? now);
+    }
+    const lease = this.#leases.get(job.id);
+    if (lease === undefined) {
+      return null;
+    }
+    const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, job.heartrateMs);
+    if (now < dueAt) {
+      return dueAt;
+    }
+    const { heartrateMs } = job;
+    lease.excusedUntil = allowedUntil({ dueAt, now, openedAt, heartrateMs, allowances: lease.allowances });
+    lease.allowances += 1;
+    return lease.excusedUntil;
+  }
+}
