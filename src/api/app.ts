@@ -15,6 +15,7 @@ import type { ApiDeps, ApiRegistry, AppEnv } from "./env.ts";
 import { respondToError } from "./errors.ts";
 import { limitDepth, limitSize, limitUrl } from "./limits.ts";
 import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
+import { countLongPolls } from "./long-polls.ts";
 import { admitSubmission } from "./overload.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { airflowJobRoutes } from "./routes/airflow-jobs.ts";
@@ -96,7 +97,7 @@ export function createApi({ registry, version = packageJson.version, now = Date.
       },
     }),
   );
-  app.use(limitUrl, allowOrigins, authenticate(now), admitSubmission, limitSize, limitDepth);
+  app.use(limitUrl, allowOrigins, authenticate(now), admitSubmission, countLongPolls, limitSize, limitDepth);
 
   const routes = app
     .route("/", authRoutes(deps))

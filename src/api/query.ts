@@ -8,6 +8,7 @@ import type { Context } from "hono";
 import type { Range } from "../engine/objects.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
+import { allowedWait } from "./long-polls.ts";
 import { dateTimeInput } from "./time.ts";
 
 /** Entries on a page unless the caller says otherwise, and at most; a larger `limit` counts as this one. */
@@ -72,14 +73,15 @@ export const booleanQuery = z
 export const waitQuery = z
   .string()
   .regex(/^(?:[0-5]?\d(?:\.\d{1,3})?|60(?:\.0{1,3})?)$/, `expected seconds from 0 to ${MAX_WAIT_SECONDS}`)
-  .transform((text) => Math.round(Number(text) * 1000))
+  .transform((text) => allowedWait(Math.round(Number(text) * 1000)))
   .default(0)
   .openapi({
     type: "number",
     minimum: 0,
     maximum: MAX_WAIT_SECONDS,
     default: 0,
-    description: "Seconds to wait for the end; answers as soon as it is there, or with the state when the time is up",
+    description:
+      "Seconds to wait for the end; answers as soon as it is there, or with the state when the time is up. Where very many wait, it answers early, with `Retry-After`",
   });
 
 const BOUNDS = ["gte", "gt", "lte", "lt"] as const;
