@@ -45,7 +45,7 @@ export async function measureAlive(client: Client, { figures, isQuick }: Plan): 
   }
 }
 
-async function runAlive(client: Client, dagId: string, heartrate: number, count: number): Promise<Round> {
+export async function runAlive(client: Client, dagId: string, heartrate: number, count: number): Promise<Round> {
   await client.http.call("POST", "/bench/alive", {});
   let run = await client.triggerRun(dagId, { conf: { count } });
   while (run.state === "queued" || run.state === "running") {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { openDag } from "../durable-objects/env.ts";
 import { createJobbers } from "../src/jobbers.ts";
 import type { JobbersEnv } from "../src/jobbers.ts";
 import { alive, ALIVE, registry } from "./dags.ts";
@@ -65,7 +66,7 @@ async function loseOne(batch: Work, env: BenchEnv): Promise<void> {
   const [message] = batch.messages.filter(({ body }) => "task_id" in body && ALIVE_TASKS.has(body.task_id));
   if (!isOneLost && message !== undefined && "task_id" in message.body) {
     isOneLost = true;
-    await env.DAG.getByName(message.body.dag_id).claim([message.body], { hostname: "silent", unixname: "bench" });
+    await openDag(env, message.body.dag_id).claim([message.body], { hostname: "silent", unixname: "bench" });
   }
 }
 
