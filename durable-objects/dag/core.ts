@@ -8,6 +8,7 @@ import { compareRuns, waitsForRoom } from "../../src/engine/across-runs.ts";
 import { LISTEN_MS, type Look } from "../../src/engine/liveness.ts";
 import type { Refusal, Result } from "../../src/engine/objects.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
+import { isForWorker } from "../../src/engine/queue-spread.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
@@ -436,11 +437,21 @@ export class DagCore {
     this.act(now, () => {
       this.permits.retry(now);
       for (const run of this.unfinished()) {
-        run.machine.tick(now, look);
+        run.machine.tick(now, look, (instance) => this.#isMoving(run, instance, now));
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
     });
+  }
+
+  /** A worker of the queue of an instance has lately claimed or reported something here. */
+  #isMoving({ row }: LoadedRun, instance: NodeInstance, now: number): boolean {
+    const roles = this.outbox.rolesKnown(now);
+    return [...this.heard].some(
+      ([queue, at]) =>
+        now - at < DEFAULT_QUEUE_TIMING.resendAfterMs &&
+        isForWorker(instance, row.run_id, { hostname: "", unixname: "", queue }, roles),
+    );
   }
 
   /** A worker proved that it lives; only inside `act`. */

@@ -6,6 +6,7 @@
  */
 import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
 import { leaseEnd } from "../../src/engine/run-leases.ts";
+import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type {
   AttemptBeat,
@@ -43,10 +44,15 @@ export class WorkDesk {
     }
     const now = Date.now();
     this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
+    // What is not over is in memory: messages of finished runs, which may come by the thousand, cost a look.
+    const runs = requests.map(({ run_id: runId }) => this.#core.runs.peek(runId));
+    if (runs.every((run) => run === null || isRunFinished(run.row.state))) {
+      return [];
+    }
     return this.#core.act(now, () => {
       const claimed = new Map<LoadedRun, NodeInstance[]>();
       for (const request of requests) {
-        const run = this.#core.runs.get(request.run_id);
+        const run = this.#core.runs.peek(request.run_id);
         const instance =
           run?.machine.claim(request.task_id, request.map_index, request.try_number, worker, now) ?? null;
         if (run !== null && instance !== null) {

@@ -20,7 +20,7 @@ import {
 import type { Graph } from "./graph.ts";
 import { livenessDeadline, type Look } from "./liveness.ts";
 import { isForWorker } from "./queue-spread.ts";
-import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } from "./queue-timing.ts";
+import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type IsMoving, type QueueTiming } from "./queue-timing.ts";
 import { endAttempt } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
@@ -246,9 +246,13 @@ export class RunMachine {
 
   /**
    * Does everything whose time has come: retries, reschedules, lapsed leases, re-sends, the run's timeout. `look`: whether workers
-   * could be heard; left out, they could.
+   * could be heard; left out, they could. `isMoving`: whether queues move; left out, none does.
    */
-  tick(now: number, look: Look = { lookedAt: now, openedAt: Number.NEGATIVE_INFINITY, lagMs: 0 }): void {
+  tick(
+    now: number,
+    look: Look = { lookedAt: now, openedAt: Number.NEGATIVE_INFINITY, lagMs: 0 },
+    isMoving: IsMoving = () => false,
+  ): void {
     if (this.info.state !== "running") {
       return;
     }
@@ -260,7 +264,7 @@ export class RunMachine {
     for (const due of this.state.takeAllDue(now)) {
       // What an earlier one caused (`fail_fast`) may have ended it.
       if (due.dueAt !== null && due.dueAt <= now) {
-        this.#onDue(due, now, look);
+        this.#onDue(due, now, look, isMoving);
       }
     }
     this.#advance(now);
@@ -420,10 +424,10 @@ export class RunMachine {
     this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
   }
 
-  #onDue(instance: NodeInstance, now: number, look: Look): void {
+  #onDue(instance: NodeInstance, now: number, look: Look, isMoving: IsMoving): void {
     switch (instance.state) {
       case "queued":
-        resendOrFail(this.state, instance, this.#timing, now);
+        resendOrFail(this.state, instance, this.#timing, now, isMoving);
         break;
       case "running":
       case "restarting":
