@@ -19,7 +19,7 @@ const MORE_S = 1;
 const countSchema = z.object({ begun: z.number(), twice: z.number(), most: z.number() });
 
 /** What a round came to. */
-interface Round {
+export interface Round {
   /** Attempts that were alive at one moment. */
   most: number;
   /** Seconds from the last sign of the worker that fell silent until its attempt was ended. */
@@ -45,6 +45,10 @@ export async function measureAlive(client: Client, { figures, isQuick }: Plan): 
   }
 }
 
+/**
+ * Runs `count` tasks that outlive their first heartbeat, one of which a silent worker claims first. Throws unless all succeed, none
+ * begins twice and only the silent worker's is tried again.
+ */
 export async function runAlive(client: Client, dagId: string, heartrate: number, count: number): Promise<Round> {
   await client.http.call("POST", "/bench/alive", {});
   let run = await client.triggerRun(dagId, { conf: { count } });
