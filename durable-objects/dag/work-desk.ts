@@ -316,7 +316,9 @@ export class WorkDesk {
     return [...turns].flatMap(([run, ends]) => {
       const given = run.machine.state.nodes
         .flatMap((node) => node.instances)
-        .filter(({ state, jobId, hostname }) => state === "running" && jobId === null && hostname === worker.hostname)
+        .filter(({ state, hostname }) => state === "running" && hostname === worker.hostname)
+        // One that has beaten did arrive.
+        .filter(({ jobId, latestHeartbeat }) => jobId === null && latestHeartbeat === null)
         .filter(({ startDate }) => startDate !== null && ends.has(startDate));
       return this.#handOut(run, given, worker, now);
     });
