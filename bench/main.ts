@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { measureAdmission } from "./admission.ts";
+import { measureAlive } from "./alive.ts";
 import { measureBursts } from "./bursts.ts";
 import { runWorkflowInstances } from "./comparison.ts";
 import { openFigures } from "./figures.ts";
@@ -21,7 +22,7 @@ import { runChain, runFanOut, submitInBulk, submitOne, timed } from "./workloads
 
 const HELP = `npm run bench -- [options]
 
-  --only W3[,W4]   these workloads alone: W1 to W10, W16
+  --only W3[,W4]   these workloads alone: W1 to W10, W15, W16
   --json FILE      write the JSON lines to FILE too
   --served LIST    of "npm start", "wrangler dev", "workflows"; all three, comma-separated, if left out
   --quick          a third of the runs, and smaller ones of W8 and W9
@@ -29,7 +30,7 @@ const HELP = `npm run bench -- [options]
 W1 2,000 no-op tasks in one submission   W2 one task, long-polled   W3 a chain of 20   W4 1 -> 500 -> 1 and 1 -> 2,000 -> 1
 W5 memory of the runtime                 W6 rows written            W7 a run of 20,000 task instances
 W8 scheduled DAGs due at once            W9 grants of one pool           W10 cost of being admitted
-W16 bursts of many clients`;
+W15 attempts alive at a time              W16 bursts of many clients`;
 
 const BULK = 2000;
 const HOPS = 20;
@@ -257,6 +258,7 @@ async function main(): Promise<void> {
     await measureAlone("W8", ({ client }) => measureSchedules(client, plan), plan);
     await measureAlone("W9", ({ client }) => measureGrants(client, plan), plan);
     await measureAlone("W10", ({ client }) => measureAdmission(client, plan), plan);
+    await measureAlone("W15", ({ client }) => measureAlive(client, plan), plan);
     await measureAlone("W16", (target) => measureBursts(target, plan), plan);
   }
   compare(figures);

@@ -5,8 +5,10 @@
  * @module
  */
 import { compareRuns, waitsForRoom } from "../../src/engine/across-runs.ts";
+import { LISTEN_MS, type Look } from "../../src/engine/liveness.ts";
 import type { Refusal, Result } from "../../src/engine/objects.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
+import { isForWorker } from "../../src/engine/queue-spread.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
@@ -412,16 +414,44 @@ export class DagCore {
     this.#tellSweeper(next, now);
   }
 
+  /**
+   * Listens for a moment before a worker is taken for lost: its beat may stand behind what this object is asked meanwhile. Gives
+   * how it listened; null if everything was deleted meanwhile.
+   */
+  async listen(): Promise<Look | null> {
+    const lookedAt = Date.now();
+    await new Promise((resolve) => setTimeout(resolve, LISTEN_MS));
+    return this.open() ? { lookedAt, openedAt: this.openedAt, lagMs: Date.now() - lookedAt - LISTEN_MS } : null;
+  }
+
   /** Does all that is due, and says what may have got lost again: the work of the alarm, and of the sweeper. */
-  reconcile(now: number): void {
+  async reconcile(): Promise<void> {
+    const isLapsed = this.unfinished().some(({ machine }) => machine.hasLapsed(Date.now()));
+    const look = isLapsed ? await this.listen() : { lookedAt: Date.now(), openedAt: this.openedAt, lagMs: 0 };
+    if (look !== null) {
+      this.#reconcile(Date.now(), look);
+    }
+  }
+
+  #reconcile(now: number, look: Look): void {
     this.act(now, () => {
       this.permits.retry(now);
       for (const run of this.unfinished()) {
-        run.machine.tick(now, this.openedAt);
+        run.machine.tick(now, look, (instance) => this.#isMoving(run, instance, now));
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
     });
+  }
+
+  /** A worker of the queue of an instance has lately claimed or reported something here. */
+  #isMoving({ row }: LoadedRun, instance: NodeInstance, now: number): boolean {
+    const roles = this.outbox.rolesKnown(now);
+    return [...this.heard].some(
+      ([queue, at]) =>
+        now - at < DEFAULT_QUEUE_TIMING.resendAfterMs &&
+        isForWorker(instance, row.run_id, { hostname: "", unixname: "", queue }, roles),
+    );
   }
 
   /** A worker proved that it lives; only inside `act`. */
@@ -431,17 +461,18 @@ export class DagCore {
   }
 
   /** For the sweeper: what is due is done, wishes are said again. Gives when there is something to do next, or null. */
-  wake(now: number): number | null {
+  async wake(): Promise<number | null> {
     if (!this.open()) {
       return null;
     }
+    const now = Date.now();
     this.act(now, () => {
       for (const run of this.unfinished()) {
         this.permits.askAgain(run, now);
       }
     });
-    this.reconcile(now);
-    this.#toldAt = this.#isBusy() ? now : this.#nextDue(now);
+    await this.reconcile();
+    this.#toldAt = !this.#isOpen ? null : this.#isBusy() ? now : this.#nextDue(now);
     return this.#toldAt;
   }
 

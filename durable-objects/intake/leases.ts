@@ -6,7 +6,7 @@
  */
 import type { JobBeat } from "../../src/engine/intake.ts";
 import type { JobRecord } from "../../src/engine/job-machine.ts";
-import { allowedUntil, livenessDeadline } from "../../src/engine/liveness.ts";
+import { allowedUntil, LISTEN_MS, livenessDeadline } from "../../src/engine/liveness.ts";
 import type { Progress } from "../../src/engine/work.ts";
 
 /** What is known of one running try; times in epoch milliseconds. */
@@ -15,6 +15,8 @@ interface Lease {
   lastBeat: number;
   /** Until when silence is excused; null if it is not. */
   excusedUntil: number | null;
+  /** Since when the object listens, after the lease has lapsed, for beats that stand behind its other work; null if it does not. */
+  listensSince: number | null;
   /** How often in a row it was. */
   allowances: number;
   /** What a beat last said of the progress. */
@@ -35,6 +37,7 @@ export class Leases {
     }
     lease.lastBeat = now;
     lease.excusedUntil = null;
+    lease.listensSince = null;
     lease.allowances = 0;
     lease.progress = progress ?? lease.progress;
     return lease.isWatched || !isWatched;
@@ -42,7 +45,15 @@ export class Leases {
 
   /** A try runs: its lease begins, or is taken up after the object was evicted. */
   start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): void {
-    this.#leases.set(id, { token: fence, lastBeat, excusedUntil: null, allowances: 0, progress: null, isWatched });
+    this.#leases.set(id, {
+      token: fence,
+      lastBeat,
+      excusedUntil: null,
+      listensSince: null,
+      allowances: 0,
+      progress: null,
+      isWatched,
+    });
   }
 
   /** The try is over. */
@@ -77,8 +88,15 @@ export class Leases {
     if (now < dueAt) {
       return dueAt;
     }
+    const lookedAt = lease.listensSince;
+    if (lookedAt === null || now < lookedAt + LISTEN_MS) {
+      lease.listensSince ??= now;
+      return lease.listensSince + LISTEN_MS;
+    }
     const { heartrateMs } = job;
-    lease.excusedUntil = allowedUntil({ dueAt, now, openedAt, heartrateMs, allowances: lease.allowances });
+    const look = { lookedAt, openedAt, lagMs: now - lookedAt - LISTEN_MS };
+    lease.excusedUntil = allowedUntil({ dueAt, now, heartrateMs, allowances: lease.allowances }, look);
+    lease.listensSince = null;
     lease.allowances += 1;
     return lease.excusedUntil;
   }
