@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { TRIGGER_RULES } from "../../src/engine/spec.ts";
 import { FAILED, Run, SECOND, over, task } from "./run-machine-support.ts";
 
 describe("a length that changes after a clear", () => {
@@ -21,14 +22,67 @@ describe("a length that changes after a clear", () => {
     });
   });
 
-  test("shrunk, it removes what is too much, and the sum of unmapped all_success deadlocks on it", ({ expect }) => {
+  /** A task of each rule behind a mapped one that had three elements, after a clear of everything. */
+  function followed(): Run {
+    const rules = TRIGGER_RULES.filter((rule) => rule !== "always");
+    const run = new Run([
+      task("list"),
+      task("each", ["list"], { expand: over("list") }),
+      ...rules.map((rule) => task(rule, ["each"], { trigger_rule: rule })),
+    ]);
+    run.give("list", 3);
+    run.succeed("each[0]", "each[1]", "each[2]");
+    run.clear("list", "each[0]", "each[1]", "each[2]", ...rules);
+    return run;
+  }
+
+  test("shrunk, it removes what is too much, and what follows does not miss it", ({ expect }) => {
+    const run = followed();
+    run.give("list", 1);
+    expect(run.states).toMatchObject({ "each[0]": "queued", "each[1]": "removed", "each[2]": "removed" });
+    run.succeed("each[0]");
+    expect(run.states).toMatchObject({
+      all_success: "queued",
+      all_failed: "skipped",
+      all_done: "queued",
+      all_done_min_one_success: "queued",
+      all_done_setup_success: "queued",
+      one_success: "queued",
+      one_failed: "skipped",
+      one_done: "queued",
+      none_failed: "queued",
+      none_failed_min_one_success: "queued",
+      none_skipped: "queued",
+      all_skipped: "skipped",
+    });
+  });
+
+  test("shrunk to nothing, it leaves what follows to its rule: only all_skipped misses what is gone", ({ expect }) => {
+    const run = followed();
+    run.give("list", 0);
+    expect(run.states).toMatchObject({
+      "each[0]": "removed",
+      all_success: "queued",
+      all_failed: "queued",
+      all_done: "queued",
+      all_done_min_one_success: "upstream_failed",
+      all_done_setup_success: "queued",
+      one_success: "upstream_failed",
+      one_failed: "skipped",
+      one_done: "skipped",
+      none_failed: "queued",
+      none_failed_min_one_success: "upstream_failed",
+      none_skipped: "queued",
+      all_skipped: null,
+    });
+  });
+
+  test("shrunk, it lets the run end in success", ({ expect }) => {
     const run = expanded(3);
     run.clear("list", "each[0]", "each[1]", "each[2]");
     run.give("list", 2);
-    expect(run.states).toMatchObject({ "each[1]": "queued", "each[2]": "removed" });
-    run.succeed("each[0]", "each[1]");
-    expect(run.states).toMatchObject({ sum: null });
-    expect(run.outcome).toBe("failed: all_tasks_deadlocked");
+    run.succeed("each[0]", "each[1]", "sum");
+    expect(run.outcome).toBe("success: success");
   });
 
   test("shrunk, it stops what still runs", ({ expect }) => {
@@ -205,14 +259,14 @@ describe("what one event causes", () => {
     const run = new Run([
       task("list"),
       task("each", ["list"], { expand: over("list") }),
-      task("sum", ["each"], { retries: 1, retry_delay: 60 }),
+      task("sum", ["each"], { retries: 1, retry_delay: 60, trigger_rule: "all_skipped" }),
     ]);
     run.give("list", 2);
-    run.succeed("each[0]", "each[1]");
+    run.end({ state: "skipped" }, "each[0]", "each[1]");
     run.claim("sum");
     run.clear("list", "each[0]", "each[1]");
     run.give("list", 1);
-    run.succeed("each[0]");
+    run.end({ state: "skipped" }, "each[0]");
     run.report("sum", FAILED);
     expect(run.outcome).toBe("failed: all_tasks_deadlocked");
     run.after(120 * SECOND);
