@@ -63,6 +63,11 @@ export function evaluateSetups(counts: UpstreamCounts, mapIndex: number): RuleVe
   return { forced: forcedState("all_success", counts, mapIndex), passes: counts.total - counts.success - excused <= 0 };
 }
 
+/** Says whether everything between the setups of a teardown and itself is over. `counts` are over those tasks alone. */
+export function evaluateScope(counts: UpstreamCounts): boolean {
+  return doneCount(counts) >= counts.total;
+}
+
 function doneCount(counts: UpstreamCounts): number {
   return counts.done ?? counts.success + counts.skipped + counts.failed + counts.upstreamFailed + counts.removed;
 }
@@ -198,6 +203,15 @@ export function explainSetups(counts: UpstreamCounts, mapIndex: number): string 
     return "";
   }
   return `All setup tasks must complete successfully, but found ${describeCounts("all_success", counts)}.`;
+}
+
+/** Says why the scope of a teardown does not let it run. Empty if it does. */
+export function explainScope(rule: TriggerRule, counts: UpstreamCounts): string {
+  const open = counts.total - doneCount(counts);
+  return open <= 0
+    ? ""
+    : `Task's trigger rule '${rule}' requires all tasks between setup and teardown to have completed, ` +
+        `but found ${open} of ${counts.total} not done.`;
 }
 
 function describeCounts(rule: TriggerRule, counts: UpstreamCounts): string {

@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
 import { FAILED, Run, SECOND, task } from "./run-machine-support.ts";
 
 describe("the outcome of a run", () => {
@@ -108,6 +109,69 @@ describe("setups and teardowns", () => {
     run.succeed("up");
     run.fail("work");
     expect(run.state("down")).toBe("queued");
+  });
+
+  test("a teardown waits for all that lies between its setup and itself, not only for what is right above it", ({
+    expect,
+  }) => {
+    const run = new Run([
+      task("choose", [], { operator: "branch" }),
+      task("up", [], { is_setup: true }),
+      task("work", ["up"], { retries: 1, retry_delay: 60 }),
+      task("last", ["work", "choose"]),
+      task("down", ["up", "last"], { is_teardown: true }),
+      task("aside", ["work"]),
+    ]);
+    run.succeed("up");
+    run.end({ state: "success", follow: [] }, "choose");
+    expect(run.states).toMatchObject({ last: "skipped", work: "queued", down: null });
+    expect(explainDependencies(run.machine.state, run.find("down"), { isPaused: false, now: run.now })).toEqual([
+      {
+        name: "Trigger Rule",
+        reason:
+          "Task's trigger rule 'all_done_setup_success' requires all tasks between setup and teardown to have completed, but found 1 of 1 not done.",
+      },
+    ]);
+    run.fail("work");
+    expect(run.states).toMatchObject({ work: "up_for_retry", down: null });
+    run.after(61 * SECOND);
+    run.fail("work");
+    expect(run.states).toMatchObject({ work: "failed", down: "queued", aside: "upstream_failed" });
+    // What is not upstream of the teardown is not in its scope.
+    run.clear("down", "aside", "work");
+    run.succeed("work");
+    expect(run.states).toMatchObject({ down: "queued", aside: "queued" });
+  });
+
+  test("a teardown in a mapped group waits for its own element of what lies between", ({ expect }) => {
+    const inGroup = { task_group_id: "g" };
+    const run = new Run(
+      [
+        task("up", [], { ...inGroup, is_setup: true }),
+        task("work", ["up"], inGroup),
+        task("last", ["work"], { ...inGroup, operator: "short_circuit" }),
+        task("down", ["up", "last"], { ...inGroup, is_teardown: true }),
+      ],
+      { task_groups: [{ group_id: "g", expand: { type: "expand", kwargs: { x: { literal: [1, 2] } } } }] },
+    );
+    run.succeed("up[0]", "up[1]");
+    run.machine.mark(run.find("last[0]"), "skipped", null, run.now);
+    run.machine.mark(run.find("last[1]"), "skipped", null, run.now);
+    run.succeed("work[1]");
+    expect(run.states).toMatchObject({ "work[0]": "queued", "down[0]": null, "down[1]": "queued" });
+  });
+
+  test("a teardown is not held by its scope from ending with its setups", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("work", ["up"], { trigger_rule: "all_success" }),
+      task("last", ["work"]),
+      task("down", ["up", "last"], { is_teardown: true }),
+    ]);
+    run.machine.mark(run.find("last"), "skipped", null, run.now);
+    run.claim("up");
+    run.machine.mark(run.find("up"), "skipped", null, run.now);
+    expect(run.states).toEqual({ up: "skipped", work: "skipped", last: "skipped", down: "skipped" });
   });
 });
 

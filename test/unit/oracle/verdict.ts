@@ -12,6 +12,7 @@ import {
   isExpanded,
   mappedGroupOf,
   OVER,
+  scopeOf,
   taskOf,
   type Cell,
   type World,
@@ -38,6 +39,9 @@ export function judge(world: World, cell: Cell): Verdict {
   const byRule = judgeRule(cell.task.trigger_rule, relevant(world, cell, upstream), cell.index);
   if (byRule !== "pass") {
     return byRule;
+  }
+  if (cell.task.is_teardown && !relevant(world, cell, scopeOf(world, cell.task)).every(isOver)) {
+    return "wait";
   }
   const isHeldByPast = cell.task.depends_on_past && world.shut.has(cell.task.task_id);
   return mapped === "pass" && bySetups === "pass" && !isHeldByPast ? "pass" : "wait";
@@ -77,6 +81,10 @@ function relevant(world: World, cell: Cell, upstream: readonly string[]): Cell[]
     const together = group !== null && mappedGroupOf(world, taskOf(world, id)) === group && !anyElement;
     return cellsOf(world, id).filter((other) => !together || other.index < 0 || other.index === cell.index);
   });
+}
+
+function isOver(cell: Cell): boolean {
+  return OVER.includes(cell.state);
 }
 
 /** Indirect setups must have succeeded. A task that is not mapped misses one that was removed, an element does not. */

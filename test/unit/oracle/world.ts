@@ -141,6 +141,16 @@ export function indirectSetups(world: World, task: TaskSpec): string[] {
     .map((setup) => setup.task_id);
 }
 
+/** What lies on some way from a setup right above a teardown to the teardown, but for what is right above it too. */
+export function scopeOf(world: World, teardown: TaskSpec): string[] {
+  const setups = teardown.upstream_task_ids.filter((id) => taskOf(world, id).is_setup);
+  return world.spec.tasks
+    .map(({ task_id }) => task_id)
+    .filter((id) => setups.some((setup) => allDownstream(world, setup).has(id)))
+    .filter((id) => allDownstream(world, id).has(teardown.task_id))
+    .filter((id) => !teardown.upstream_task_ids.includes(id));
+}
+
 /** Tasks whose states decide the run. */
 export function decidingTasks(world: World): Set<string> {
   const ignored = (task: TaskSpec): boolean => task.is_teardown && !task.on_failure_fail_dagrun;
