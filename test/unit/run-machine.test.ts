@@ -206,6 +206,41 @@ describe("fail_fast", () => {
     expect(run.states).toMatchObject({ b: "success", down: "queued" });
   });
 
+  test("lets other instances of the same task go on", ({ expect }) => {
+    const literal = { type: "expand" as const, kwargs: { x: { literal: [1, 2, 3] } } };
+    const run = new Run([task("m", [], { expand: literal }), task("b"), task("end", ["m"])], { fail_fast: true });
+    run.claim("m[1]");
+    run.fail("m[0]");
+    expect(run.states).toEqual({ "m[0]": "failed", "m[1]": "running", "m[2]": "queued", b: "skipped", end: "skipped" });
+    run.report("m[1]", { state: "success" });
+    run.succeed("m[2]");
+    expect(run.states).toMatchObject({ "m[1]": "success", "m[2]": "success" });
+  });
+
+  test("skips what was not to run for want of something upstream, and what is cleared and not yet gone", ({
+    expect,
+  }) => {
+    const number = { expand: { type: "expand" as const, kwargs: { x: { $ref: "params" as const, path: ["n"] } } } };
+    const run = new Run([task("each", [], number), task("a"), task("b")], {
+      fail_fast: true,
+      params: { n: { default: 1 } },
+    });
+    expect(run.state("each")).toBe("upstream_failed");
+    const token = run.claim("b");
+    run.machine.adopt(run.find("b"), token, "job-b");
+    run.clear("b");
+    run.fail("a");
+    expect(run.states).toEqual({ each: "skipped", a: "failed", b: "skipped" });
+    expect(run.last.stops.map(({ job_id }) => job_id)).toEqual(["job-b"]);
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test("does not act on a mark", ({ expect }) => {
+    const run = new Run(tasks, { fail_fast: true });
+    run.machine.mark(run.find("a"), "failed", null, run.now);
+    expect(run.states).toMatchObject({ a: "failed", b: "queued", c: "queued" });
+  });
+
   test("does not act on a failure that will be retried", ({ expect }) => {
     const run = new Run(tasks, { fail_fast: true });
     run.fail("c");

@@ -84,7 +84,7 @@ export function tick(world: World, now: number): void {
     return;
   }
   if (timeout !== null && now >= (world.run.start ?? now) + timeout * 1000) {
-    world.cells.filter((cell) => !w.OVER.includes(cell.state)).forEach((cell) => abandon(cell));
+    world.cells.filter((cell) => !w.OVER.includes(cell.state)).forEach((cell) => abandon(cell, RUNS));
     world.run = { ...world.run, state: "failed", reason: "timed_out" };
     return;
   }
@@ -139,14 +139,10 @@ export function markRun(world: World, to: "queued" | "success" | "failed", now: 
     return;
   }
   const open = (cell: Cell): boolean => !w.OVER.includes(cell.state);
-  const begun: readonly TaskInstanceState[] = [...RUNS, "up_for_reschedule", "deferred"];
-  for (const cell of world.cells) {
-    const spared = cell.task.is_teardown && (to === "failed" || open(cell));
-    const next = to === "success" ? to : begun.includes(cell.state) ? "failed" : "skipped";
-    if (!spared && (to === "success" || open(cell)) && cell.state !== next) {
-      cell.token += 1;
-      put(cell, next);
-    }
+  const begun: readonly TaskInstanceState[] = ["running", "up_for_reschedule", "deferred"];
+  for (const cell of world.cells.filter((one) => open(one) && !one.task.is_teardown)) {
+    cell.token += 1;
+    put(cell, begun.includes(cell.state) ? to : "skipped");
   }
   if (!world.cells.some((cell) => cell.task.is_teardown && open(cell)) && world.run.state !== to) {
     world.run = { start: world.run.start ?? now, state: to, reason: to === "success" ? "success" : "task_failure" };
@@ -154,17 +150,29 @@ export function markRun(world: World, to: "queued" | "success" | "failed", now: 
   advance(world, now);
 }
 
-export function mark(world: World, cell: Cell, to: "success" | "failed" | "skipped", now: number): void {
-  if (cell.state === to) {
-    return;
-  }
-  cell.token += 1;
-  if (to === "failed" && world.run.state === "running") {
-    fail(world, cell);
-  } else {
+/**
+ * A user gives cells a state, all of them at once, and what has failed below their tasks runs again: with everything that
+ * `below` names by id, but the marked tasks themselves.
+ */
+export function mark(
+  world: World,
+  cells: readonly Cell[],
+  to: "success" | "failed" | "skipped",
+  below: readonly string[],
+  now: number,
+): void {
+  for (const cell of cells.filter(({ state }) => state !== to)) {
+    cell.token += 1;
     put(cell, to);
   }
-  advance(world, now);
+  const failed = world.cells.filter(
+    ({ task, state }) => below.includes(task.task_id) && (state === "failed" || state === "upstream_failed"),
+  );
+  if (failed.length > 0) {
+    clear(world, failed, now);
+  } else {
+    advance(world, now);
+  }
 }
 
 /** Judges everything until nothing changes, queues what is scheduled, and says whether the run is over. */
@@ -338,18 +346,20 @@ function skipBehind(world: World, cell: Cell, outcome: Outcome & { state: "succe
   }
 }
 
-/** Fails a cell for good; in a `fail_fast` DAG nothing but teardowns goes on. */
+/** Fails a cell for good; in a `fail_fast` DAG nothing goes on but teardowns and other elements of the same task. */
 function fail(world: World, cell: Cell): void {
   put(cell, "failed");
   if (world.spec.fail_fast) {
+    const kept: readonly TaskInstanceState[] = ["success", "failed", "skipped", "removed"];
     world.cells
-      .filter((other) => !other.task.is_teardown && !w.OVER.includes(other.state))
-      .forEach((other) => abandon(other));
+      .filter((other) => other.task !== cell.task && !other.task.is_teardown && !kept.includes(other.state))
+      .forEach((other) => abandon(other, ["running"]));
   }
 }
 
-function abandon(cell: Cell): void {
-  put(cell, RUNS.includes(cell.state) ? "failed" : "skipped");
+/** What has begun fails, all else is skipped. */
+function abandon(cell: Cell, begun: readonly TaskInstanceState[]): void {
+  put(cell, begun.includes(cell.state) ? "failed" : "skipped");
   cell.token += 1;
 }
 

@@ -114,8 +114,19 @@ export function downstreamOf(world: World, taskId: string): TaskSpec[] {
   return world.spec.tasks.filter((task) => task.upstream_task_ids.includes(taskId));
 }
 
+/** What is behind the tasks of a spec, which never changes: the one thing that is remembered, for the sake of time. */
+const BEHIND = new WeakMap<DagSpec, Map<string, Set<string>>>();
+
 /** Ids of everything behind a task, near and far. */
-export function allDownstream(world: World, taskId: string): Set<string> {
+export function allDownstream(world: World, taskId: string): ReadonlySet<string> {
+  const known = BEHIND.get(world.spec) ?? new Map<string, Set<string>>();
+  BEHIND.set(world.spec, known);
+  const found = known.get(taskId) ?? findDownstream(world, taskId);
+  known.set(taskId, found);
+  return found;
+}
+
+function findDownstream(world: World, taskId: string): Set<string> {
   const found = new Set<string>();
   let edge = downstreamOf(world, taskId);
   while (edge.length > 0) {
