@@ -7,7 +7,7 @@ import { reachable, tasksOfGroup, type Graph } from "./graph.ts";
 import { latestOnlyProceeds } from "./latest-only.ts";
 import type { RunState } from "./run-state.ts";
 import { branchSkips, shortCircuitSkips, type SkipDecision } from "./skips.ts";
-import { isScheduleable } from "./states.ts";
+import type { TaskInstanceState } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
 import type { Outcome } from "./work.ts";
 
@@ -53,7 +53,19 @@ export function latestOnly(state: RunState, instance: NodeInstance, now: number)
   return { skip: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
 }
 
-/** Skips at once what has not started; the record makes the skip outlive a clear. */
+/** States that a skip leaves alone: with a worker, over by themselves, or gone. */
+const NOT_SKIPPED: ReadonlySet<TaskInstanceState> = new Set([
+  "running",
+  "success",
+  "failed",
+  "skipped",
+  "removed",
+] as const);
+
+/**
+ * Skips at once what has not begun, also what is `upstream_failed`: so it does not matter whether this answer or a failure
+ * beside it comes first. The record makes the skip outlive a clear.
+ */
 export function skipDownstream(state: RunState, instance: NodeInstance, skips: SkipDecision | null, now: number): void {
   if (skips === null) {
     return;
@@ -67,7 +79,7 @@ export function skipDownstream(state: RunState, instance: NodeInstance, skips: S
     const byElement = own.expanded && sameGroup && target.expanded;
     const targets = byElement ? [target.at(instance.mapIndex)] : own.expanded ? [] : (target?.instances ?? []);
     for (const skipped of targets) {
-      if (skipped !== undefined && (isScheduleable(skipped.state) || skipped.state === "scheduled")) {
+      if (skipped !== undefined && !NOT_SKIPPED.has(skipped.state)) {
         state.set(skipped, "skipped", now);
       }
     }

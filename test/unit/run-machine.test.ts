@@ -1,6 +1,6 @@
 import { describe, test } from "vitest";
 import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
-import { FAILED, Run, SECOND, task } from "./run-machine-support.ts";
+import { FAILED, Run, SECOND, WORKER, task } from "./run-machine-support.ts";
 
 describe("the outcome of a run", () => {
   test("is a success without any task", ({ expect }) => {
@@ -175,6 +175,73 @@ describe("setups and teardowns", () => {
   });
 });
 
+describe("a skip by an answer", () => {
+  const choose = task("choose", [], { operator: "branch" });
+  const nothing = { state: "success" as const, follow: [] };
+
+  test("and a failure beside it skip what follows both, whichever comes first", ({ expect }) => {
+    const tasks = [task("fails"), choose, task("both", ["fails", "choose"])];
+    const failedFirst = new Run(tasks);
+    failedFirst.fail("fails");
+    expect(failedFirst.state("both")).toBe("upstream_failed");
+    failedFirst.end(nothing, "choose");
+    const skippedFirst = new Run(tasks);
+    skippedFirst.end(nothing, "choose");
+    skippedFirst.fail("fails");
+    for (const run of [failedFirst, skippedFirst]) {
+      expect(run.states).toEqual({ fails: "failed", choose: "success", both: "skipped" });
+      expect(run.outcome).toBe("success: success");
+      run.clear("both");
+      run.begin();
+      expect(run.state("both")).toBe("skipped");
+    }
+  });
+
+  test("leaves what followed the failure as it was judged then", ({ expect }) => {
+    const run = new Run([task("fails"), choose, task("both", ["fails", "choose"]), task("end", ["both"])]);
+    run.fail("fails");
+    run.end(nothing, "choose");
+    expect(run.states).toMatchObject({ both: "skipped", end: "upstream_failed" });
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test("of a short circuit reaches all that failed for want of something upstream, near and far", ({ expect }) => {
+    const circuit = task("stop", [], { operator: "short_circuit" });
+    const run = new Run([task("fails"), circuit, task("both", ["fails", "stop"]), task("end", ["both"])]);
+    run.fail("fails");
+    run.end({ state: "success", proceed: false }, "stop");
+    expect(run.states).toMatchObject({ both: "skipped", end: "skipped" });
+    expect(run.outcome).toBe("success: success");
+  });
+
+  test("skips what is on its way, and nothing that runs or is over", ({ expect }) => {
+    const early = { trigger_rule: "one_done" as const };
+    const retried = { ...early, retries: 1, retry_delay: 60 };
+    const run = new Run([
+      task("first"),
+      choose,
+      ...["queued", "running", "done"].map((id) => task(id, ["first", "choose"], early)),
+      ...["retried", "cleared"].map((id) => task(id, ["first", "choose"], retried)),
+    ]);
+    run.succeed("first", "done");
+    run.fail("retried");
+    run.claim("running");
+    const token = run.claim("cleared");
+    run.clear("cleared");
+    expect(run.states).toMatchObject({ queued: "queued", retried: "up_for_retry", cleared: "restarting" });
+    run.end(nothing, "choose");
+    expect(run.states).toMatchObject({
+      queued: "skipped",
+      running: "running",
+      done: "success",
+      retried: "skipped",
+      cleared: "skipped",
+    });
+    expect(run.machine.claim("queued", -1, 1, WORKER, run.now)).toBeNull();
+    expect(run.report("cleared", { state: "success" }, token)).toBe("late");
+  });
+});
+
 describe("fail_fast", () => {
   const tasks = [
     task("a"),
@@ -339,7 +406,7 @@ describe("clearing", () => {
     expect(run.states).toEqual({ branch: "success", left: "queued", right: "skipped" });
     run.clear("branch", "right");
     run.end({ state: "success", follow: ["right"] }, "branch");
-    expect(run.states).toMatchObject({ left: "queued", right: "queued" });
+    expect(run.states).toMatchObject({ left: "skipped", right: "queued" });
   });
 
   test("does not undo the skip of a short circuit for what is right behind it", ({ expect }) => {

@@ -340,7 +340,7 @@ function skipBehind(world: World, cell: Cell, outcome: Outcome & { state: "succe
   for (const target of skipped.flatMap((id) => w.cellsOf(world, id))) {
     const together = group !== null && w.mappedGroupOf(world, target.task) === group;
     const meantHere = cell.index < 0 || (together && target.index === cell.index);
-    if (meantHere && (w.WAITING.includes(target.state) || target.state === "scheduled")) {
+    if (meantHere && !["running", "success", "failed", "removed"].includes(target.state ?? "none")) {
       put(target, "skipped");
     }
   }
