@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { chooseForClear, chooseForMark, chooseToResume } from "../../src/engine/choices.ts";
+import { chooseForClear, chooseForMark, markedTasks } from "../../src/engine/choices.ts";
 import type { ClearRequest, MarkRequest, Neighbourhood, Result } from "../../src/engine/objects.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { DagRunView, TaskError, TaskInstanceKey, TaskInstanceView } from "../../src/engine/work.ts";
@@ -66,11 +66,18 @@ export class RunDesk {
     if (!found.ok) {
       return found;
     }
-    const named = request.map_index === null ? [request.task_id] : [[request.task_id, request.map_index] as const];
-    if (unknownTask([found.value], named) !== null) {
-      return refuse("not_found", `Task id ${request.task_id} not found`);
+    const taskIds = markedTasks(request);
+    const missing = unknownTask([found.value], taskIds);
+    if (missing !== null) {
+      return refuse("not_found", `Task id ${missing} not found`);
     }
-    const chosen = choose(this.#around(found.value, request), (run) => chooseForMark(run.machine.state, request));
+    const runs = this.#around(found.value, request);
+    if (!runs.ok) {
+      return runs;
+    }
+    // As in Airflow, runs without a logical date are marked only by their own name, but what failed in them is cleared.
+    const isMarked = ({ row }: LoadedRun): boolean => row.run_id === request.run_id || row.logical_date !== null;
+    const chosen = choose(runs.value, (run) => (isMarked(run) ? chooseForMark(run.machine.state, request) : []));
     if (!chosen.ok) {
       return chosen;
     }
@@ -83,14 +90,8 @@ export class RunDesk {
     const error: TaskError | null = to === "failed" ? { type: "Marked", message: "marked failed by a user" } : null;
     this.#core.act(now, () => {
       for (const { run, instances } of chosen.value) {
-        for (const instance of instances) {
-          run.machine.mark(instance, to, error, now);
-        }
-        const resumed = chooseToResume(run.machine.state, request.task_id, new Set(instances));
-        if (resumed.length > 0) {
-          run.machine.clear(resumed, now);
-          this.#core.startIfDue(run, now);
-        }
+        run.machine.markAll(instances, to, error, now, taskIds);
+        this.#core.startIfDue(run, now);
         this.#core.store(run, now);
       }
     });
@@ -248,18 +249,20 @@ export class RunDesk {
         "Cannot use include_past or include_future with no logical_date(e.g. manually or asset-triggered).";
       return refuse("invalid", message, ["body"]);
     }
-    return { ok: true, value: this.#around(found.value, request) };
+    return this.#around(found.value, request);
   }
 
-  /** A run, and with `include_past` or `include_future` those of earlier or later logical dates. */
-  #around(run: LoadedRun, { include_past = false, include_future = false }: Neighbourhood): LoadedRun[] {
+  /**
+   * A run, and with `include_past` or `include_future` those of earlier or later logical dates. Both of them together are
+   * every run there is, those without a logical date too.
+   */
+  #around(run: LoadedRun, { include_past = false, include_future = false }: Neighbourhood): Result<LoadedRun[]> {
     const date = run.row.logical_date;
     if (date === null || !(include_past || include_future)) {
-      return [run];
+      return { ok: true, value: [run] };
     }
-    const ids = this.#core.storage.runIdsByLogicalDate(include_past ? null : date, include_future ? null : date, true);
-    const around = this.#loaded(ids);
-    return around.ok ? around.value : [];
+    const { storage } = this.#core;
+    return this.#loaded(storage.runIdsByLogicalDate(include_past ? null : date, include_future ? null : date));
   }
 
   #loaded(runIds: readonly string[]): Result<LoadedRun[]> {

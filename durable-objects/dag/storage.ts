@@ -211,14 +211,13 @@ export class DagStorage {
     return this.#runs("WHERE logical_date = ?", logicalDate)[0] ?? null;
   }
 
-  /** Ids of runs by logical date, both ends included; null for no bound. Without any bound also runs that have no date, unless `dated`. */
-  runIdsByLogicalDate(from: number | null, to: number | null, dated = from !== null || to !== null): string[] {
+  /** Ids of runs by logical date, both ends included; null for no bound. Without any bound also runs that have no date. */
+  runIdsByLogicalDate(from: number | null, to: number | null): string[] {
     return this.#sql
       .query<{ run_id: string }>(
         `SELECT run_id FROM dag_run
-         WHERE (?1 = 0 OR logical_date IS NOT NULL) AND (?2 IS NULL OR logical_date >= ?2) AND (?3 IS NULL OR logical_date <= ?3)
+         WHERE (?1 IS NULL OR logical_date >= ?1) AND (?2 IS NULL OR logical_date <= ?2)
          ORDER BY logical_date, id`,
-        Number(dated),
         from,
         to,
       )

@@ -1,6 +1,6 @@
 /**
  * May a task instance be scheduled? The same dependencies as Airflow's `SCHEDULER_QUEUED_DEPS`: previously skipped, mapped
- * upstream, indirect setups, trigger rule, the run before. Timers are judged by the machine.
+ * upstream, indirect setups, trigger rule, the scope of a teardown, the run before. Timers are judged by the machine.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { GraphTask } from "./graph.ts";
 import { isSkippedByRecord } from "./skips.ts";
 import { isFinished, type TaskInstanceState } from "./states.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
-import { evaluateSetups, evaluateTriggerRule, type ForcedState } from "./trigger-rules.ts";
+import { evaluateScope, evaluateSetups, evaluateTriggerRule, type ForcedState } from "./trigger-rules.ts";
 
 /** `wait`: not yet. `pass`: all met. Otherwise the state that the dependencies force. */
 export type DependencyVerdict = "wait" | "pass" | ForcedState;
@@ -33,7 +33,9 @@ export function checkDependencies(nodes: readonly TaskNode[], instance: NodeInst
   if (rule.forced !== null) {
     return rule.forced;
   }
-  const isMet = rule.passes && mapped === "pass" && (setups === null || setups.passes);
+  const scope = node.scopeCountsOf(instance.mapIndex);
+  const isScopeOver = scope === null || evaluateScope(scope);
+  const isMet = rule.passes && isScopeOver && mapped === "pass" && (setups === null || setups.passes);
   // Last, since it may have to be looked up: nobody asks about the past of what waits for something nearer.
   return isMet && (node.past === null || node.past.isOpen) ? "pass" : "wait";
 }

@@ -7,7 +7,7 @@ import { checkMappedUpstream, wasSkipped } from "./dependencies.ts";
 import type { RunState } from "./run-state.ts";
 import { isFinished, isScheduleable } from "./states.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
-import { explainSetups, explainTriggerRule } from "./trigger-rules.ts";
+import { explainScope, explainSetups, explainTriggerRule } from "./trigger-rules.ts";
 
 /** A dependency that is not met. */
 export interface UnmetDependency {
@@ -58,6 +58,8 @@ export function explainDependencies(
   add("Unfinished Setups", setups === null ? "" : explainSetups(setups, mapIndex));
   const rule = explainTriggerRule(node.task.spec.trigger_rule, node.countsOf(mapIndex), mapIndex);
   add("Trigger Rule", rule === "" ? "" : `${rule}${explainOpen(state, instance)}`);
+  const scope = rule === "" ? node.scopeCountsOf(mapIndex) : null;
+  add("Trigger Rule", scope === null ? "" : explainScope(node.task.spec.trigger_rule, scope));
   return unmet;
 }
 

@@ -7,11 +7,16 @@
 import { feedingTasks } from "./expansion.ts";
 import type { DagSpec, ExpandSpec, TaskSpec } from "./spec.ts";
 
+/**
+ * What an edge is for. `direct`: judged by the trigger rule. `setup`: from an indirect setup, which must have succeeded.
+ * `scope`: from a task between a setup and its teardown to the teardown, which waits until it is over.
+ */
+export type EdgeKind = "direct" | "setup" | "scope";
+
 /** An edge as seen from its upstream end. */
 export interface OutEdge {
   to: number;
-  /** `direct` edges are judged by the trigger rule; `setup` edges by the rule of indirect setups. */
-  kind: "direct" | "setup";
+  kind: EdgeKind;
   /** Both ends stand in one mapped group, so that element i waits for element i only. */
   element: boolean;
 }
@@ -19,7 +24,7 @@ export interface OutEdge {
 /** An edge as seen from its downstream end. */
 export interface InEdge {
   from: number;
-  kind: "direct" | "setup";
+  kind: EdgeKind;
   element: boolean;
 }
 
@@ -54,9 +59,6 @@ export interface Graph {
   /** Some task looks at the run before; see `past.ts`. */
   dependsOnPast: boolean;
 }
-
-/** Rules for which every element of an upstream in the same mapped group counts, as in Airflow. */
-const ANY_ELEMENT_RULES: ReadonlySet<string> = new Set(["one_success", "one_failed", "one_done"]);
 
 /** Operators whose answer skips tasks that follow directly. */
 const SKIPPING_OPERATORS: ReadonlySet<string> = new Set(["branch", "short_circuit", "latest_only"]);
@@ -107,6 +109,7 @@ export function compileGraph(spec: DagSpec): Graph {
     }
   }
   addIndirectSetups(tasks);
+  addTeardownScopes(tasks);
   markLeaves(tasks);
   return { spec, tasks, byId, dependsOnPast: spec.tasks.some((task) => task.depends_on_past) };
 }
@@ -160,9 +163,8 @@ function innermostMappedGroup(spec: DagSpec, groupIndex: Map<string, number>, id
   return -1;
 }
 
-function addEdge(from: GraphTask, to: GraphTask, kind: "direct" | "setup"): void {
-  const element =
-    to.mappedGroup >= 0 && from.mappedGroup === to.mappedGroup && !ANY_ELEMENT_RULES.has(to.spec.trigger_rule);
+function addEdge(from: GraphTask, to: GraphTask, kind: EdgeKind): void {
+  const element = to.mappedGroup >= 0 && from.mappedGroup === to.mappedGroup;
   from.out.push({ to: to.index, kind, element });
   to.in.push({ from: from.index, kind, element });
 }
@@ -188,6 +190,31 @@ function addIndirectSetups(tasks: GraphTask[]): void {
       const relevant = teardowns.length === 0 || inScope.has(index);
       if (task !== undefined && relevant && !task.spec.is_teardown && !task.upstream.includes(setup.index)) {
         addEdge(setup, task, "setup");
+      }
+    }
+  }
+}
+
+/**
+ * A teardown also waits for what lies between the setups right above it and itself, so that it clears nothing away that
+ * is still in use. What is directly upstream is already judged by its trigger rule.
+ */
+function addTeardownScopes(tasks: GraphTask[]): void {
+  for (const teardown of tasks) {
+    const setups = teardown.spec.is_teardown
+      ? teardown.upstream.filter((index) => tasks[index]?.spec.is_setup === true)
+      : [];
+    if (setups.length === 0) {
+      continue;
+    }
+    const above = reachable(tasks, teardown.index, "upstream");
+    const between = new Set(
+      setups.flatMap((setup) => [...reachable(tasks, setup, "downstream")].filter((index) => above.has(index))),
+    );
+    for (const index of between) {
+      const task = tasks[index];
+      if (task !== undefined && !teardown.upstream.includes(index)) {
+        addEdge(task, teardown, "scope");
       }
     }
   }

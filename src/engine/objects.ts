@@ -369,7 +369,8 @@ export interface ClearRequest extends Neighbourhood {
 /** Airflow's `set_task_instance_state`. */
 export interface MarkRequest extends Neighbourhood {
   run_id: string;
-  task_id: string;
+  /** The task; or several that are marked together, as those of a group. */
+  task_id: string | string[];
   /** Null: every instance of the task. */
   map_index: number | null;
   new_state: "success" | "failed" | "skipped";

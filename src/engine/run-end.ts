@@ -8,32 +8,36 @@ import type { RunEndReason, RunState } from "./run-state.ts";
 import { isFinished } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
 
-/** With `fail_fast`, a failure ends everything but teardowns: what runs fails, the rest is skipped. */
+/**
+ * With `fail_fast`, a failure ends all other tasks but teardowns: what runs fails, the rest is skipped, what was not to run
+ * for want of something upstream too. Other instances of the task itself go on.
+ */
 export function failFast(state: RunState, failed: NodeInstance, now: number): void {
   if (!state.graph.spec.fail_fast) {
     return;
   }
+  const reason = `"${failed.node.task.id}" failed and the DAG is fail_fast`;
   for (const node of state.nodes) {
-    if (node.task.spec.is_teardown) {
+    if (node === failed.node || node.task.spec.is_teardown) {
       continue;
     }
     for (const instance of node.instances) {
-      if (instance !== failed && !isFinished(instance.state)) {
-        abandon(state, instance, `"${failed.node.task.id}" failed and the DAG is fail_fast`, now);
+      if (!isFinished(instance.state) || instance.state === "upstream_failed") {
+        abandon(state, instance, instance.state === "running" ? "failed" : "skipped", reason, now);
       }
     }
   }
 }
 
-/** Ends an unfinished instance from outside: running → failed (and stopped), anything else → skipped. */
-function abandon(state: RunState, instance: NodeInstance, reason: string, now: number): void {
+/** Ends an instance from outside; its worker, if it has one, is stopped. */
+function abandon(state: RunState, instance: NodeInstance, to: "failed" | "skipped", reason: string, now: number): void {
   if (instance.state === "running" || instance.state === "restarting") {
     state.stop(instance, reason);
-    instance.error = { type: "Stopped", message: reason };
-    state.set(instance, "failed", now);
-  } else {
-    state.set(instance, "skipped", now);
   }
+  if (to === "failed") {
+    instance.error = { type: "Stopped", message: reason };
+  }
+  state.set(instance, to, now);
   instance.fence += 1;
 }
 
@@ -48,8 +52,9 @@ export function timeOut(state: RunState, now: number): void {
   const reason = `the run exceeded its dagrun_timeout of ${state.graph.spec.dagrun_timeout} s`;
   for (const node of state.nodes) {
     for (const instance of node.instances) {
-      if (!isFinished(instance.state)) {
-        abandon(state, instance, reason, now);
+      const { state: current } = instance;
+      if (!isFinished(current)) {
+        abandon(state, instance, current === "running" || current === "restarting" ? "failed" : "skipped", reason, now);
       }
     }
   }

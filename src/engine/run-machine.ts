@@ -17,13 +17,14 @@ import {
   standOutside,
   withdrawWishes,
 } from "./admission.ts";
+import { chooseToResume } from "./choices.ts";
 import type { Graph } from "./graph.ts";
 import { livenessDeadline, type Look } from "./liveness.ts";
 import { isForWorker } from "./queue-spread.ts";
 import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type IsMoving, type QueueTiming } from "./queue-timing.ts";
 import { endAttempt } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
-import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
+import { decideEnd, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, grow } from "./run-expansion.ts";
 import { endDead, endLapsed, isLapsed, leaseEnd, resumeLeases, takeBeat } from "./run-leases.ts";
 import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
@@ -315,14 +316,29 @@ export class RunMachine {
 
   /** Ends one instance by a user's word (kill or mark), also in a run that is over. False: it was so already. */
   mark(instance: NodeInstance, to: MarkedState, error: TaskError | null, now: number): boolean {
-    if (!markInstance(this.state, instance, to, error, now)) {
-      return false;
-    }
-    if (to === "failed" && this.info.state === "running") {
-      failFast(this.state, instance, now);
+    return this.markAll([instance], to, error, now);
+  }
+
+  /**
+   * Ends instances by a user's word, all at once, and then clears what has failed below the tasks of `resumeBelow`: that may
+   * queue a run again that was over, for the caller to `begin`. Unlike a failure, a mark does not fail a DAG fast. False:
+   * all of them were so already.
+   */
+  markAll(
+    instances: readonly NodeInstance[],
+    to: MarkedState,
+    error: TaskError | null,
+    now: number,
+    resumeBelow: readonly string[] = [],
+  ): boolean {
+    const marked = instances.filter((instance) => markInstance(this.state, instance, to, error, now));
+    const resumed = chooseToResume(this.state, resumeBelow);
+    if (resumed.length > 0) {
+      clearInstances(this.state, resumed, now);
+      resetRun(this.state, now);
     }
     this.#advance(now);
-    return true;
+    return marked.length > 0;
   }
 
   /** Marks the run and, by Airflow's rules, its instances; see `markRun`. Call `begin` after `queued`. */

@@ -34,30 +34,18 @@ export function markInstance(
   return true;
 }
 
-/** Instances that a mark of the run changes, with what they become. */
+/**
+ * Instances that a mark of the run changes, with what they become: what has begun becomes what the run is marked, what has
+ * not is skipped. What is finished stays as it is, and so do teardowns, which have still to clear up.
+ */
 export function runMarks(state: RunState, to: "success" | "failed"): { instance: NodeInstance; to: MarkedState }[] {
-  const marks: { instance: NodeInstance; to: MarkedState }[] = [];
-  for (const instance of instancesOf(state)) {
-    const over = isFinished(instance.state);
-    if (instance.node.task.spec.is_teardown && (to === "failed" || !over)) {
-      continue;
-    }
-    if (to === "success") {
-      marks.push({ instance, to });
-    } else if (!over) {
-      marks.push({ instance, to: HELD_BY_WORK.has(instance.state) ? "failed" : "skipped" });
-    }
-  }
-  return marks.filter(({ instance, to: next }) => instance.state !== next && !instance.deleted);
+  return instancesOf(state)
+    .filter(({ node, state: current }) => !node.task.spec.is_teardown && !isFinished(current))
+    .map((instance) => ({ instance, to: HAS_BEGUN.has(instance.state) ? to : "skipped" }));
 }
 
-/** States in which an instance has begun and not ended: a failed run fails it, others it skips. */
-const HELD_BY_WORK: ReadonlySet<TaskInstanceState> = new Set([
-  "running",
-  "restarting",
-  "deferred",
-  "up_for_reschedule",
-] as const);
+/** States in which an instance has begun and not ended. One that is cleared has it behind itself: it is to begin again. */
+const HAS_BEGUN: ReadonlySet<TaskInstanceState> = new Set(["running", "deferred", "up_for_reschedule"] as const);
 
 /**
  * Marks the run. The run itself ends only if no teardown is left to do; else it goes on until that is done.

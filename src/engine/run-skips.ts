@@ -7,8 +7,9 @@ import { reachable, tasksOfGroup, type Graph } from "./graph.ts";
 import { latestOnlyProceeds } from "./latest-only.ts";
 import type { RunState } from "./run-state.ts";
 import { branchSkips, shortCircuitSkips, type SkipDecision } from "./skips.ts";
-import { isScheduleable } from "./states.ts";
+import type { TaskInstanceState } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
+import { compileTimetable } from "./timetable/compile.ts";
 import type { Outcome } from "./work.ts";
 
 /**
@@ -46,14 +47,32 @@ export function skipsOf(
   return null;
 }
 
-/** What a latest_only decides. A run without a schedule behind it always goes on. */
-export function latestOnly(state: RunState, instance: NodeInstance, now: number): SkipDecision {
-  const direct = instance.node.task.downstream.map((index) => state.graph.tasks[index]?.id ?? "");
-  const proceeds = latestOnlyProceeds({ runType: state.info.run_type, now, nextInterval: null });
+/** What a latest_only decides: by the schedule of the run's own version of the DAG. */
+export function latestOnly({ graph, info }: RunState, instance: NodeInstance, now: number): SkipDecision {
+  const direct = instance.node.task.downstream.map((index) => graph.tasks[index]?.id ?? "");
+  const date = info.logical_date ?? info.run_after;
+  const proceeds = latestOnlyProceeds({
+    runType: info.run_type,
+    now,
+    interval: { start: info.data_interval_start ?? date, end: info.data_interval_end ?? date },
+    timetable: compileTimetable(graph.spec.schedule, graph.spec.timezone),
+  });
   return { skip: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
 }
 
-/** Skips at once what has not started; the record makes the skip outlive a clear. */
+/** States that a skip leaves alone: with a worker, over by themselves, or gone. */
+const NOT_SKIPPED: ReadonlySet<TaskInstanceState> = new Set([
+  "running",
+  "success",
+  "failed",
+  "skipped",
+  "removed",
+] as const);
+
+/**
+ * Skips at once what has not begun, also what is `upstream_failed`: so it does not matter whether this answer or a failure
+ * beside it comes first. The record makes the skip outlive a clear.
+ */
 export function skipDownstream(state: RunState, instance: NodeInstance, skips: SkipDecision | null, now: number): void {
   if (skips === null) {
     return;
@@ -67,7 +86,7 @@ export function skipDownstream(state: RunState, instance: NodeInstance, skips: S
     const byElement = own.expanded && sameGroup && target.expanded;
     const targets = byElement ? [target.at(instance.mapIndex)] : own.expanded ? [] : (target?.instances ?? []);
     for (const skipped of targets) {
-      if (skipped !== undefined && (isScheduleable(skipped.state) || skipped.state === "scheduled")) {
+      if (skipped !== undefined && !NOT_SKIPPED.has(skipped.state)) {
         state.set(skipped, "skipped", now);
       }
     }

@@ -96,7 +96,8 @@ const TRANSITIONS: Record<StateName, readonly StateName[]> = {
   success: ["none"],
   failed: ["none"],
   skipped: ["none"],
-  upstream_failed: ["none"],
+  // By a branch or a short circuit that answers later, and by fail_fast.
+  upstream_failed: ["none", "skipped"],
   removed: ["none"],
 };
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { GraphTask } from "./graph.ts";
+import type { EdgeKind, GraphTask } from "./graph.ts";
 import type { PastGate } from "./past-gate.ts";
 import { isFinished, isScheduleable, type TaskInstanceState } from "./states.ts";
 import { TaskInstance } from "./task-instance.ts";
@@ -20,13 +20,6 @@ export class TaskNode {
   instances: NodeInstance[];
   /** False for an unmapped task and for a mapped one whose length is not known yet. */
   expanded = false;
-  /** Counters over direct upstream instances that count for every instance of this task. */
-  shared: UpstreamCounts = noCounts();
-  /** Counters over direct upstream instances of the same element, by map index; null when there is no such edge. */
-  perElement: UpstreamCounts[] | null = null;
-  /** The same two over indirect setups; null when the task has none. */
-  sharedSetups: UpstreamCounts | null = null;
-  perElementSetups: UpstreamCounts[] | null = null;
   /** Instances that wait for their dependencies or a timer. */
   waiting = 1;
   /** Instances of states that are not finished. */
@@ -46,6 +39,11 @@ export class TaskNode {
   /** A task that feeds the expansion ended again, so that its length may have changed. */
   lengthStale = false;
 
+  /** Counters over direct upstream instances. */
+  #direct = new Tally();
+  /** The same over indirect setups, and over what lies in the scope of a teardown; null where there is none. */
+  #setups: Tally | null = null;
+  #scope: Tally | null = null;
   /** A branch or short circuit right above has an answer per element. */
   #skippedByElement = false;
   readonly #firstFence: number;
@@ -71,26 +69,24 @@ export class TaskNode {
 
   /** Counters of one instance's direct upstream. */
   countsOf(mapIndex: number): UpstreamCounts {
-    const own = this.perElement?.[mapIndex];
-    return own === undefined ? this.shared : sum(this.shared, own);
+    return this.#direct.of(mapIndex);
   }
 
   /** Counters of one instance's indirect setups, or null if it has none. */
   setupCountsOf(mapIndex: number): UpstreamCounts | null {
-    if (this.sharedSetups === null) {
-      return null;
-    }
-    const own = this.perElementSetups?.[mapIndex];
-    return own === undefined ? this.sharedSetups : sum(this.sharedSetups, own);
+    return this.#setups?.of(mapIndex) ?? null;
+  }
+
+  /** Counters of what a teardown's instance has to wait for beyond its direct upstream, or null if that is nothing. */
+  scopeCountsOf(mapIndex: number): UpstreamCounts | null {
+    return this.#scope?.of(mapIndex) ?? null;
   }
 
   /** Counts all upstream instances anew: after this task or one of its upstream tasks expanded, shrank or was loaded. */
   recount(nodes: readonly TaskNode[]): void {
-    const size = this.instances.length;
-    this.shared = noCounts();
-    this.perElement = null;
-    this.sharedSetups = null;
-    this.perElementSetups = null;
+    this.#direct = new Tally();
+    this.#setups = null;
+    this.#scope = null;
     this.#skippedByElement = this.task.skipParents.some((index) => nodes[index]?.expanded === true);
     for (const edge of this.task.in) {
       const from = nodes[edge.from];
@@ -98,19 +94,15 @@ export class TaskNode {
         continue;
       }
       const byElement = edge.element && from.expanded;
-      if (edge.kind === "setup") {
-        this.sharedSetups ??= noCounts();
-      }
+      const tally = this.#makeTally(edge.kind);
       if (byElement && !this.expanded) {
         continue;
       }
-      if (byElement && edge.kind === "direct") {
-        this.perElement ??= Array.from({ length: size }, noCounts);
-      } else if (byElement) {
-        this.perElementSetups ??= Array.from({ length: size }, noCounts);
+      if (byElement) {
+        tally.perElement ??= Array.from({ length: this.instances.length }, noCounts);
       }
       for (const instance of from.instances) {
-        const bank = this.bankFor(edge.kind, byElement, instance.mapIndex);
+        const bank = tally.bank(byElement, instance.mapIndex);
         if (bank !== undefined) {
           countOne(bank, from.task.spec.is_setup, null, instance.state, 1);
         }
@@ -119,11 +111,16 @@ export class TaskNode {
   }
 
   /** The counters an upstream instance counts in, or undefined if no instance here waits for that element. */
-  bankFor(kind: "direct" | "setup", byElement: boolean, mapIndex: number): UpstreamCounts | undefined {
+  bankFor(kind: EdgeKind, byElement: boolean, mapIndex: number): UpstreamCounts | undefined {
+    const tally = kind === "direct" ? this.#direct : kind === "setup" ? this.#setups : this.#scope;
+    return tally?.bank(byElement, mapIndex);
+  }
+
+  #makeTally(kind: EdgeKind): Tally {
     if (kind === "direct") {
-      return byElement ? this.perElement?.[mapIndex] : this.shared;
+      return this.#direct;
     }
-    return byElement ? this.perElementSetups?.[mapIndex] : (this.sharedSetups ?? undefined);
+    return kind === "setup" ? (this.#setups ??= new Tally()) : (this.#scope ??= new Tally());
   }
 
   /** Counts again how many instances wait or are unfinished; after loading, expanding or shrinking. */
@@ -134,8 +131,28 @@ export class TaskNode {
 
   /** All instances that wait get the same verdict, so that looking at one is enough while it is "wait". */
   get judgesAlike(): boolean {
-    const ownElement = this.perElement !== null || this.perElementSetups !== null || this.#skippedByElement;
-    return !ownElement && this.shared.removed === 0 && (this.sharedSetups?.removed ?? 0) === 0;
+    const tallies = [this.#direct, this.#setups, this.#scope];
+    const ownElement = this.#skippedByElement || tallies.some((tally) => (tally?.perElement ?? null) !== null);
+    return !ownElement && this.#direct.shared.removed === 0 && (this.#setups?.shared.removed ?? 0) === 0;
+  }
+}
+
+/** Counters over the upstream instances of one kind of edge. */
+class Tally {
+  /** Over instances that count for every instance of the task. */
+  readonly shared = noCounts();
+  /** Over instances of the same element, by map index; null when there is no such edge. */
+  perElement: UpstreamCounts[] | null = null;
+
+  /** What one instance sees. */
+  of(mapIndex: number): UpstreamCounts {
+    const own = this.perElement?.[mapIndex];
+    return own === undefined ? this.shared : sum(this.shared, own);
+  }
+
+  /** Where an upstream instance counts. */
+  bank(byElement: boolean, mapIndex: number): UpstreamCounts | undefined {
+    return byElement ? this.perElement?.[mapIndex] : this.shared;
   }
 }
 

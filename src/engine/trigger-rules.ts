@@ -47,24 +47,29 @@ export function evaluateTriggerRule(rule: TriggerRule, counts: UpstreamCounts, m
   if (counts.total === 0 || rule === "always") {
     return PASSES;
   }
-  return { forced: forcedState(rule, counts, mapIndex), passes: rulePasses(rule, counts, mapIndex) };
+  return { forced: forcedState(rule, counts, mapIndex), passes: rulePasses(rule, counts) };
 }
 
 /**
  * Decides the indirect setups of a task instance that is no teardown: all must have succeeded, whatever its own rule.
- * `counts` are over those setups alone. If this forces a state, the task's own rule is not looked at.
+ * `counts` are over those setups alone. If this forces a state, the task's own rule is not looked at. Unlike in a
+ * trigger rule, a removed setup is missed by a task that is not mapped.
  */
 export function evaluateSetups(counts: UpstreamCounts, mapIndex: number): RuleVerdict {
-  return evaluateTriggerRule("all_success", counts, mapIndex);
+  if (counts.total === 0) {
+    return PASSES;
+  }
+  const excused = mapIndex > -1 ? counts.removed : 0;
+  return { forced: forcedState("all_success", counts, mapIndex), passes: counts.total - counts.success - excused <= 0 };
+}
+
+/** Says whether everything between the setups of a teardown and itself is over. `counts` are over those tasks alone. */
+export function evaluateScope(counts: UpstreamCounts): boolean {
+  return doneCount(counts) >= counts.total;
 }
 
 function doneCount(counts: UpstreamCounts): number {
   return counts.done ?? counts.success + counts.skipped + counts.failed + counts.upstreamFailed + counts.removed;
-}
-
-/** Removed elements count as met, but only for an element of a mapping. */
-function removedCredit(counts: UpstreamCounts, mapIndex: number): number {
-  return mapIndex > -1 ? counts.removed : 0;
 }
 
 function forcedState(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number): ForcedState | null {
@@ -108,7 +113,10 @@ function forcedState(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number
       if (anyFailed) {
         return "upstream_failed";
       }
-      return skipped === total ? "skipped" : null;
+      if (skipped === total) {
+        return "skipped";
+      }
+      return doneCount(counts) >= total && success === 0 ? "upstream_failed" : null;
     case "none_skipped":
       return skipped > 0 ? "skipped" : null;
     case "all_skipped":
@@ -129,20 +137,18 @@ function forcedBySetups(counts: UpstreamCounts): ForcedState | null {
   return counts.setupSuccess === 0 ? "upstream_failed" : null;
 }
 
-function rulePasses(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number): boolean {
+/** A removed upstream is not missed: its element is gone for good. Only `all_skipped` asks for each that there was. */
+function rulePasses(rule: TriggerRule, counts: UpstreamCounts): boolean {
   const { total, success, skipped, failed, upstreamFailed, removed } = counts;
-  const credit = removedCredit(counts, mapIndex);
   switch (rule) {
     case "all_success":
-      return total - success - credit <= 0;
+      return total - success - removed <= 0;
     case "all_failed":
-      return total - failed - upstreamFailed - credit <= 0;
+      return total - failed - upstreamFailed - removed <= 0;
     case "all_done":
       return doneCount(counts) >= total;
     case "all_done_min_one_success":
-      return (
-        skipped === 0 && success + failed + upstreamFailed + removed - credit >= total - skipped - credit && success > 0
-      );
+      return skipped === 0 && success + failed + upstreamFailed >= total - removed && success > 0;
     case "all_done_setup_success":
       return doneCount(counts) >= total && !(counts.setupTotal > 0 && counts.setupSuccess === 0);
     case "one_success":
@@ -152,8 +158,9 @@ function rulePasses(rule: TriggerRule, counts: UpstreamCounts, mapIndex: number)
     case "one_done":
       return success + failed > 0;
     case "none_failed":
+      return total - success - skipped - removed <= 0;
     case "none_failed_min_one_success":
-      return total - success - skipped - credit <= 0;
+      return total - success - skipped - removed <= 0 && success > 0;
     case "none_skipped":
       return doneCount(counts) >= total && skipped === 0;
     case "all_skipped":
@@ -173,7 +180,7 @@ const REQUIREMENTS: Record<TriggerRule, string> = {
   one_failed: "at least one upstream task to have failed",
   one_done: "at least one upstream task to have succeeded or failed",
   none_failed: "all upstream tasks to have succeeded or been skipped",
-  none_failed_min_one_success: "all upstream tasks to have succeeded or been skipped",
+  none_failed_min_one_success: "all upstream tasks to have succeeded or been skipped, and at least one succeeded",
   none_skipped: "all upstream tasks to have completed and none skipped",
   all_skipped: "all upstream tasks to have been skipped",
   always: "nothing",
@@ -196,6 +203,15 @@ export function explainSetups(counts: UpstreamCounts, mapIndex: number): string 
     return "";
   }
   return `All setup tasks must complete successfully, but found ${describeCounts("all_success", counts)}.`;
+}
+
+/** Says why the scope of a teardown does not let it run. Empty if it does. */
+export function explainScope(rule: TriggerRule, counts: UpstreamCounts): string {
+  const open = counts.total - doneCount(counts);
+  return open <= 0
+    ? ""
+    : `Task's trigger rule '${rule}' requires all tasks between setup and teardown to have completed, ` +
+        `but found ${open} of ${counts.total} not done.`;
 }
 
 function describeCounts(rule: TriggerRule, counts: UpstreamCounts): string {

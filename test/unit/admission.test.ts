@@ -1,6 +1,7 @@
 import { describe, test } from "vitest";
 import type { LedgerNeed } from "../../src/engine/permits/wish.ts";
-import { nameOf, World, type Setting } from "./admission-support.ts";
+import { failFast } from "../../src/engine/run-end.ts";
+import { World, type Setting } from "./admission-support.ts";
 import { FAILED, SECOND, task } from "./run-machine-support.ts";
 
 const POOL = "pool:db";
@@ -265,9 +266,15 @@ describe("whatever ends a wait or a try gives back what it held, once", () => {
     "falls with its run, timed out": (world) => world.advance(60 * SECOND),
     "falls with a fail_fast DAG": (world, name) => {
       const { machine } = world.find(name);
-      const other = machine.state.nodes.flatMap((node) => node.instances).find((one) => nameOf(machine, one) !== name);
+      const { state } = machine;
+      const other = machine.find("other", -1);
       if (other !== undefined) {
-        world.mark(nameOf(machine, other), "failed");
+        // As if it had run and failed: a mark does not fail a DAG fast.
+        world.turn(() => {
+          machine.mark(other, "failed", null, world.now);
+          failFast(state, other, world.now);
+          machine.advance(world.now);
+        });
       }
     },
   };

@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { TRIGGER_RULES, type TriggerRule } from "../../src/engine/spec.ts";
 import { FAILED, Run, SECOND, over, task } from "./run-machine-support.ts";
 
 describe("a length that changes after a clear", () => {
@@ -21,14 +22,67 @@ describe("a length that changes after a clear", () => {
     });
   });
 
-  test("shrunk, it removes what is too much, and the sum of unmapped all_success deadlocks on it", ({ expect }) => {
+  /** A task of each rule behind a mapped one that had three elements, after a clear of everything. */
+  function followed(): Run {
+    const rules = TRIGGER_RULES.filter((rule) => rule !== "always");
+    const run = new Run([
+      task("list"),
+      task("each", ["list"], { expand: over("list") }),
+      ...rules.map((rule) => task(rule, ["each"], { trigger_rule: rule })),
+    ]);
+    run.give("list", 3);
+    run.succeed("each[0]", "each[1]", "each[2]");
+    run.clear("list", "each[0]", "each[1]", "each[2]", ...rules);
+    return run;
+  }
+
+  test("shrunk, it removes what is too much, and what follows does not miss it", ({ expect }) => {
+    const run = followed();
+    run.give("list", 1);
+    expect(run.states).toMatchObject({ "each[0]": "queued", "each[1]": "removed", "each[2]": "removed" });
+    run.succeed("each[0]");
+    expect(run.states).toMatchObject({
+      all_success: "queued",
+      all_failed: "skipped",
+      all_done: "queued",
+      all_done_min_one_success: "queued",
+      all_done_setup_success: "queued",
+      one_success: "queued",
+      one_failed: "skipped",
+      one_done: "queued",
+      none_failed: "queued",
+      none_failed_min_one_success: "queued",
+      none_skipped: "queued",
+      all_skipped: "skipped",
+    });
+  });
+
+  test("shrunk to nothing, it leaves what follows to its rule: only all_skipped misses what is gone", ({ expect }) => {
+    const run = followed();
+    run.give("list", 0);
+    expect(run.states).toMatchObject({
+      "each[0]": "removed",
+      all_success: "queued",
+      all_failed: "queued",
+      all_done: "queued",
+      all_done_min_one_success: "upstream_failed",
+      all_done_setup_success: "queued",
+      one_success: "upstream_failed",
+      one_failed: "skipped",
+      one_done: "skipped",
+      none_failed: "queued",
+      none_failed_min_one_success: "upstream_failed",
+      none_skipped: "queued",
+      all_skipped: null,
+    });
+  });
+
+  test("shrunk, it lets the run end in success", ({ expect }) => {
     const run = expanded(3);
     run.clear("list", "each[0]", "each[1]", "each[2]");
     run.give("list", 2);
-    expect(run.states).toMatchObject({ "each[1]": "queued", "each[2]": "removed" });
-    run.succeed("each[0]", "each[1]");
-    expect(run.states).toMatchObject({ sum: null });
-    expect(run.outcome).toBe("failed: all_tasks_deadlocked");
+    run.succeed("each[0]", "each[1]", "sum");
+    expect(run.outcome).toBe("success: success");
   });
 
   test("shrunk, it stops what still runs", ({ expect }) => {
@@ -112,6 +166,18 @@ describe("expansion", () => {
     expect(Object.keys(run.states)).toHaveLength(3);
   });
 
+  test("over a mapped task has as many elements as that left values: null is none, as a skip is none", ({ expect }) => {
+    const run = new Run([
+      task("each", [], { expand: { type: "expand", kwargs: { x: { literal: [1, 2, 3, 4] } } } }),
+      task("next", ["each"], { expand: over("each"), trigger_rule: "all_done" }),
+    ]);
+    run.end({ state: "success", value: { json: "5" } }, "each[0]", "each[2]");
+    run.end({ state: "success", value: { json: "null" } }, "each[1]");
+    run.end({ state: "skipped" }, "each[3]");
+    expect(run.states).toMatchObject({ "next[0]": "queued", "next[1]": "queued" });
+    expect(Object.keys(run.states)).toHaveLength(6);
+  });
+
   test("over max_map_length fails the task that returned too much", ({ expect }) => {
     const run = new Run([task("list"), task("each", ["list"], { expand: over("list") })], { max_map_length: 2 });
     run.give("list", 3);
@@ -137,6 +203,26 @@ describe("a mapped group", () => {
       "b[2]": "upstream_failed",
       end: "upstream_failed",
     });
+  });
+
+  test.for<[TriggerRule, (string | null)[], (string | null)[]]>([
+    ["one_success", ["queued", null, null], ["queued", "upstream_failed", "skipped"]],
+    ["one_failed", [null, "queued", null], ["skipped", "queued", "skipped"]],
+    ["one_done", ["queued", "queued", null], ["queued", "queued", "skipped"]],
+    ["none_failed_min_one_success", [null, "upstream_failed", null], ["queued", "upstream_failed", "skipped"]],
+  ])("element i goes by its own element with the rule %s, too", ([rule, early, late], { expect }) => {
+    const literal = { type: "expand" as const, kwargs: { x: { literal: [1, 2, 3] } } };
+    const run = new Run(
+      [task("a", [], inGroup), task("b", [], inGroup), task("any", ["a", "b"], { ...inGroup, trigger_rule: rule })],
+      { task_groups: [{ group_id: "g", expand: literal }] },
+    );
+    const states = () => [0, 1, 2].map((index) => run.state(`any[${index}]`));
+    run.succeed("a[0]");
+    run.fail("a[1]");
+    run.end({ state: "skipped" }, "a[2]");
+    expect(states()).toEqual(early);
+    run.end({ state: "skipped" }, "b[0]", "b[1]", "b[2]");
+    expect(states()).toEqual(late);
   });
 
   test("a task of it that ended unexpanded and is cleared joins its elements one by one", ({ expect }) => {
@@ -205,14 +291,14 @@ describe("what one event causes", () => {
     const run = new Run([
       task("list"),
       task("each", ["list"], { expand: over("list") }),
-      task("sum", ["each"], { retries: 1, retry_delay: 60 }),
+      task("sum", ["each"], { retries: 1, retry_delay: 60, trigger_rule: "all_skipped" }),
     ]);
     run.give("list", 2);
-    run.succeed("each[0]", "each[1]");
+    run.end({ state: "skipped" }, "each[0]", "each[1]");
     run.claim("sum");
     run.clear("list", "each[0]", "each[1]");
     run.give("list", 1);
-    run.succeed("each[0]");
+    run.end({ state: "skipped" }, "each[0]");
     run.report("sum", FAILED);
     expect(run.outcome).toBe("failed: all_tasks_deadlocked");
     run.after(120 * SECOND);

@@ -1,5 +1,6 @@
 import { describe, test } from "vitest";
-import { FAILED, Run, SECOND, task } from "./run-machine-support.ts";
+import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
+import { FAILED, Run, SECOND, WORKER, task } from "./run-machine-support.ts";
 
 describe("the outcome of a run", () => {
   test("is a success without any task", ({ expect }) => {
@@ -109,6 +110,136 @@ describe("setups and teardowns", () => {
     run.fail("work");
     expect(run.state("down")).toBe("queued");
   });
+
+  test("a teardown waits for all that lies between its setup and itself, not only for what is right above it", ({
+    expect,
+  }) => {
+    const run = new Run([
+      task("choose", [], { operator: "branch" }),
+      task("up", [], { is_setup: true }),
+      task("work", ["up"], { retries: 1, retry_delay: 60 }),
+      task("last", ["work", "choose"]),
+      task("down", ["up", "last"], { is_teardown: true }),
+      task("aside", ["work"]),
+    ]);
+    run.succeed("up");
+    run.end({ state: "success", follow: [] }, "choose");
+    expect(run.states).toMatchObject({ last: "skipped", work: "queued", down: null });
+    expect(explainDependencies(run.machine.state, run.find("down"), { isPaused: false, now: run.now })).toEqual([
+      {
+        name: "Trigger Rule",
+        reason:
+          "Task's trigger rule 'all_done_setup_success' requires all tasks between setup and teardown to have completed, but found 1 of 1 not done.",
+      },
+    ]);
+    run.fail("work");
+    expect(run.states).toMatchObject({ work: "up_for_retry", down: null });
+    run.after(61 * SECOND);
+    run.fail("work");
+    expect(run.states).toMatchObject({ work: "failed", down: "queued", aside: "upstream_failed" });
+    // What is not upstream of the teardown is not in its scope.
+    run.clear("down", "aside", "work");
+    run.succeed("work");
+    expect(run.states).toMatchObject({ down: "queued", aside: "queued" });
+  });
+
+  test("a teardown in a mapped group waits for its own element of what lies between", ({ expect }) => {
+    const inGroup = { task_group_id: "g" };
+    const run = new Run(
+      [
+        task("up", [], { ...inGroup, is_setup: true }),
+        task("work", ["up"], inGroup),
+        task("last", ["work"], { ...inGroup, operator: "short_circuit" }),
+        task("down", ["up", "last"], { ...inGroup, is_teardown: true }),
+      ],
+      { task_groups: [{ group_id: "g", expand: { type: "expand", kwargs: { x: { literal: [1, 2] } } } }] },
+    );
+    run.succeed("up[0]", "up[1]");
+    run.machine.mark(run.find("last[0]"), "skipped", null, run.now);
+    run.machine.mark(run.find("last[1]"), "skipped", null, run.now);
+    run.succeed("work[1]");
+    expect(run.states).toMatchObject({ "work[0]": "queued", "down[0]": null, "down[1]": "queued" });
+  });
+
+  test("a teardown is not held by its scope from ending with its setups", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("work", ["up"], { trigger_rule: "all_success" }),
+      task("last", ["work"]),
+      task("down", ["up", "last"], { is_teardown: true }),
+    ]);
+    run.machine.mark(run.find("last"), "skipped", null, run.now);
+    run.claim("up");
+    run.machine.mark(run.find("up"), "skipped", null, run.now);
+    expect(run.states).toEqual({ up: "skipped", work: "skipped", last: "skipped", down: "skipped" });
+  });
+});
+
+describe("a skip by an answer", () => {
+  const choose = task("choose", [], { operator: "branch" });
+  const nothing = { state: "success" as const, follow: [] };
+
+  test("and a failure beside it skip what follows both, whichever comes first", ({ expect }) => {
+    const tasks = [task("fails"), choose, task("both", ["fails", "choose"])];
+    const failedFirst = new Run(tasks);
+    failedFirst.fail("fails");
+    expect(failedFirst.state("both")).toBe("upstream_failed");
+    failedFirst.end(nothing, "choose");
+    const skippedFirst = new Run(tasks);
+    skippedFirst.end(nothing, "choose");
+    skippedFirst.fail("fails");
+    for (const run of [failedFirst, skippedFirst]) {
+      expect(run.states).toEqual({ fails: "failed", choose: "success", both: "skipped" });
+      expect(run.outcome).toBe("success: success");
+      run.clear("both");
+      run.begin();
+      expect(run.state("both")).toBe("skipped");
+    }
+  });
+
+  test("leaves what followed the failure as it was judged then", ({ expect }) => {
+    const run = new Run([task("fails"), choose, task("both", ["fails", "choose"]), task("end", ["both"])]);
+    run.fail("fails");
+    run.end(nothing, "choose");
+    expect(run.states).toMatchObject({ both: "skipped", end: "upstream_failed" });
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test("of a short circuit reaches all that failed for want of something upstream, near and far", ({ expect }) => {
+    const circuit = task("stop", [], { operator: "short_circuit" });
+    const run = new Run([task("fails"), circuit, task("both", ["fails", "stop"]), task("end", ["both"])]);
+    run.fail("fails");
+    run.end({ state: "success", proceed: false }, "stop");
+    expect(run.states).toMatchObject({ both: "skipped", end: "skipped" });
+    expect(run.outcome).toBe("success: success");
+  });
+
+  test("skips what is on its way, and nothing that runs or is over", ({ expect }) => {
+    const early = { trigger_rule: "one_done" as const };
+    const retried = { ...early, retries: 1, retry_delay: 60 };
+    const run = new Run([
+      task("first"),
+      choose,
+      ...["queued", "running", "done"].map((id) => task(id, ["first", "choose"], early)),
+      ...["retried", "cleared"].map((id) => task(id, ["first", "choose"], retried)),
+    ]);
+    run.succeed("first", "done");
+    run.fail("retried");
+    run.claim("running");
+    const token = run.claim("cleared");
+    run.clear("cleared");
+    expect(run.states).toMatchObject({ queued: "queued", retried: "up_for_retry", cleared: "restarting" });
+    run.end(nothing, "choose");
+    expect(run.states).toMatchObject({
+      queued: "skipped",
+      running: "running",
+      done: "success",
+      retried: "skipped",
+      cleared: "skipped",
+    });
+    expect(run.machine.claim("queued", -1, 1, WORKER, run.now)).toBeNull();
+    expect(run.report("cleared", { state: "success" }, token)).toBe("late");
+  });
 });
 
 describe("fail_fast", () => {
@@ -140,6 +271,41 @@ describe("fail_fast", () => {
     run.succeed("b");
     run.fail("a");
     expect(run.states).toMatchObject({ b: "success", down: "queued" });
+  });
+
+  test("lets other instances of the same task go on", ({ expect }) => {
+    const literal = { type: "expand" as const, kwargs: { x: { literal: [1, 2, 3] } } };
+    const run = new Run([task("m", [], { expand: literal }), task("b"), task("end", ["m"])], { fail_fast: true });
+    run.claim("m[1]");
+    run.fail("m[0]");
+    expect(run.states).toEqual({ "m[0]": "failed", "m[1]": "running", "m[2]": "queued", b: "skipped", end: "skipped" });
+    run.report("m[1]", { state: "success" });
+    run.succeed("m[2]");
+    expect(run.states).toMatchObject({ "m[1]": "success", "m[2]": "success" });
+  });
+
+  test("skips what was not to run for want of something upstream, and what is cleared and not yet gone", ({
+    expect,
+  }) => {
+    const number = { expand: { type: "expand" as const, kwargs: { x: { $ref: "params" as const, path: ["n"] } } } };
+    const run = new Run([task("each", [], number), task("a"), task("b")], {
+      fail_fast: true,
+      params: { n: { default: 1 } },
+    });
+    expect(run.state("each")).toBe("upstream_failed");
+    const token = run.claim("b");
+    run.machine.adopt(run.find("b"), token, "job-b");
+    run.clear("b");
+    run.fail("a");
+    expect(run.states).toEqual({ each: "skipped", a: "failed", b: "skipped" });
+    expect(run.last.stops.map(({ job_id }) => job_id)).toEqual(["job-b"]);
+    expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test("does not act on a mark", ({ expect }) => {
+    const run = new Run(tasks, { fail_fast: true });
+    run.machine.mark(run.find("a"), "failed", null, run.now);
+    expect(run.states).toMatchObject({ a: "failed", b: "queued", c: "queued" });
   });
 
   test("does not act on a failure that will be retried", ({ expect }) => {
@@ -240,7 +406,7 @@ describe("clearing", () => {
     expect(run.states).toEqual({ branch: "success", left: "queued", right: "skipped" });
     run.clear("branch", "right");
     run.end({ state: "success", follow: ["right"] }, "branch");
-    expect(run.states).toMatchObject({ left: "queued", right: "queued" });
+    expect(run.states).toMatchObject({ left: "skipped", right: "queued" });
   });
 
   test("does not undo the skip of a short circuit for what is right behind it", ({ expect }) => {

@@ -44,10 +44,13 @@ describe("a task instance", () => {
     expect(states.canTransition(from, to)).toBe(false);
   });
 
-  test("that is finished goes nowhere but back to none, unless it is removed", ({ expect }) => {
+  test("that is finished goes nowhere but back to none, unless it is removed, or skipped although it was upstream_failed", ({
+    expect,
+  }) => {
     for (const from of ALL.filter(states.isFinished)) {
       const targets = ALL.filter((to) => states.canTransition(from, to));
-      expect(targets).toEqual(from === "removed" ? [null] : [null, "removed"]);
+      const skipped = from === "upstream_failed" ? (["skipped"] as const) : [];
+      expect(targets).toEqual(from === "removed" ? [null] : [null, ...skipped, "removed"]);
     }
   });
 

@@ -32,8 +32,9 @@ export const TABLE: readonly Row[] = [
   ["all_success", "K.", "skipped", false],
   ["all_success", "KF", UF, false],
   ["all_success", "KU", UF, false],
-  // removed counts as met for an element of a mapping only
-  ["all_success", "SR", null, false],
+  // a removed one is not missed; an element beyond what succeeded is removed with it
+  ["all_success", "SR", null, true],
+  ["all_success", "S.R", null, false],
   ["all_success", "SR", null, true, 0],
   ["all_success", "SR", "removed", true, 1],
   ["all_success", "SR", "removed", true, 2],
@@ -42,7 +43,7 @@ export const TABLE: readonly Row[] = [
   ["all_success", "S.R", "removed", false, 1],
   ["all_success", "RR", null, true, 0],
   ["all_success", "RR", null, true, 5],
-  ["all_success", "RR", null, false],
+  ["all_success", "RR", null, true],
   ["all_success", "SRK", "skipped", false, 3],
   ["all_success", "SRF", UF, false, 3],
 
@@ -55,8 +56,10 @@ export const TABLE: readonly Row[] = [
   ["all_failed", "S.", "skipped", false],
   ["all_failed", "K.", "skipped", false],
   ["all_failed", "FK", "skipped", false],
-  ["all_failed", "FR", null, false],
+  ["all_failed", "FR", null, true],
   ["all_failed", "FR", null, true, 0],
+  ["all_failed", "RR", null, true],
+  ["all_failed", "FR.", null, false],
 
   // all_done: forces nothing, whatever happened
   ["all_done", "SKFUR", null, true],
@@ -81,6 +84,7 @@ export const TABLE: readonly Row[] = [
   ["all_done_min_one_success", "KF", "skipped", false],
   ["all_done_min_one_success", "SR", null, true, 0],
   ["all_done_min_one_success", "SFR", null, true, 2],
+  ["all_done_min_one_success", "SR.", null, false],
 
   // all_done_setup_success: waits for all; then one setup must have succeeded, if there are any
   ["all_done_setup_success", "S", null, true],
@@ -144,19 +148,25 @@ export const TABLE: readonly Row[] = [
   ["none_failed", "F.", UF, false],
   ["none_failed", "U.", UF, false],
   ["none_failed", "KF", UF, false],
-  ["none_failed", "SR", null, false],
+  ["none_failed", "SR", null, true],
   ["none_failed", "SR", null, true, 0],
+  ["none_failed", "RR", null, true],
+  ["none_failed", "SR.", null, false],
 
-  // none_failed_min_one_success: the same, but all skipped is a skip; the test itself still passes then
+  // none_failed_min_one_success: the same, but all skipped is a skip, and no success at the end is a failure
   ["none_failed_min_one_success", "SS", null, true],
   ["none_failed_min_one_success", "SK", null, true],
-  ["none_failed_min_one_success", "KK", "skipped", true],
+  ["none_failed_min_one_success", "KK", "skipped", false],
   ["none_failed_min_one_success", "K.", null, false],
   ["none_failed_min_one_success", "F.", UF, false],
   ["none_failed_min_one_success", "U.", UF, false],
   ["none_failed_min_one_success", "KU", UF, false],
-  ["none_failed_min_one_success", "SR", null, false],
+  ["none_failed_min_one_success", "SR", null, true],
   ["none_failed_min_one_success", "SR", null, true, 0],
+  ["none_failed_min_one_success", "SR.", null, false],
+  ["none_failed_min_one_success", "RR", UF, false],
+  ["none_failed_min_one_success", "KR", UF, false],
+  ["none_failed_min_one_success", "R.", null, false],
 
   // none_skipped: everything else will do
   ["none_skipped", "SF", null, true],

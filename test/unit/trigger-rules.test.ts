@@ -95,8 +95,7 @@ function first(...choices: [boolean, ForcedState][]): ForcedState | null {
 /** The rules once more, asked of the list of states in place of counters. */
 function naiveVerdict(rule: TriggerRule, ups: Upstream[], setups: boolean[], mapIndex: number) {
   const finished = !ups.some(is("."));
-  // To an element of a mapping, removed upstreams do not exist.
-  const seen = mapIndex >= 0 ? ups.filter((up) => up !== "R") : ups;
+  const seen = ups.filter((up) => up !== "R");
   const ofSetups = ups.filter((_, i) => setups[i]);
   const failure = ups.some(is("FU"));
   const successes = ups.filter(is("S")).length;
@@ -144,7 +143,10 @@ function naiveVerdict(rule: TriggerRule, ups: Upstream[], setups: boolean[], map
     case "none_failed":
       return { forced: first([failure, UF]), passes: seen.every(is("SK")) };
     case "none_failed_min_one_success":
-      return { forced: first([failure, UF], [ups.every(is("K")), "skipped"]), passes: seen.every(is("SK")) };
+      return {
+        forced: first([failure, UF], [ups.every(is("K")), "skipped"], [finished && successes === 0, UF]),
+        passes: seen.every(is("SK")) && successes > 0,
+      };
     case "none_skipped":
       return { forced: first([ups.some(is("K")), "skipped"]), passes: finished && !ups.some(is("K")) };
     case "all_skipped":

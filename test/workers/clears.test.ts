@@ -67,7 +67,16 @@ describe("what a clear chooses", () => {
       clear(dagId, { run_id: runId, task_ids: ["b"], dry_run: true, ...more });
     expect(await choose({ include_upstream: true })).toEqual(["a", "b"]);
     expect(await choose({ include_downstream: true })).toEqual(["b", "c", "d"]);
-    expect(await choose({ include_upstream: true, include_downstream: true })).toEqual(["a", "b", "c", "d"]);
+    expect(await choose({ include_upstream: true, include_downstream: true })).toEqual(["a", "b", "c", "d", "x"]);
+  });
+
+  it("reaches downstream also from what it found upstream, if it names a run", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await finished(dagId, undefined, FIRST);
+    // x and b both lie below a.
+    const both = { task_ids: ["x"], include_upstream: true, include_downstream: true, dry_run: true };
+    expect(await clear(dagId, { run_id: runId, ...both })).toEqual(["a", "b", "c", "d", "x"]);
+    expect(await clear(dagId, { ...both, start_date: FIRST })).toEqual(["a", "x"]);
   });
 
   it("takes along the setups and teardowns of what it walks over", async ({ expect }) => {
@@ -75,8 +84,10 @@ describe("what a clear chooses", () => {
     const runId = await finished(dagId);
     const choose = (more: Partial<ClearRequest>) =>
       clear(dagId, { run_id: runId, task_ids: ["rest"], dry_run: true, ...more });
-    expect(await choose({})).toEqual(["rest"]);
+    expect(await choose({})).toEqual(["rest", "setup", "teardown"]);
     expect(await choose({ include_downstream: true })).toEqual(["rest", "setup", "teardown"]);
+    expect(await clear(dagId, { run_id: runId, task_ids: ["rest"] })).toEqual(["rest", "setup", "teardown"]);
+    expect(await statesOf(dagId, runId)).toMatchObject({ setup: "queued", work: "success", rest: "none" });
   });
 
   it("is by state if only the failed, or only the running, are wanted", async ({ expect }) => {
@@ -108,7 +119,7 @@ describe("what a clear chooses", () => {
     for (let day = 0; day < 4; day += 1) {
       runs.push(await finished(dagId, undefined, FIRST + day * DAY));
     }
-    await finished(dagId);
+    runs.push(await finished(dagId));
     const choose = async (more: Partial<ClearRequest>) => {
       const found = value(await dagOf(dagId).clear({ run_id: null, task_ids: ["c"], dry_run: true, ...more }));
       return found.map(({ run_id }) => runs.indexOf(run_id));
@@ -116,7 +127,8 @@ describe("what a clear chooses", () => {
     const second = runs[1] ?? "";
     expect(await choose({ run_id: second, include_past: true })).toEqual([0, 1]);
     expect(await choose({ run_id: second, include_future: true })).toEqual([1, 2, 3]);
-    expect(await choose({ run_id: second, include_past: true, include_future: true })).toEqual([0, 1, 2, 3]);
+    expect(await choose({ run_id: second, include_past: true, include_future: true })).toEqual([4, 0, 1, 2, 3]);
+    expect(await choose({})).toEqual([4, 0, 1, 2, 3]);
     expect(await choose({ start_date: FIRST + DAY, end_date: FIRST + 2 * DAY })).toEqual([1, 2]);
   });
 

@@ -113,6 +113,72 @@ describe("a task instance that is marked", () => {
     expect(await runOf(dagId, run)).toMatchObject({ state: "failed" });
   });
 
+  it("leaves out the teardowns below it, which run when their turn comes", async ({ expect }) => {
+    const dagId = withTeardown();
+    const runId = await start(dagId);
+    await report(dagId, await claimOne(dagId, runId, "setup"), success());
+    const request = { run_id: runId, task_id: "work", new_state: "success", include_downstream: true } as const;
+    expect(await mark(dagId, { ...request, dry_run: true })).toEqual(["rest", "work"]);
+    expect(await mark(dagId, request)).toEqual(["rest", "work"]);
+    expect(await statesOf(dagId, runId)).toMatchObject({ work: "success", rest: "success", teardown: "queued" });
+    await drive(dagId, runId, () => success());
+    expect(await instanceOf(dagId, runId, "teardown")).toMatchObject({ state: "success", try_number: 1 });
+  });
+
+  it("failed with what is downstream clears that again, since it failed below the task", async ({ expect }) => {
+    const dagId = addDag({}, (d) => {
+      const a = d.run(step("a"));
+      d.after(a, d.run(step("b", { triggerRule: "all_done" })));
+      d.after(a, d.run(step("c")));
+    });
+    const runId = await start(dagId);
+    await drive(dagId, runId, () => success());
+    const request = { run_id: runId, task_id: "a", new_state: "failed", include_downstream: true } as const;
+    expect(await mark(dagId, { ...request, dry_run: true })).toEqual(["a", "b", "c"]);
+    expect(await mark(dagId, request)).toEqual(["a", "b", "c"]);
+    expect(await statesOf(dagId, runId)).toEqual({ a: "failed", b: "queued", c: "upstream_failed" });
+    expect(await drive(dagId, runId, () => success())).toMatchObject({ state: "failed" });
+    expect(await instanceOf(dagId, runId, "b")).toMatchObject({ state: "success", try_number: 2 });
+  });
+
+  it("does not begin what is marked in the same call", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    await mark(dagId, { run_id: runId, task_id: "a", new_state: "success", include_downstream: true });
+    expect(await instanceOf(dagId, runId, "b")).toMatchObject({ state: "success", try_number: 0 });
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
+  });
+
+  it("may be several tasks together, none of which is taken for what failed below another", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    expect(await mark(dagId, { run_id: runId, task_id: ["b", "c"], new_state: "failed" })).toEqual(["b", "c"]);
+    expect(await statesOf(dagId, runId)).toEqual({ a: "queued", b: "failed", c: "failed" });
+    expect(
+      await dagOf(dagId).mark({ run_id: runId, task_id: ["b", "ghost"], map_index: null, new_state: "failed" }),
+    ).toEqual({
+      ok: false,
+      refusal: expect.objectContaining({ code: "not_found", message: "Task id ghost not found" }),
+    });
+  });
+
+  it("of all times lets what failed run again also in runs without a logical date, which it does not mark", async ({
+    expect,
+  }) => {
+    const dagId = chain();
+    const undated = await start(dagId);
+    await drive(dagId, undated, failing("b"));
+    const dated = await start(dagId, { logical_date: FIRST });
+    await drive(dagId, dated, failing("a"));
+    const wide = { include_past: true, include_future: true };
+    expect(await mark(dagId, { run_id: dated, task_id: "a", new_state: "success", ...wide })).toEqual(["a"]);
+    expect(await mark(dagId, { run_id: dated, task_id: "b", new_state: "skipped", dry_run: true, ...wide })).toEqual([
+      "b",
+    ]);
+    expect(await statesOf(dagId, dated)).toEqual({ a: "success", b: "queued", c: "none" });
+    expect(await statesOf(dagId, undated)).toEqual({ a: "success", b: "queued", c: "none" });
+  });
+
   it("may be one element of a mapped task", async ({ expect }) => {
     const dagId = addDag({}, (d) => void d.expand(step("m"), { n: [1, 2] }));
     const runId = await start(dagId);
@@ -132,13 +198,33 @@ describe("a task instance that is marked", () => {
 });
 
 describe("a run that is marked", () => {
-  it("success is so at once, with everything in it", async ({ expect }) => {
+  it("success is so at once: what runs succeeds, what has not begun is skipped", async ({ expect }) => {
     const dagId = chain();
     const runId = await start(dagId);
     const running = await claimOne(dagId, runId, "a");
     expect(value(await dagOf(dagId).patchRun(runId, { state: "success" }))).toMatchObject({ state: "success" });
-    expect(await statesOf(dagId, runId)).toEqual({ a: "success", b: "success", c: "success" });
+    expect(await statesOf(dagId, runId)).toEqual({ a: "success", b: "skipped", c: "skipped" });
     expect(await report(dagId, running, failure("late"))).toBe("late");
+  });
+
+  it("success leaves what is finished as it is", async ({ expect }) => {
+    const dagId = chain();
+    const runId = await start(dagId);
+    await drive(dagId, runId, failing("b"));
+    expect(value(await dagOf(dagId).patchRun(runId, { state: "success" }))).toMatchObject({ state: "success" });
+    expect(await statesOf(dagId, runId)).toEqual({ a: "success", b: "failed", c: "upstream_failed" });
+  });
+
+  it("leaves a teardown that runs alone, and ends when that ends", async ({ expect }) => {
+    const dagId = withTeardown();
+    const runId = await start(dagId);
+    for (const id of ["setup", "work", "rest"]) {
+      await report(dagId, await claimOne(dagId, runId, id), success());
+    }
+    const closing = await claimOne(dagId, runId, "teardown");
+    expect(value(await dagOf(dagId).patchRun(runId, { state: "failed" }))).toMatchObject({ state: "running" });
+    expect(await report(dagId, closing, success())).toBe("accepted");
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
   });
 
   it("failed fails what runs and skips the rest", async ({ expect }) => {
@@ -162,7 +248,7 @@ describe("a run that is marked", () => {
       expect(value(await dagOf(dagId).patchRun(runId, { state }))).toMatchObject({ state: "running" });
       expect(await statesOf(dagId, runId)).toEqual(
         state === "success"
-          ? { setup: "success", work: "success", rest: "success", teardown: "queued" }
+          ? { setup: "success", work: "success", rest: "skipped", teardown: "queued" }
           : { setup: "success", work: "failed", rest: "skipped", teardown: "queued" },
       );
       await evictDurableObject(stubOf("DAG", dagId));

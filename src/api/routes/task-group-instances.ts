@@ -4,9 +4,8 @@
  * @module
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { compileGraph, reachable, tasksOfGroup } from "../../engine/graph.ts";
+import { tasksOfGroup } from "../../engine/graph.ts";
 import type { DagObject } from "../../engine/objects.ts";
-import type { DagSpec } from "../../engine/spec.ts";
 import type { TaskInstanceView } from "../../engine/work.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { ApiError, notFound, unwrap } from "../errors.ts";
@@ -20,7 +19,7 @@ import { patchOf, type Patch } from "../task-instance-patch.ts";
 
 const GROUP = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskGroupInstances/{group_id}";
 
-/** Tasks of a group that one request may change: each costs a call. */
+/** Tasks of a group that one request may change: the note of each costs a call. */
 const MAX_TASKS = 500;
 /** Task instances that one answer may hold. */
 const MAX_LISTED = 20_000;
@@ -33,7 +32,6 @@ const patchRoute = createRoute({
   path: GROUP,
   tags: ["TaskInstance"],
   summary: "Mark all task instances of a task group, or set their notes",
-  description: "The tasks are marked one after the other, those furthest downstream first, not all in one transaction.",
   request: {
     params: groupParams,
     query: z.object({ update_mask: repeated.openapi({ description: "Only these fields of the body count" }) }),
@@ -65,7 +63,7 @@ export function taskGroupInstanceRoutes({ registry }: ApiDeps) {
       const dag = await knownDag(registry, c.env, key.dag_id);
       const patch = patchOf(c.req.valid("json"), null);
       const { taskIds, instances } = await groupOf(dag, key);
-      const changed = patch.newState === null ? instances : await mark(dag, key.dag_run_id, taskIds, patch, true);
+      const changed = changesState(patch) ? await mark(dag, key.dag_run_id, taskIds, patch, true) : instances;
       return c.json(taskInstanceCollectionJson(changed), 200);
     })
     .openapi(patchRoute, async (c) => {
@@ -74,7 +72,7 @@ export function taskGroupInstanceRoutes({ registry }: ApiDeps) {
       const patch = patchOf(c.req.valid("json"), c.req.valid("query").update_mask);
       const group = await groupOf(dag, key);
       let { instances } = group;
-      if (patch.newState !== null) {
+      if (changesState(patch)) {
         instances = await mark(dag, key.dag_run_id, group.taskIds, patch, false);
         if (instances.length === 0) {
           throw new ApiError(409, `All task instances in the group are already in ${patch.newState} state`);
@@ -107,29 +105,26 @@ async function groupOf(dag: DagObject, key: z.output<typeof groupParams>) {
       `expected a group of at most ${MAX_TASKS} tasks and ${MAX_LISTED} task instances, got ${taskIds.length} and ${total}`,
     );
   }
-  return { taskIds: downstreamFirst(spec, taskIds), instances };
+  return { taskIds, instances };
 }
 
-/**
- * The order to mark tasks in: a mark lets what failed below the task run again, which would start a task of the group
- * that is about to be marked itself.
- */
-function downstreamFirst(spec: DagSpec, taskIds: readonly string[]): string[] {
-  const { tasks, byId } = compileGraph(spec);
-  // What lies downstream of a task has less downstream of it than the task itself.
-  const below = new Map(taskIds.map((id) => [id, reachable(tasks, byId.get(id)?.index ?? -1, "downstream").size]));
-  return taskIds.toSorted((a, b) => (below.get(a) ?? 0) - (below.get(b) ?? 0));
+/** Marks all tasks of the group at once, so that none of them is taken for what failed below another. */
+async function mark(
+  dag: DagObject,
+  runId: string,
+  taskIds: string[],
+  { newState, around }: StatePatch,
+  dryRun: boolean,
+) {
+  const request = { run_id: runId, task_id: taskIds, map_index: null, new_state: newState, ...around };
+  return unwrap(await dag.mark({ ...request, dry_run: dryRun }));
 }
 
-async function mark(dag: DagObject, runId: string, taskIds: readonly string[], patch: Patch, dryRun: boolean) {
-  const changed = new Map<string, TaskInstanceView>();
-  for (const taskId of patch.newState === null ? [] : taskIds) {
-    const request = { run_id: runId, task_id: taskId, map_index: null, ...patch.around, dry_run: dryRun };
-    for (const view of unwrap(await dag.mark({ ...request, new_state: patch.newState ?? "failed" }))) {
-      changed.set(keyOf(view), view);
-    }
-  }
-  return [...changed.values()];
+/** A patch that changes the state. */
+type StatePatch = Patch & { newState: "success" | "failed" | "skipped" };
+
+function changesState(patch: Patch): patch is StatePatch {
+  return patch.newState !== null;
 }
 
 async function setNotes(dag: DagObject, runId: string, taskIds: readonly string[], note: string | null) {

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { chooseForClear, chooseForMark, markedTasks } from "../../../src/engine/choices.ts";
 import { compileGraph, type Graph } from "../../../src/engine/graph.ts";
+import type { MarkRequest } from "../../../src/engine/objects.ts";
 import { RunMachine } from "../../../src/engine/run-machine.ts";
 import { givePast, previousChanged } from "../../../src/engine/run-past.ts";
 import type { RunInfo } from "../../../src/engine/run-state.ts";
@@ -14,6 +16,7 @@ import type { TaskInstanceRow } from "../../../src/engine/task-instance.ts";
 import type { NodeInstance } from "../../../src/engine/task-node.ts";
 import type { Outcome } from "../../../src/engine/work.ts";
 import * as oracle from "./oracle.ts";
+import { belowMarked, clearedCells, markedCells, type Request } from "./selection.ts";
 import { newWorld, type Cell, type World } from "./world.ts";
 
 const WORKER = { hostname: "here", unixname: "tester" };
@@ -45,11 +48,13 @@ export class Duel {
   /** Somebody cleared without the run, so that a run that is over may have what is not. */
   #clearedAlone = false;
 
-  constructor(spec: DagSpec) {
+  constructor(spec: DagSpec, runType = "manual") {
     this.spec = spec;
     this.#graph = compileGraph(spec);
-    this.world = newWorld(spec, START);
-    this.machine = RunMachine.create(this.#graph, newInfo(), oracle.TIMING);
+    const interval = { start: START - (spec.schedule?.type === "delta_data_interval" ? 40_000 : 0), end: START };
+    this.world = newWorld(spec, { logicalDate: START, runType, interval });
+    const dates = { data_interval_start: interval.start, data_interval_end: interval.end };
+    this.machine = RunMachine.create(this.#graph, { ...newInfo(), ...dates, run_type: runType }, oracle.TIMING);
     this.#givePast();
     this.#watch();
     this.#compare("create");
@@ -123,27 +128,41 @@ export class Duel {
     this.#compare("worker gone");
   }
 
-  clear(cells: readonly Cell[], resetRun = true): void {
+  clear(request: Request, resetRun = true): void {
     this.#byUser = true;
     this.#clearedAlone ||= !resetRun;
-    const found = cells.map((cell) => this.machine.find(cell.task.task_id, cell.index));
-    this.machine.clear(
-      found.filter((instance) => instance !== undefined),
-      this.now,
-      resetRun,
-    );
+    const { names, upstream, downstream, isOneRun } = request;
+    const found = chooseForClear(this.machine.state, {
+      run_id: isOneRun ? "r" : null,
+      task_ids: [...names],
+      include_upstream: upstream,
+      include_downstream: downstream,
+    });
+    const cells = clearedCells(this.world, request);
+    same(`what is cleared by ${JSON.stringify(request)}`, named(found), namedCells(cells));
+    this.machine.clear(found, this.now, resetRun);
     oracle.clear(this.world, cells, this.now, resetRun);
-    this.#compare(`clear ${cells.map((cell) => `${cell.task.task_id}[${cell.index}]`).join()}`);
+    this.#compare(`clear ${JSON.stringify(request)}`);
   }
 
-  mark(cell: Cell, to: "success" | "failed" | "skipped"): void {
+  mark(request: Request, to: "success" | "failed" | "skipped"): void {
     this.#byUser = true;
-    const instance = this.machine.find(cell.task.task_id, cell.index);
-    if (instance !== undefined) {
-      this.machine.mark(instance, to, null, this.now);
-    }
-    oracle.mark(this.world, cell, to, this.now);
-    this.#compare(`mark ${cell.task.task_id}[${cell.index}] ${to}`);
+    const { names, upstream, downstream } = request;
+    const [first] = names;
+    const asked: MarkRequest = {
+      run_id: "r",
+      task_id: typeof first === "string" ? names.map(String) : (first?.[0] ?? ""),
+      map_index: typeof first === "string" ? null : (first?.[1] ?? -1),
+      new_state: to,
+      include_upstream: upstream,
+      include_downstream: downstream,
+    };
+    const found = chooseForMark(this.machine.state, asked);
+    const cells = markedCells(this.world, request).filter(({ state }) => state !== to);
+    same(`what is marked by ${JSON.stringify(request)}`, named(found), namedCells(cells));
+    this.machine.markAll(found, to, null, this.now, markedTasks(asked));
+    oracle.mark(this.world, cells, to, belowMarked(this.world, names), this.now);
+    this.#compare(`mark ${JSON.stringify(request)} ${to}`);
   }
 
   markRun(to: "queued" | "success" | "failed"): void {
@@ -303,6 +322,14 @@ function describeInstance({ node, mapIndex, state, tryNumber, maxTries, fence, n
 
 function describeCell({ task, index, state, tries, maxTries, token, due }: Cell): string {
   return `${task.task_id}[${index}] ${state} try ${tries}/${maxTries} token ${token} due ${due}`;
+}
+
+function named(instances: readonly NodeInstance[]): string {
+  return lines(instances.map(({ node, mapIndex }) => `${node.task.id}[${mapIndex}]`));
+}
+
+function namedCells(cells: readonly Cell[]): string {
+  return lines(cells.map(({ task, index }) => `${task.task_id}[${index}]`));
 }
 
 function lines(texts: readonly string[]): string {

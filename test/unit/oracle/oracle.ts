@@ -117,7 +117,7 @@ export function tick(world: World, now: number): void {
     return;
   }
   if (timeout !== null && now >= (world.run.start ?? now) + timeout * 1000) {
-    world.cells.filter((cell) => !w.OVER.includes(cell.state)).forEach((cell) => abandon(cell));
+    world.cells.filter((cell) => !w.OVER.includes(cell.state)).forEach((cell) => abandon(cell, RUNS));
     world.run = { ...world.run, state: "failed", reason: "timed_out" };
     return;
   }
@@ -172,14 +172,10 @@ export function markRun(world: World, to: "queued" | "success" | "failed", now: 
     return;
   }
   const open = (cell: Cell): boolean => !w.OVER.includes(cell.state);
-  const begun: readonly TaskInstanceState[] = [...RUNS, "up_for_reschedule", "deferred"];
-  for (const cell of world.cells) {
-    const spared = cell.task.is_teardown && (to === "failed" || open(cell));
-    const next = to === "success" ? to : begun.includes(cell.state) ? "failed" : "skipped";
-    if (!spared && (to === "success" || open(cell)) && cell.state !== next) {
-      cell.token += 1;
-      put(cell, next);
-    }
+  const begun: readonly TaskInstanceState[] = ["running", "up_for_reschedule", "deferred"];
+  for (const cell of world.cells.filter((one) => open(one) && !one.task.is_teardown)) {
+    cell.token += 1;
+    put(cell, begun.includes(cell.state) ? to : "skipped");
   }
   if (!world.cells.some((cell) => cell.task.is_teardown && open(cell)) && world.run.state !== to) {
     world.run = { start: world.run.start ?? now, state: to, reason: to === "success" ? "success" : "task_failure" };
@@ -187,17 +183,29 @@ export function markRun(world: World, to: "queued" | "success" | "failed", now: 
   advance(world, now);
 }
 
-export function mark(world: World, cell: Cell, to: "success" | "failed" | "skipped", now: number): void {
-  if (cell.state === to) {
-    return;
-  }
-  cell.token += 1;
-  if (to === "failed" && world.run.state === "running") {
-    fail(world, cell);
-  } else {
+/**
+ * A user gives cells a state, all of them at once, and what has failed below their tasks runs again: with everything that
+ * `below` names by id, but the marked tasks themselves.
+ */
+export function mark(
+  world: World,
+  cells: readonly Cell[],
+  to: "success" | "failed" | "skipped",
+  below: readonly string[],
+  now: number,
+): void {
+  for (const cell of cells.filter(({ state }) => state !== to)) {
+    cell.token += 1;
     put(cell, to);
   }
-  advance(world, now);
+  const failed = world.cells.filter(
+    ({ task, state }) => below.includes(task.task_id) && (state === "failed" || state === "upstream_failed"),
+  );
+  if (failed.length > 0) {
+    clear(world, failed, now);
+  } else {
+    advance(world, now);
+  }
 }
 
 /** Judges everything until nothing changes, queues what is scheduled, and says whether the run is over. */
@@ -232,14 +240,14 @@ function pass(world: World, now: number): boolean {
   for (const { cell, index, verdict } of looked) {
     const still = w.WAITING.includes(cell.state) && cell.index === index;
     if (verdict === "pass" && still && (cell.due === null || isDue(cell, now))) {
-      goOn(world, cell);
+      goOn(world, cell, now);
       changed = true;
     }
   }
   return changed;
 }
 
-function goOn(world: World, cell: Cell): void {
+function goOn(world: World, cell: Cell, now: number): void {
   const { task } = cell;
   if (w.expansionOf(world, task) !== null && cell.index < 0) {
     expand(world, cell);
@@ -253,9 +261,23 @@ function goOn(world: World, cell: Cell): void {
   }
   cell.tries += cell.state === "up_for_reschedule" ? 0 : 1;
   if (task.operator === "latest_only") {
-    cell.answer = { kind: "followed", ids: w.downstreamOf(world, task.task_id).map(({ task_id }) => task_id) };
+    const direct = w.downstreamOf(world, task.task_id).map(({ task_id }) => task_id);
+    const isLatest = isLatestRun(world, now);
+    cell.answer = { kind: "followed", ids: isLatest ? direct : [] };
+    skipCells(world, cell, isLatest ? [] : direct);
   }
   put(cell, task.operator === "latest_only" || task.operator === "empty" ? "success" : "scheduled");
+}
+
+/** The next run of a schedule has not ended its interval yet; a run by hand, or of no schedule, has no next. */
+function isLatestRun({ spec, runType, interval }: World, now: number): boolean {
+  if (runType === "manual" || spec.schedule === null) {
+    return true;
+  }
+  if (spec.schedule.type !== "delta_data_interval" && spec.schedule.type !== "delta_trigger") {
+    throw new Error(`the oracle does not know when ${spec.schedule.type} comes again`);
+  }
+  return interval.start <= now && now < interval.end + spec.schedule.seconds * 1000;
 }
 
 function expand(world: World, cell: Cell): void {
@@ -302,7 +324,8 @@ function end(world: World, cell: Cell, reported: Outcome, now: number): void {
   } else if (outcome.state === "skipped") {
     put(cell, "skipped");
   } else if (outcome.state === "success") {
-    cell.gaveValue = outcome.value !== undefined;
+    const { value } = outcome;
+    cell.gaveValue = value !== undefined && !("json" in value && JSON.parse(value.json) === null);
     cell.length = outcome.mapLength ?? null;
     skipBehind(world, cell, outcome);
     put(cell, "success");
@@ -361,28 +384,35 @@ function skipBehind(world: World, cell: Cell, outcome: Outcome & { state: "succe
     skipped = behind.filter((id) => !w.taskOf(world, id).is_teardown);
     cell.answer = skipped.length === 0 ? null : { kind: "skipped", ids: skipped };
   }
+  skipCells(world, cell, skipped);
+}
+
+/** Skips what has not begun: of a mapped cell, what stands beside it in its group. */
+function skipCells(world: World, cell: Cell, skipped: readonly string[]): void {
   const group = w.mappedGroupOf(world, cell.task);
   for (const target of skipped.flatMap((id) => w.cellsOf(world, id))) {
     const together = group !== null && w.mappedGroupOf(world, target.task) === group;
     const meantHere = cell.index < 0 || (together && target.index === cell.index);
-    if (meantHere && (w.WAITING.includes(target.state) || target.state === "scheduled")) {
+    if (meantHere && !["running", "success", "failed", "removed"].includes(target.state ?? "none")) {
       put(target, "skipped");
     }
   }
 }
 
-/** Fails a cell for good; in a `fail_fast` DAG nothing but teardowns goes on. */
+/** Fails a cell for good; in a `fail_fast` DAG nothing goes on but teardowns and other elements of the same task. */
 function fail(world: World, cell: Cell): void {
   put(cell, "failed");
   if (world.spec.fail_fast) {
+    const kept: readonly TaskInstanceState[] = ["success", "failed", "skipped", "removed"];
     world.cells
-      .filter((other) => !other.task.is_teardown && !w.OVER.includes(other.state))
-      .forEach((other) => abandon(other));
+      .filter((other) => other.task !== cell.task && !other.task.is_teardown && !kept.includes(other.state))
+      .forEach((other) => abandon(other, ["running"]));
   }
 }
 
-function abandon(cell: Cell): void {
-  put(cell, RUNS.includes(cell.state) ? "failed" : "skipped");
+/** What has begun fails, all else is skipped. */
+function abandon(cell: Cell, begun: readonly TaskInstanceState[]): void {
+  put(cell, begun.includes(cell.state) ? "failed" : "skipped");
   cell.token += 1;
 }
 

@@ -6,7 +6,8 @@
 import fc from "fast-check";
 import type { Outcome } from "../../../src/engine/work.ts";
 import type { Duel, Held } from "./duel.ts";
-import { allDownstream, cellsOf, feedersOf, OVER, taskOf, type Cell } from "./world.ts";
+import type { Name } from "./selection.ts";
+import { feedersOf, OVER, taskOf, type Cell } from "./world.ts";
 
 /** One move: what kind, and three numbers that choose among what is there. */
 export type Move = [kind: number, a: number, b: number, c: number];
@@ -52,7 +53,9 @@ export function play(duel: Duel, [kind, a, b, c]: Move): void {
     const cell = pick(duel.world.cells, a);
     const to = (["success", "failed", "skipped"] as const)[b % 3];
     if (cell !== undefined && to !== undefined && c % 2 === 0) {
-      duel.mark(cell, to);
+      const { task_id } = cell.task;
+      const names = [[[task_id, cell.index]], [task_id], groupOf(duel, task_id)][Math.floor(c / 2) % 3];
+      duel.mark({ names: (names ?? []) as Name[], ...directionsOf(b), isOneRun: true }, to);
     } else if (c % 7 === 1) {
       duel.markRun((["success", "failed", "queued"] as const)[a % 3] ?? "queued");
     }
@@ -131,10 +134,22 @@ function clearSome(duel: Duel, among: readonly Cell[], a: number, b: number): vo
     return;
   }
   const id = cell.task.task_id;
-  const behind = [...allDownstream(duel.world, id)].flatMap((after) => cellsOf(duel.world, after));
-  const chosen = [[cell], cellsOf(duel.world, id), [...cellsOf(duel.world, id), ...behind], [cell, ...behind]][b % 4];
+  const other = pick(duel.world.cells, b) ?? cell;
+  const names: Name[][] = [[[id, cell.index]], [id], [[id, cell.index], other.task.task_id], [id, [id, cell.index]]];
+  const request = { names: names[b % 4] ?? [], ...directionsOf(a + b), isOneRun: b % 7 !== 0 };
   // Without its run a cleared cell of a run that is over waits; the next move that queues the run lets it go on.
-  duel.clear(chosen ?? [], b % 5 !== 0);
+  duel.clear(request, b % 5 !== 0);
+}
+
+function directionsOf(number: number): { upstream: boolean; downstream: boolean } {
+  return { upstream: number % 6 > 4, downstream: number % 6 > 1 };
+}
+
+/** The task and those that stand in one group with it, as a mark of the group names them. */
+function groupOf({ spec }: Duel, id: string): string[] {
+  const group = spec.tasks.find((task) => task.task_id === id)?.task_group_id;
+  const members = spec.tasks.filter((task) => group !== undefined && task.task_group_id === group);
+  return members.length === 0 ? [id] : members.map((task) => task.task_id);
 }
 
 function outcomeOf(duel: Duel, { task }: Held, b: number, c: number): Outcome {
@@ -155,7 +170,7 @@ function outcomeOf(duel: Duel, { task }: Held, b: number, c: number): Outcome {
     case 6:
       return { state: "success", ...(operator === "branch" ? { follow: ["nowhere"] } : {}) };
     case 7:
-      return { state: "success", value: { json: "1" } };
+      return { state: "success", value: { json: c % 2 === 0 ? "1" : "null" } };
     default: {
       const ids = [
         ...duel.spec.tasks.map((other) => other.task_id),

@@ -12,6 +12,7 @@ import {
   isExpanded,
   mappedGroupOf,
   OVER,
+  scopeOf,
   taskOf,
   type Cell,
   type World,
@@ -30,7 +31,7 @@ export function judge(world: World, cell: Cell): Verdict {
     return mapped;
   }
   const setups = indirectSetups(world, cell.task);
-  const bySetups = setups.length === 0 ? "pass" : judgeRule("all_success", relevant(world, cell, setups), cell.index);
+  const bySetups = judgeSetups(relevant(world, cell, setups), cell.index);
   if (bySetups !== "pass" && bySetups !== "wait") {
     return bySetups;
   }
@@ -38,6 +39,9 @@ export function judge(world: World, cell: Cell): Verdict {
   const byRule = judgeRule(cell.task.trigger_rule, relevant(world, cell, upstream), cell.index);
   if (byRule !== "pass") {
     return byRule;
+  }
+  if (cell.task.is_teardown && !relevant(world, cell, scopeOf(world, cell.task)).every(isOver)) {
+    return "wait";
   }
   const isHeldByPast = cell.task.depends_on_past && world.shut.has(cell.task.task_id);
   return mapped === "pass" && bySetups === "pass" && !isHeldByPast ? "pass" : "wait";
@@ -72,14 +76,26 @@ function mappedUpstream(world: World, cell: Cell): Verdict {
 /** Cells of upstream tasks that count for this one: inside one mapped group, those of the same element. */
 function relevant(world: World, cell: Cell, upstream: readonly string[]): Cell[] {
   const group = mappedGroupOf(world, cell.task);
-  const anyElement = ["one_success", "one_failed", "one_done"].includes(cell.task.trigger_rule);
   return upstream.flatMap((id) => {
-    const together = group !== null && mappedGroupOf(world, taskOf(world, id)) === group && !anyElement;
+    const together = group !== null && mappedGroupOf(world, taskOf(world, id)) === group;
     return cellsOf(world, id).filter((other) => !together || other.index < 0 || other.index === cell.index);
   });
 }
 
-/** One trigger rule over a list of upstream cells. A forced state comes before whether the rule passes. */
+function isOver(cell: Cell): boolean {
+  return OVER.includes(cell.state);
+}
+
+/** Indirect setups must have succeeded. A task that is not mapped misses one that was removed, an element does not. */
+function judgeSetups(setups: readonly Cell[], index: number): Verdict {
+  const verdict = judgeRule("all_success", setups, index);
+  return verdict === "pass" && index < 0 && setups.some(({ state }) => state === "removed") ? "wait" : verdict;
+}
+
+/**
+ * One trigger rule over a list of upstream cells. A forced state comes before whether the rule passes. A removed cell is
+ * over, and where a rule asks for an outcome of every upstream, it is as if it were not there.
+ */
 export function judgeRule(rule: TriggerRule, upstream: readonly Cell[], index: number): Verdict {
   if (upstream.length === 0 || rule === "always") {
     return "pass";
@@ -89,8 +105,6 @@ export function judgeRule(rule: TriggerRule, upstream: readonly Cell[], index: n
   const any = (...wanted: TaskInstanceState[]): boolean => states.some((state) => wanted.includes(state));
   const done = all("success", "failed", "skipped", "upstream_failed", "removed");
   const failures: TaskInstanceState[] = ["failed", "upstream_failed"];
-  // An element of a mapping does not miss a sibling that was removed; an unmapped task does.
-  const excused: TaskInstanceState[] = index >= 0 ? ["removed"] : [];
   const passIf = (condition: boolean): Verdict => (condition ? "pass" : "wait");
   switch (rule) {
     case "all_success": {
@@ -98,10 +112,10 @@ export function judgeRule(rule: TriggerRule, upstream: readonly Cell[], index: n
       if (any("skipped")) return "skipped";
       const successes = states.filter((state) => state === "success").length;
       if (index >= 0 && any("removed") && successes > 0 && index >= successes) return "removed";
-      return passIf(all("success", ...excused));
+      return passIf(all("success", "removed"));
     }
     case "all_failed":
-      return any("success", "skipped") ? "skipped" : passIf(all(...failures, ...excused));
+      return any("success", "skipped") ? "skipped" : passIf(all(...failures, "removed"));
     case "all_done":
       return passIf(done);
     case "all_done_min_one_success":
@@ -122,10 +136,11 @@ export function judgeRule(rule: TriggerRule, upstream: readonly Cell[], index: n
     case "one_done":
       return any("success", "failed") ? "pass" : done ? "skipped" : "wait";
     case "none_failed":
+      return any(...failures) ? "upstream_failed" : passIf(done);
     case "none_failed_min_one_success":
       if (any(...failures)) return "upstream_failed";
-      if (rule === "none_failed_min_one_success" && all("skipped")) return "skipped";
-      return passIf(all("success", "skipped", ...excused));
+      if (!done) return "wait";
+      return any("success") ? "pass" : all("skipped") ? "skipped" : "upstream_failed";
     case "none_skipped":
       return any("skipped") ? "skipped" : passIf(done);
     case "all_skipped":

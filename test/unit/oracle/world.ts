@@ -46,6 +46,8 @@ export interface Sent {
 export interface World {
   readonly spec: DagSpec;
   readonly logicalDate: number | null;
+  readonly runType: string;
+  readonly interval: { start: number; end: number };
   run: { state: DagRunState; reason: string | null; start: number | null };
   held: boolean;
   /** Ids of tasks that the run before holds, if they depend on it. */
@@ -59,10 +61,10 @@ export const OVER: readonly TaskInstanceState[] = ["success", "failed", "skipped
 export const WAITING: readonly TaskInstanceState[] = [null, "up_for_retry", "up_for_reschedule"];
 
 /** A run nobody has started yet: one cell per task, or one per element where the spec alone says how many. */
-export function newWorld(spec: DagSpec, logicalDate: number | null): World {
+export function newWorld(spec: DagSpec, of: Pick<World, "logicalDate" | "runType" | "interval">): World {
   const world: World = {
     spec,
-    logicalDate,
+    ...of,
     run: { state: "queued", reason: null, start: null },
     held: false,
     shut: new Set(),
@@ -121,8 +123,19 @@ export function downstreamOf(world: World, taskId: string): TaskSpec[] {
   return world.spec.tasks.filter((task) => task.upstream_task_ids.includes(taskId));
 }
 
+/** What is behind the tasks of a spec, which never changes: the one thing that is remembered, for the sake of time. */
+const BEHIND = new WeakMap<DagSpec, Map<string, Set<string>>>();
+
 /** Ids of everything behind a task, near and far. */
-export function allDownstream(world: World, taskId: string): Set<string> {
+export function allDownstream(world: World, taskId: string): ReadonlySet<string> {
+  const known = BEHIND.get(world.spec) ?? new Map<string, Set<string>>();
+  BEHIND.set(world.spec, known);
+  const found = known.get(taskId) ?? findDownstream(world, taskId);
+  known.set(taskId, found);
+  return found;
+}
+
+function findDownstream(world: World, taskId: string): Set<string> {
   const found = new Set<string>();
   let edge = downstreamOf(world, taskId);
   while (edge.length > 0) {
@@ -146,6 +159,16 @@ export function indirectSetups(world: World, task: TaskSpec): string[] {
       return teardowns.length === 0 || teardowns.some((teardown) => behind.has(teardown.task_id));
     })
     .map((setup) => setup.task_id);
+}
+
+/** What lies on some way from a setup right above a teardown to the teardown, but for what is right above it too. */
+export function scopeOf(world: World, teardown: TaskSpec): string[] {
+  const setups = teardown.upstream_task_ids.filter((id) => taskOf(world, id).is_setup);
+  return world.spec.tasks
+    .map(({ task_id }) => task_id)
+    .filter((id) => setups.some((setup) => allDownstream(world, setup).has(id)))
+    .filter((id) => allDownstream(world, id).has(teardown.task_id))
+    .filter((id) => !teardown.upstream_task_ids.includes(id));
 }
 
 /** Tasks whose states decide the run. */
