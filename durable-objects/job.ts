@@ -27,7 +27,7 @@ import {
 import type { AdoptionRequest, JobObject, LogPage, Result, WhyView } from "../src/engine/objects.ts";
 import type { PermitOwner } from "../src/engine/permits/objects.ts";
 import type { OwnerAnswer } from "../src/engine/permits/permit.ts";
-import { newWish, takeGrant, type PermitWish } from "../src/engine/permits/wish.ts";
+import { newWish, takeGrant, takeTime, type PermitWish } from "../src/engine/permits/wish.ts";
 import type { TaskSpec } from "../src/engine/spec.ts";
 import { isJobFinished } from "../src/engine/states.ts";
 import type {
@@ -336,7 +336,7 @@ export function createJobClass(registry: Registry) {
         if ("granted" in result) {
           takeGrant(job.wish, result.granted);
         } else {
-          job.wish.at = result.reserved;
+          takeTime(job.wish, result.reserved, Date.now());
         }
         this.#goOnSeeking(job);
       } catch (error) {

@@ -143,7 +143,7 @@ export class PermitDesk implements Surroundings {
     }
     for (const { limiter } of wish.at !== null && wish.at > now ? wish.rates : []) {
       const cancelled = this.#cancellations.get(limiter) ?? [];
-      cancelled.push(this.#reservationId(holder));
+      cancelled.push(this.#reservationId(run, instance, wish));
       this.#cancellations.set(limiter, cancelled);
     }
   }
@@ -365,7 +365,7 @@ export class PermitDesk implements Surroundings {
     for (const { run, instance, wish } of wishers) {
       for (const { limiter, rule } of wish.rates) {
         const entry = limiters.get(limiter) ?? { rule, ids: [] };
-        entry.ids.push(this.#reservationId(this.#holder(run, instance, wish)));
+        entry.ids.push(this.#reservationId(run, instance, wish));
         limiters.set(limiter, entry);
       }
     }
@@ -396,7 +396,7 @@ export class PermitDesk implements Surroundings {
     this.#core.act(now, () => {
       const touched = new Set<LoadedRun>();
       for (const { run: asked, instance: asking, wish } of wishers) {
-        const at = times.get(this.#reservationId(this.#holder(asked, asking, wish)));
+        const at = times.get(this.#reservationId(asked, asking, wish));
         // The object may have read its runs anew meanwhile.
         const run = this.#core.runs.peek(asked.row.run_id);
         const instance = run?.machine.find(asking.node.task.id, asking.mapIndex);
@@ -462,8 +462,9 @@ export class PermitDesk implements Surroundings {
   }
 
   /** Ids of reservations are shared by all who ask. */
-  #reservationId(holder: string): string {
-    return `${this.#core.name} ${holder}`;
+  #reservationId(run: LoadedRun, instance: NodeInstance, wish: PermitWish): string {
+    const { token, rateToken = token } = wish;
+    return `${this.#core.name} ${this.#holder(run, instance, { ...wish, token: rateToken })}`;
   }
 }
 

@@ -9,12 +9,12 @@
  */
 import {
   admissions,
-  askAgain,
   grant,
   lineUp,
   reserved,
   resumeWishes,
   standOutside,
+  timeCame,
   withdrawWishes,
 } from "./admission.ts";
 import type { Graph } from "./graph.ts";
@@ -411,7 +411,7 @@ export class RunMachine {
         resetInstance(this.state, instance, now);
         break;
       case "scheduled":
-        askAgain(this.state, instance);
+        timeCame(this.state, instance, now);
         break;
       default:
         this.state.dirtyInstances.add(instance);
