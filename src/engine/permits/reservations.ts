@@ -133,17 +133,28 @@ export class ReservationBook {
       if (own > now || turn.letGo.has(id) || (isOnTime && known?.isStarted === true)) {
         return own;
       }
-      const from = isOnTime ? own : now;
-      const { at } = reserve(turn.started, from, rule);
+      const { cell, at } = reserve(turn.started, isOnTime ? own : now, rule);
       // Else others have used what room there is now, or the key was slowed down since.
-      if (at - from <= tolerance && (isOnTime || turn.cell.notBefore <= now)) {
-        return letGo(id, own, at, turn, rule);
+      if (isOnTime ? at - own <= tolerance : at <= now && turn.cell.notBefore <= now) {
+        if (at !== own) {
+          turn.fresh.set(id, at);
+        }
+        if (at <= now) {
+          turn.started = cell;
+          turn.letGo.add(id);
+        }
+        return at;
       }
     }
     const { cell, at } = reserve(joined(turn.cell, turn.started), now, rule);
     turn.cell = cell;
     turn.fresh.set(id, at);
-    return at - now <= tolerance ? letGo(id, at, at, turn, rule) : at;
+    // It may start without asking again, if it learns of its time when that has come.
+    if (own === undefined && at - now <= tolerance) {
+      turn.started = reserve(turn.started, at, rule).cell;
+      turn.letGo.add(id);
+    }
+    return at;
   }
 
   /**
@@ -241,16 +252,6 @@ export class ReservationBook {
       this.#times.set(id, { at, entry, isStarted: false });
     }
   }
-}
-
-/** Counts an id as started at `at`, which is its time from now on. */
-function letGo(id: string, own: number, at: number, turn: Turn, rule: RateRule): number {
-  turn.started = reserve(turn.started, at, rule).cell;
-  turn.letGo.add(id);
-  if (at !== own) {
-    turn.fresh.set(id, at);
-  }
-  return at;
 }
 
 function isSame(a: RateRule, b: RateRule | null): boolean {
