@@ -45,7 +45,7 @@ import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
 import { openDag, type ObjectEnv } from "./env.ts";
 import { releaseWish, slowDownKeys, takeJobGrant, takeStep, unwantedOfJob } from "./job-permits.ts";
 import { JobStorage } from "./job-storage.ts";
-import { openQueue, queueNamed, queuesOf, ratesOf } from "./queues.ts";
+import { openQueue, queueNamed, queuesOf, ratesOf, readyRates } from "./queues.ts";
 import { claimed, goesOn, view } from "./job-views.ts";
 import { whyJob } from "./job-why.ts";
 import { permitNeeds } from "./permit-needs.ts";
@@ -53,6 +53,8 @@ import { Waiters } from "./waiters.ts";
 
 const ENDED = "ended";
 const LOGGED = "logged";
+/** How long after a failure to read roles the alarm rings again. */
+const ROLES_RETRY_MS = 2000;
 const NO_LINES: LogChunk = { from: 0, lines: [] };
 
 /** Makes the class for a registry: the code that a deployment consists of. */
@@ -75,7 +77,7 @@ export function createJobClass(registry: Registry) {
 
     readonly #wishOf = (job: JobRecord): PermitWish | null => {
       const spec = specOf(job.name);
-      const rates = ratesOf(this.env, queueOfJob(job), job.name);
+      const rates = ratesOf(this.env, queueOfJob(job), job.name, Date.now()) ?? [];
       const needs = spec === null ? null : permitNeeds(spec, registry.tasks.get(job.name), () => job.payload, rates);
       return needs === null ? null : newWish(needs, job.fence);
     };
@@ -88,6 +90,7 @@ export function createJobClass(registry: Registry) {
     }
 
     async submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>> {
+      await this.#readyRates(submission.name);
       const existing = this.#load();
       if (existing !== null) {
         return existing.name === submission.name && existing.adoption === null
@@ -248,6 +251,14 @@ export function createJobClass(registry: Registry) {
       if (job === null) {
         return;
       }
+      try {
+        await this.#readyRates(job.name);
+      } catch (error) {
+        console.warn({ event: "roles_not_read", job_id: job.id, error: String(error) });
+        this.#alarmAt = Date.now() + ROLES_RETRY_MS;
+        await this.ctx.storage.setAlarm(this.#alarmAt);
+        return;
+      }
       const now = Date.now();
       const before = JSON.stringify(job);
       const effect = tickJob(job, now, this.#wishOf);
@@ -255,6 +266,14 @@ export function createJobClass(registry: Registry) {
         this.#save(job, now);
       }
       this.#after(job, effect, now);
+    }
+
+    /** Rates of a role are those of its queue: what begins a try must know it. */
+    async #readyRates(name: string): Promise<void> {
+      const spec = specOf(name);
+      if (spec !== null) {
+        await readyRates(this.env, spec, Date.now());
+      }
     }
 
     #load(): JobRecord | null {

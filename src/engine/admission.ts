@@ -29,11 +29,11 @@ export interface Surroundings {
   /** The task needs something from outside, whatever its input. */
   needsPermits(node: TaskNode): boolean;
   /**
-   * What an instance must hold.
+   * What an instance must hold. Null: that is not known yet; it stays in line, and the run advances when it is.
    *
    * @throws Error if that cannot be told: the try fails with its message.
    */
-  needs(state: RunState, instance: NodeInstance): PermitNeeds;
+  needs(state: RunState, instance: NodeInstance): PermitNeeds | null;
   /** Instances of a task that are queued or running in other runs of the DAG. */
   executingElsewhere(state: RunState, taskId: string): number;
   /** An earlier run has instances of this task in line. */
@@ -95,8 +95,11 @@ export function* admissions(state: RunState, now: number): Generator<NodeInstanc
       if (fullLimit(state, node, "line") !== null) {
         break;
       }
-      node.line.delete(instance);
-      if (makeWish(state, instance, now)) {
+      const next = makeWish(state, instance, now);
+      if (next !== "unknown") {
+        node.line.delete(instance);
+      }
+      if (next === "queue") {
         yield instance;
       }
     }
@@ -106,28 +109,32 @@ export function* admissions(state: RunState, now: number): Generator<NodeInstanc
   }
 }
 
-/** Sends out what an instance needs from outside. True if that is nothing, so that it may be queued. */
-function makeWish(state: RunState, instance: NodeInstance, now: number): boolean {
+/** Sends out what an instance needs from outside. `queue`: that is nothing. `unknown`: it is not known yet. */
+function makeWish(state: RunState, instance: NodeInstance, now: number): "queue" | "asks" | "unknown" {
   const { node } = instance;
   if (!node.needsPermits || state.surroundings === null) {
-    return true;
+    return "queue";
   }
   let wish;
   try {
-    wish = newWish(state.surroundings.needs(state, instance), instance.fence);
+    const needs = state.surroundings.needs(state, instance);
+    if (needs === null) {
+      return "unknown";
+    }
+    wish = newWish(needs, instance.fence);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     endAttempt(state, instance, { state: "failed", error: { type: "LimitError", message }, retryable: false }, now);
-    return false;
+    return "asks";
   }
   if (wish === null) {
-    return true;
+    return "queue";
   }
   instance.wish = wish;
   countAsked(state, instance);
   state.touch(instance);
   state.changes.steps.add(instance);
-  return false;
+  return "asks";
 }
 
 /**
