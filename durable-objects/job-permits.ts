@@ -25,7 +25,7 @@ export async function takeStep(env: ObjectEnv, job: JobRecord, wish: PermitWish)
     return granted.includes(holder) ? { granted: ledger } : "waits";
   }
   if (step.kind === "reserve") {
-    const id = `${owner} ${holder}`;
+    const id = reservationId(job.id, wish);
     const times = await Promise.all(
       step.rates.map(({ limiter, rule }) => openRateLimiter(env, limiter).reserve([id], rule)),
     );
@@ -66,7 +66,7 @@ export async function releaseWish(env: ObjectEnv, jobId: string, wish: PermitWis
     await Promise.all([
       ...ledgersToRelease(wish).map((ledger) => openPool(env, ledger).exchange(owner, { release: [holder] })),
       ...(wish.at !== null && wish.at > now ? wish.rates : []).map(({ limiter }) =>
-        openRateLimiter(env, limiter).cancel([`${owner} ${holder}`]),
+        openRateLimiter(env, limiter).cancel([reservationId(jobId, wish)]),
       ),
     ]);
   } catch (error) {
@@ -83,4 +83,9 @@ export async function slowDownKeys(env: ObjectEnv, jobId: string, wish: PermitWi
   } catch (error) {
     console.warn({ event: "rate_limit_not_reached", job_id: jobId, error: String(error) });
   }
+}
+
+/** The name under which a wish has its time. */
+function reservationId(jobId: string, { token, rateToken }: PermitWish): string {
+  return `${jobOwnerName(jobId)} ${jobHolderName(rateToken ?? token)}`;
 }

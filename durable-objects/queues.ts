@@ -5,7 +5,8 @@
  */
 import type { RateNeed } from "../src/engine/permits/wish.ts";
 import { roleMap } from "../src/engine/queue-roles.ts";
-import { queueRates, readQueues, resolveQueue, type Queues } from "../src/engine/queues.ts";
+import { hasRates, queueRates, readQueues, resolveQueue, unknownQueues, type Queues } from "../src/engine/queues.ts";
+import type { TaskSpec } from "../src/engine/spec.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
 import { openCatalog, type ObjectEnv } from "./env.ts";
 
@@ -89,6 +90,7 @@ export async function rolesOf(env: ObjectEnv, now: number): Promise<Roles> {
       throw error;
     }
     console.warn({ event: "roles_not_read", error: String(error) });
+    known = { ...before, at: now };
     return before.roles;
   }
 }
@@ -99,13 +101,32 @@ export function rolesKnown(env: ObjectEnv, now: number): Roles {
 }
 
 /**
- * Rate limits of the queue that a name stands for. A role stands for what it was last known to: while this isolate has never looked
- * roles up, its rates do not count.
+ * Rate limits of the queue that a name stands for. Null: that is for roles to say, which were not read in the last five seconds; see
+ * `rolesOf`.
  */
-export function ratesOf(env: ObjectEnv, name: string, handler: string): RateNeed[] {
+export function ratesOf(env: ObjectEnv, name: string, handler: string, now: number): RateNeed[] | null {
   const queues = queuesOf(env);
-  const queue = resolveQueue(queues, known?.catalog === env.CATALOG ? known.roles : NO_ROLES, name);
+  if (!hasRates(queues)) {
+    return [];
+  }
+  const roles = known?.catalog === env.CATALOG && isFresh(known.at, now) ? known.roles : null;
+  if (roles === null && !queues.has(name)) {
+    return null;
+  }
+  const queue = resolveQueue(queues, roles ?? NO_ROLES, name);
   return queue === null ? [] : queueRates(queues, queue, handler);
+}
+
+/**
+ * Reads roles if the rate limits of some tasks depend on them, so that `ratesOf` knows them.
+ *
+ * @throws Error if they cannot be read and never were.
+ */
+export async function readyRates(env: ObjectEnv, tasks: readonly TaskSpec[], now: number): Promise<void> {
+  const queues = queuesOf(env);
+  if (hasRates(queues) && unknownQueues(tasks, queues).length > 0) {
+    await rolesOf(env, now);
+  }
 }
 
 /** Forgets what this isolate knows of roles: they changed. */

@@ -32,7 +32,7 @@ export class DagDesk {
         is_registered: core.isRegistered,
         version: version_number,
         version_created_at: created_at,
-        next_dagrun: core.scheduler.next,
+        next_dagrun: core.scheduler.nextAt(Date.now()),
         spec,
       },
     };

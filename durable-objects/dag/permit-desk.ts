@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { executingElsewhere, isBehind } from "../../src/engine/across-runs.ts";
+import { executingElsewhere, isBehind, waitsForRoom } from "../../src/engine/across-runs.ts";
 import { openWishes, setSurroundings, type Surroundings } from "../../src/engine/admission.ts";
 import { holderName, parseHolder } from "../../src/engine/permits/holders.ts";
 import type { RateRule } from "../../src/engine/permits/gcra.ts";
@@ -20,11 +20,12 @@ import type { RunMachine } from "../../src/engine/run-machine.ts";
 import type { RunChanges, RunState } from "../../src/engine/run-state.ts";
 import type { NodeInstance, TaskNode } from "../../src/engine/task-node.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
-import { openPool, openRateLimiter, type ObjectEnv } from "../env.ts";
-import { queuesOf, ratesOf } from "../queues.ts";
+import { openPool, type ObjectEnv } from "../env.ts";
+import { queuesOf, ratesOf, rolesOf } from "../queues.ts";
 import { needsPermits, permitNeeds } from "../permit-needs.ts";
 import type { DagCore } from "./core.ts";
 import { InputResolver } from "./inputs.ts";
+import { adjustRates, reserveTimes } from "./rate-calls.ts";
 import type { LoadedRun } from "./run-book.ts";
 
 /** How long a slot is held without a word: a lost one is free after half of it, as its ledger asks then. */
@@ -32,8 +33,6 @@ export const LEASE_MS = 60_000;
 const RETRY_MS = 2000;
 /** How long a call may stay without an answer. */
 const ANSWER_MS = 5000;
-/** Ids that one call to a rate limit takes. */
-const IDS_PER_CALL = 5000;
 /** Task instances of backfills come after all others. */
 const BACKFILL_PRIORITY = -10_000_000_000_000;
 
@@ -62,6 +61,8 @@ export class PermitDesk implements Surroundings {
   #reservations: Wisher[] = [];
   #cancellations = new Map<string, string[]>();
   #slowDowns: { limiter: string; until: number }[] = [];
+  /** What an instance needs depends on roles that were not read lately. */
+  #needsRoles = false;
   /** Grants that came in an answer: told with the next call that goes to their ledger anyway. */
   readonly #unacknowledged = new Map<string, string[]>();
   /** When wishes are sent out again, as a call failed, or null. */
@@ -95,17 +96,25 @@ export class PermitDesk implements Surroundings {
     return needsPermits(spec, this.#taskOf(spec.handler), queuesOf(this.#env));
   }
 
-  needs(state: RunState, instance: NodeInstance): PermitNeeds {
+  needs(state: RunState, instance: NodeInstance): PermitNeeds | null {
     const { spec } = instance.node.task;
     const run = this.#runs.get(state);
     if (run === undefined) {
       throw new Error("expected a run that this object knows");
     }
+    const hasQueueRates = hasRates(queuesOf(this.#env));
+    const rates = hasQueueRates
+      ? ratesOf(this.#env, this.#core.outbox.nameFor(run, instance), spec.handler, Date.now())
+      : [];
+    if (rates === null) {
+      this.#needsRoles = true;
+      return null;
+    }
     return permitNeeds(
       spec,
       this.#taskOf(spec.handler),
       () => new InputResolver(this.#core.storage, run).claimed(instance).input,
-      hasRates(queuesOf(this.#env)) ? ratesOf(this.#env, this.#core.outbox.nameFor(run, instance), spec.handler) : [],
+      rates,
     );
   }
 
@@ -143,7 +152,7 @@ export class PermitDesk implements Surroundings {
     }
     for (const { limiter } of wish.at !== null && wish.at > now ? wish.rates : []) {
       const cancelled = this.#cancellations.get(limiter) ?? [];
-      cancelled.push(this.#reservationId(holder));
+      cancelled.push(this.#reservationId(run, instance, wish));
       this.#cancellations.set(limiter, cancelled);
     }
   }
@@ -205,6 +214,7 @@ export class PermitDesk implements Surroundings {
     this.#reservations = [];
     this.#cancellations = new Map();
     this.#slowDowns = [];
+    this.#needsRoles = false;
     this.#unacknowledged.clear();
     this.#retryAt = null;
     this.#answerBy = null;
@@ -229,12 +239,17 @@ export class PermitDesk implements Surroundings {
       this.#expectAnswer(true, now);
       this.#ctx.waitUntil(this.#reserve(wishers));
     }
+    if (this.#needsRoles) {
+      this.#needsRoles = false;
+      this.#expectAnswer(true, now);
+      this.#ctx.waitUntil(this.#readRoles());
+    }
     if (this.#cancellations.size > 0 || this.#slowDowns.length > 0) {
       const cancellations = this.#cancellations;
       const slowDowns = this.#slowDowns;
       this.#cancellations = new Map();
       this.#slowDowns = [];
-      this.#ctx.waitUntil(this.#adjustRates(cancellations, slowDowns));
+      this.#ctx.waitUntil(adjustRates(this.#env, this.#core.name, cancellations, slowDowns));
     }
   }
 
@@ -360,26 +375,32 @@ export class PermitDesk implements Surroundings {
     this.#goOn(touched, now);
   }
 
+  /** Reads roles, and lets those in line go on whose needs depend on them. */
+  async #readRoles(): Promise<void> {
+    try {
+      await rolesOf(this.#env, Date.now());
+      this.#hasAnswer(true);
+      if (this.#core.open()) {
+        const now = Date.now();
+        this.#core.act(now, () => this.#goOn(new Set(this.#core.inTurn(({ machine }) => waitsForRoom(machine))), now));
+      }
+    } catch (error) {
+      console.warn({ event: "roles_not_read", dag_id: this.#core.name, error: String(error) });
+      this.#failed(true);
+    }
+  }
+
   async #reserve(wishers: readonly Wisher[]): Promise<void> {
     const limiters = new Map<string, { rule: RateRule; ids: string[] }>();
     for (const { run, instance, wish } of wishers) {
       for (const { limiter, rule } of wish.rates) {
         const entry = limiters.get(limiter) ?? { rule, ids: [] };
-        entry.ids.push(this.#reservationId(this.#holder(run, instance, wish)));
+        entry.ids.push(this.#reservationId(run, instance, wish));
         limiters.set(limiter, entry);
       }
     }
     try {
-      const times = new Map<string, number>();
-      const calls = [...limiters].flatMap(([limiter, { rule, ids }]) =>
-        chunks(ids, IDS_PER_CALL).map(async (part) => {
-          const given = await openRateLimiter(this.#env, limiter).reserve(part, rule);
-          for (const [place, id] of part.entries()) {
-            times.set(id, Math.max(times.get(id) ?? 0, given[place] ?? 0));
-          }
-        }),
-      );
-      await Promise.all(calls);
+      const times = await reserveTimes(this.#env, limiters);
       this.#hasAnswer(true);
       this.#reserved(wishers, times);
     } catch (error) {
@@ -396,7 +417,7 @@ export class PermitDesk implements Surroundings {
     this.#core.act(now, () => {
       const touched = new Set<LoadedRun>();
       for (const { run: asked, instance: asking, wish } of wishers) {
-        const at = times.get(this.#reservationId(this.#holder(asked, asking, wish)));
+        const at = times.get(this.#reservationId(asked, asking, wish));
         // The object may have read its runs anew meanwhile.
         const run = this.#core.runs.peek(asked.row.run_id);
         const instance = run?.machine.find(asking.node.task.id, asking.mapIndex);
@@ -407,21 +428,6 @@ export class PermitDesk implements Surroundings {
       }
       this.#goOn(touched, now);
     });
-  }
-
-  async #adjustRates(
-    cancellations: ReadonlyMap<string, string[]>,
-    slowDowns: readonly { limiter: string; until: number }[],
-  ): Promise<void> {
-    try {
-      await Promise.all([
-        ...[...cancellations].map(([limiter, ids]) => openRateLimiter(this.#env, limiter).cancel(ids)),
-        ...slowDowns.map(({ limiter, until }) => openRateLimiter(this.#env, limiter).slowDown(until)),
-      ]);
-    } catch (error) {
-      // A start that is not taken up is lost to the others, and no more than that.
-      console.warn({ event: "rate_limit_not_reached", dag_id: this.#core.name, error: String(error) });
-    }
   }
 
   /** The alarm says wishes again whose call gets lost with this object. */
@@ -462,13 +468,8 @@ export class PermitDesk implements Surroundings {
   }
 
   /** Ids of reservations are shared by all who ask. */
-  #reservationId(holder: string): string {
-    return `${this.#core.name} ${holder}`;
+  #reservationId(run: LoadedRun, instance: NodeInstance, wish: PermitWish): string {
+    const { token, rateToken = token } = wish;
+    return `${this.#core.name} ${this.#holder(run, instance, { ...wish, token: rateToken })}`;
   }
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }

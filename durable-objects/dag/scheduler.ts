@@ -8,7 +8,7 @@ import { dagScheduleOf, type DagSchedule } from "../../src/engine/dag-schedule.t
 import { resolveParams } from "../../src/engine/params.ts";
 import { explainAdmission, isFailingTooOften, runsToStart } from "../../src/engine/run-admission.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
-import { previewRuns } from "../../src/engine/timetable/iterate.ts";
+import { previewRuns, runToMake } from "../../src/engine/timetable/iterate.ts";
 import type { DagRunInfo, DataInterval } from "../../src/engine/timetable/timetable.ts";
 import type { DagCore } from "./core.ts";
 import type { LoadedRun } from "./run-book.ts";
@@ -32,9 +32,13 @@ export class Scheduler {
     this.#core = core;
   }
 
-  /** The next scheduled run, or null. */
-  get next(): DagRunInfo | null {
-    return this.#state?.next ?? null;
+  /** The next scheduled run, or null: of those that were missed the one that is made when it may be. */
+  nextAt(now: number): DagRunInfo | null {
+    const { timetable, restriction } = this.#schedule ?? {};
+    const planned = this.#state?.next ?? null;
+    return planned === null || timetable === undefined || restriction === undefined || this.#isContinuous
+      ? planned
+      : runToMake(timetable, planned, restriction, now);
   }
 
   /** The data interval of a run made by hand for a time (epoch ms). */
@@ -73,12 +77,12 @@ export class Scheduler {
     const { timetable, restriction } = this.#schedule ?? {};
     return timetable === undefined || restriction === undefined
       ? []
-      : previewRuns(timetable, this.#state?.last ?? null, restriction, now, count);
+      : previewRuns(timetable, this.#state?.last ?? null, restriction, now, count, this.nextAt(now));
   }
 
   /** When the schedule has something to do (epoch ms), or null: nothing is planned, or a run must end first. */
   dueAt(): number | null {
-    const { next } = this;
+    const next = this.#state?.next ?? null;
     return next === null || this.#core.isPaused || this.#activeRuns() >= this.maxActiveRuns ? null : next.run_after;
   }
 
@@ -201,10 +205,14 @@ export class Scheduler {
   /** The run to make now. One of `@continuous` is about the time until now, whenever it was planned. */
   #dueRun(now: number): DagRunInfo | null {
     const { timetable, restriction } = this.#schedule ?? {};
-    if (this.#version?.spec.schedule?.type !== "continuous" || timetable === undefined || restriction === undefined) {
-      return this.next;
+    if (!this.#isContinuous || timetable === undefined || restriction === undefined) {
+      return this.nextAt(now);
     }
     return timetable.next(this.#state?.last ?? null, restriction, now);
+  }
+
+  get #isContinuous(): boolean {
+    return this.#version?.spec.schedule?.type === "continuous";
   }
 
   #create(run: DagRunInfo, version: VersionRow, now: number): void {

@@ -26,7 +26,7 @@ import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { releaseWish } from "../job-permits.ts";
 import { permitNeeds } from "../permit-needs.ts";
-import { ratesOf } from "../queues.ts";
+import { ratesOf, readyRates } from "../queues.ts";
 import { tellSweeper } from "../tell-sweeper.ts";
 import { Waiters } from "../waiters.ts";
 import { Leases } from "./leases.ts";
@@ -35,6 +35,8 @@ import { JobPermits } from "./permits.ts";
 import { IntakeStorage, type StoredJob } from "./storage.ts";
 
 const NO_LINES: LogChunk = { from: 0, lines: [] };
+/** How long after a failure to read roles the alarm rings again. */
+const ROLES_RETRY_MS = 2000;
 /** Jobs whose timers one turn of the alarm looks at: a turn holds up all other calls. */
 const TIMERS_PER_TURN = 200;
 
@@ -42,6 +44,13 @@ const TIMERS_PER_TURN = 200;
 export interface TaskCode {
   spec: TaskSpec;
   definition: AnyTaskDefinition;
+}
+
+/** The code of a deployment. */
+export interface DeployedCode {
+  taskOf(name: string): TaskCode | null;
+  /** The specs of all tasks. */
+  specs(): readonly TaskSpec[];
 }
 
 interface Timer {
@@ -60,7 +69,7 @@ export class IntakeCore {
   readonly progress = new QueueProgress();
   readonly permits: JobPermits;
   readonly leases = new Leases();
-  readonly taskOf: (name: string) => TaskCode | null;
+  readonly code: DeployedCode;
   readonly #ctx: DurableObjectState;
   readonly #outbox: MessageOutbox;
   readonly #timers = new Map<string, Timer>();
@@ -71,10 +80,10 @@ export class IntakeCore {
   /** When the sweeper looks whether what is due has happened; null if it does not. */
   #sweptAt: number | null = null;
 
-  constructor(ctx: DurableObjectState, env: ObjectEnv, taskOf: (name: string) => TaskCode | null) {
+  constructor(ctx: DurableObjectState, env: ObjectEnv, code: DeployedCode) {
     this.#ctx = ctx;
     this.env = env;
-    this.taskOf = taskOf;
+    this.code = code;
     this.storage = new IntakeStorage(ctx.storage);
     this.permits = new JobPermits(this);
     this.#outbox = new MessageOutbox(env, (work) => ctx.waitUntil(work));
@@ -138,8 +147,8 @@ export class IntakeCore {
 
   /** What a job must hold before it is queued. */
   readonly wishOf = (job: JobRecord): PermitWish | null => {
-    const code = this.taskOf(job.name);
-    const rates = ratesOf(this.env, queueOfJob(job), job.name);
+    const code = this.code.taskOf(job.name);
+    const rates = ratesOf(this.env, queueOfJob(job), job.name, Date.now()) ?? [];
     const needs = code === null ? null : permitNeeds(code.spec, code.definition, () => job.payload, rates);
     return needs === null ? null : newWish(needs, job.fence);
   };
@@ -149,12 +158,26 @@ export class IntakeCore {
     return job.run_at === null || job.run_at <= now ? beginQueued(job, now, this.wishOf) : null;
   }
 
+  /** Rates of a role are those of its queue: what begins a try must know it. @throws Error if it cannot be read. */
+  readyRates(): Promise<void> {
+    return readyRates(this.env, this.code.specs(), Date.now());
+  }
+
   /** The alarm's work: what is due and has not happened is done now, a bounded number of jobs at a time. */
-  reconcile(now: number): void {
+  async reconcile(): Promise<void> {
     this.#alarmAt = null;
-    if (!this.open(now)) {
+    if (!this.open(Date.now())) {
       return;
     }
+    try {
+      await this.readyRates();
+    } catch (error) {
+      console.warn({ event: "roles_not_read", error: String(error) });
+      this.#alarmAt = Date.now() + ROLES_RETRY_MS;
+      await this.#ctx.storage.setAlarm(this.#alarmAt);
+      return;
+    }
+    const now = Date.now();
     this.transaction(() => {
       for (let turn = 0; turn < TIMERS_PER_TURN; turn += 1) {
         const timer = this.#due.takeDue(now);
@@ -168,8 +191,9 @@ export class IntakeCore {
   }
 
   /** For the sweeper: does what is due; gives when there is something to do next, or null. */
-  wake(now: number): number | null {
-    this.reconcile(now);
+  async wake(): Promise<number | null> {
+    await this.reconcile();
+    const now = Date.now();
     this.#sweptAt = this.#timers.size > 0 ? now : null;
     return this.#sweptAt;
   }

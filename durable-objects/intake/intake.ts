@@ -18,6 +18,7 @@ import {
 } from "../../src/engine/job-machine.ts";
 import type { JobObject, LogPage, Refusal, Result, WhyView } from "../../src/engine/objects.ts";
 import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
+import type { TaskSpec } from "../../src/engine/spec.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import type {
   AttemptStanding,
@@ -39,7 +40,7 @@ import { whyJob } from "../job-why.ts";
 import { queuesOf } from "../queues.ts";
 import { within } from "../within.ts";
 import { readTryLog, type TryLogState } from "../try-log.ts";
-import { endedTopic, IntakeCore, logTopic, type TaskCode } from "./core.ts";
+import { endedTopic, IntakeCore, logTopic, type DeployedCode, type TaskCode } from "./core.ts";
 import type { StoredJob } from "./storage.ts";
 
 /** Makes the class for a registry: the code that a deployment consists of. */
@@ -53,6 +54,8 @@ export function createIntakeClass(registry: Registry) {
     }
     return known ?? null;
   };
+  let all: TaskSpec[] | undefined;
+  const code: DeployedCode = { taskOf, specs: () => (all ??= [...registry.tasks.values()].map(taskSpecOf)) };
   return class Intake extends DurableObject<ObjectEnv> implements IntakeObject {
     readonly #core: IntakeCore;
 
@@ -60,10 +63,11 @@ export function createIntakeClass(registry: Registry) {
     constructor(ctx: DurableObjectState, env: ObjectEnv) {
       super(ctx, env);
       queuesOf(env);
-      this.#core = new IntakeCore(ctx, env, taskOf);
+      this.#core = new IntakeCore(ctx, env, code);
     }
 
     async submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>> {
+      await this.#core.readyRates();
       const now = Date.now();
       const existing = this.#core.find(submission.job_id, now);
       if (existing !== null) {
@@ -198,7 +202,7 @@ export function createIntakeClass(registry: Registry) {
     }
 
     async wake(): Promise<number | null> {
-      return this.#core.wake(Date.now());
+      return this.#core.wake();
     }
 
     /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
@@ -208,7 +212,7 @@ export function createIntakeClass(registry: Registry) {
 
     /** The reconciler: whatever is due and has not happened is done now. Idempotent. */
     override async alarm(): Promise<void> {
-      this.#core.reconcile(Date.now());
+      await this.#core.reconcile();
     }
 
     /** The object of the job that watches a task instance under this id, or null. */

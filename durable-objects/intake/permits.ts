@@ -6,7 +6,7 @@
  */
 import { awaitsPermits, goOnSeeking, type JobRecord } from "../../src/engine/job-machine.ts";
 import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
-import { takeGrant, type PermitWish } from "../../src/engine/permits/wish.ts";
+import { takeGrant, takeTime, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { takeJobGrant, takeStep, unwantedOfJob } from "../job-permits.ts";
 import type { IntakeCore } from "./core.ts";
 import type { StoredJob } from "./storage.ts";
@@ -40,7 +40,7 @@ export class JobPermits {
       if ("granted" in result) {
         takeGrant(stored.job.wish, result.granted);
       } else {
-        stored.job.wish.at = result.reserved;
+        takeTime(stored.job.wish, result.reserved, Date.now());
       }
       this.#goOn(stored);
     } catch (error) {

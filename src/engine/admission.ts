@@ -9,7 +9,15 @@
  *
  * @module
  */
-import { newWish, nextStep, takeGrant, type PermitNeeds } from "./permits/wish.ts";
+import {
+  dropPassedTime,
+  giveBackSlots,
+  newWish,
+  nextStep,
+  takeGrant,
+  takeTime,
+  type PermitNeeds,
+} from "./permits/wish.ts";
 import { weightsOf } from "./priority.ts";
 import { endAttempt } from "./run-attempts.ts";
 import { byAge, type RunState } from "./run-state.ts";
@@ -21,11 +29,11 @@ export interface Surroundings {
   /** The task needs something from outside, whatever its input. */
   needsPermits(node: TaskNode): boolean;
   /**
-   * What an instance must hold.
+   * What an instance must hold. Null: that is not known yet; it stays in line, and the run advances when it is.
    *
    * @throws Error if that cannot be told: the try fails with its message.
    */
-  needs(state: RunState, instance: NodeInstance): PermitNeeds;
+  needs(state: RunState, instance: NodeInstance): PermitNeeds | null;
   /** Instances of a task that are queued or running in other runs of the DAG. */
   executingElsewhere(state: RunState, taskId: string): number;
   /** An earlier run has instances of this task in line. */
@@ -70,8 +78,15 @@ export function* admissions(state: RunState, now: number): Generator<NodeInstanc
   const comesBefore = (a: TaskNode, b: TaskNode): number =>
     (weights[b.task.index] ?? 0) - (weights[a.task.index] ?? 0) || a.task.index - b.task.index;
   for (const instance of byAge(state.cleared).toSorted((a, b) => comesBefore(a.node, b.node))) {
-    if (fullLimit(state, instance.node, "cleared") === null) {
-      state.cleared.delete(instance);
+    if (fullLimit(state, instance.node, "cleared") !== null) {
+      continue;
+    }
+    state.cleared.delete(instance);
+    if (instance.wish !== null && nextStep(instance.wish, now).kind !== "done") {
+      // There was no room when its time came.
+      delete instance.wish.letAt;
+      goOnWishing(state, instance, now);
+    } else {
       yield instance;
     }
   }
@@ -80,8 +95,11 @@ export function* admissions(state: RunState, now: number): Generator<NodeInstanc
       if (fullLimit(state, node, "line") !== null) {
         break;
       }
-      node.line.delete(instance);
-      if (makeWish(state, instance, now)) {
+      const next = makeWish(state, instance, now);
+      if (next !== "unknown") {
+        node.line.delete(instance);
+      }
+      if (next === "queue") {
         yield instance;
       }
     }
@@ -91,28 +109,32 @@ export function* admissions(state: RunState, now: number): Generator<NodeInstanc
   }
 }
 
-/** Sends out what an instance needs from outside. True if that is nothing, so that it may be queued. */
-function makeWish(state: RunState, instance: NodeInstance, now: number): boolean {
+/** Sends out what an instance needs from outside. `queue`: that is nothing. `unknown`: it is not known yet. */
+function makeWish(state: RunState, instance: NodeInstance, now: number): "queue" | "asks" | "unknown" {
   const { node } = instance;
   if (!node.needsPermits || state.surroundings === null) {
-    return true;
+    return "queue";
   }
   let wish;
   try {
-    wish = newWish(state.surroundings.needs(state, instance), instance.fence);
+    const needs = state.surroundings.needs(state, instance);
+    if (needs === null) {
+      return "unknown";
+    }
+    wish = newWish(needs, instance.fence);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     endAttempt(state, instance, { state: "failed", error: { type: "LimitError", message }, retryable: false }, now);
-    return false;
+    return "asks";
   }
   if (wish === null) {
-    return true;
+    return "queue";
   }
   instance.wish = wish;
   countAsked(state, instance);
   state.touch(instance);
   state.changes.steps.add(instance);
-  return false;
+  return "asks";
 }
 
 /**
@@ -212,27 +234,31 @@ export function standOutside(state: RunState, instance: NodeInstance, token: num
   return true;
 }
 
-/** Takes the time at which an instance may start. */
+/** Takes the time at which an instance may start. If it is far ahead the instance gives its slots back until then. */
 export function reserved(state: RunState, instance: NodeInstance, token: number, at: number, now: number): void {
   const { wish } = instance;
-  if (wish === null || wish.token !== token || instance.state !== "scheduled" || wish.at === at) {
+  const isKnown = wish?.at === at && at > now;
+  if (
+    wish === null ||
+    wish.token !== token ||
+    instance.state !== "scheduled" ||
+    state.cleared.has(instance) ||
+    isKnown
+  ) {
     return;
   }
-  wish.at = at;
+  takeTime(wish, at, now);
   state.touch(instance);
   goOnWishing(state, instance, now);
 }
 
 /**
- * The reserved time has come. The key may have been slowed down meanwhile, so the time is asked for again: it is the same one,
- * unless it was.
+ * A time has come: to ask for its slots, or to start. The key may have been slowed down meanwhile, or it may be late, so the rate
+ * limits are asked again.
  */
-export function askAgain(state: RunState, instance: NodeInstance): void {
-  if (instance.wish !== null) {
-    instance.wish.at = null;
-    state.setTimer(instance, null);
-    state.changes.steps.add(instance);
-  }
+export function timeCame(state: RunState, instance: NodeInstance, now: number): void {
+  state.setTimer(instance, null);
+  goOnWishing(state, instance, now);
 }
 
 /** Does the next thing for a wish that got on. */
@@ -240,17 +266,24 @@ function goOnWishing(state: RunState, instance: NodeInstance, now: number): void
   if (instance.wish === null || instance.state !== "scheduled") {
     return;
   }
+  dropPassedTime(instance.wish, now);
+  const back = giveBackSlots(instance.wish, () => (instance.fence += 1), now);
+  if (back !== null) {
+    state.changes.releases.push({ instance, wish: back });
+    state.touch(instance);
+    countOutside(state, instance);
+  }
   const step = nextStep(instance.wish, now);
   if (step.kind === "wait") {
     state.setTimer(instance, step.until);
-  } else if (step.kind === "done") {
+  } else if (step.kind === "done" || instance.wish.letAt !== undefined) {
     state.cleared.add(instance);
   } else {
     state.changes.steps.add(instance);
   }
 }
 
-/** Goes on with the wishes of a run that was read from storage: those that hold everything wait for room alone. */
+/** Goes on with the wishes of a run that was read from storage. Those whose time came meanwhile ask for it again. */
 export function resumeWishes(state: RunState, now: number): void {
   for (const instance of openWishes(state)) {
     goOnWishing(state, instance, now);

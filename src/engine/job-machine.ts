@@ -6,7 +6,7 @@
 import { decideAttempt } from "./attempt.ts";
 import { livenessDeadline, postMortem } from "./liveness.ts";
 import { queueOf } from "./queue-spread.ts";
-import { nextStep, type PermitWish } from "./permits/wish.ts";
+import { dropPassedTime, giveBackSlots, nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Json, QueueSpec, TaskSpec } from "./spec.ts";
 import { isJobFinished, type JobState } from "./states.ts";
@@ -130,6 +130,11 @@ export function awaitsPermits(job: JobRecord): job is JobRecord & { wish: Permit
 
 /** Goes on after its wish got a step further. */
 export function goOnSeeking(job: JobRecord & { wish: PermitWish }, now: number): JobEffect {
+  dropPassedTime(job.wish, now);
+  const back = giveBackSlots(job.wish, () => (job.fence += 1), now);
+  if (back !== null) {
+    job.wish.back = back;
+  }
   const step = nextStep(job.wish, now);
   if (step.kind === "done") {
     job.queued_at = now;
@@ -211,10 +216,7 @@ export function tickJob(job: JobRecord, now: number, wishOf: WishOf): JobEffect 
     return null;
   }
   if (awaitsPermits(job)) {
-    // If it is the reserved time that has come: the key may have been slowed down, so it is asked for again.
-    job.wish.at = null;
-    job.next_at = now + ASK_AGAIN_MS;
-    return "seek_permits";
+    return goOnSeeking(job, now);
   }
   if (job.state === "up_for_retry" || job.state === "up_for_reschedule") {
     job.try_number += Number(job.state === "up_for_retry");
@@ -241,10 +243,12 @@ export function tickJob(job: JobRecord, now: number, wishOf: WishOf): JobEffect 
   return "send";
 }
 
-/** What a job need not hold any more, as it is neither queued nor running; it forgets it. */
+/** What a job need not hold any more, as it is neither queued nor running, or its time is far ahead; it forgets it. */
 export function takeUnneeded(job: JobRecord): PermitWish | null {
   if (job.wish === null || job.state === "queued" || job.state === "running") {
-    return null;
+    const back = job.wish?.back ?? null;
+    delete job.wish?.back;
+    return back;
   }
   const { wish } = job;
   job.wish = null;

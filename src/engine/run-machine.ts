@@ -9,12 +9,12 @@
  */
 import {
   admissions,
-  askAgain,
   grant,
   lineUp,
   reserved,
   resumeWishes,
   standOutside,
+  timeCame,
   withdrawWishes,
 } from "./admission.ts";
 import { chooseToResume } from "./choices.ts";
@@ -450,7 +450,7 @@ export class RunMachine {
         endLapsed(this.state, instance, instance.nextAt ?? now, now, look);
         break;
       case "scheduled":
-        askAgain(this.state, instance);
+        timeCame(this.state, instance, now);
         break;
       default:
         this.state.dirtyInstances.add(instance);

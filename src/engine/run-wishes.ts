@@ -69,7 +69,7 @@ export function countAsked(state: RunState, instance: NodeInstance): void {
   instance.node.asked += 1;
 }
 
-/** A ledger has put the wish in its line: others may ask meanwhile, of other ledgers perhaps. */
+/** A ledger has put the wish in its line, or its time is far ahead: others may ask meanwhile. */
 export function countOutside(state: RunState, instance: NodeInstance): void {
   if (!state.outside.has(instance)) {
     state.asked -= 1;

@@ -152,7 +152,7 @@ export const taskSpecSchema = z.strictObject({
   /** What the task's answer means: a value, ids to follow, a boolean; `empty` is never executed. */
   operator: z.enum(["task", "branch", "short_circuit", "latest_only", "empty"]).default("task"),
   /** Input template: JSON in which an object with `$ref` stands for a value known at run time. */
-  input: z.json().optional(),
+  input: z.json().default(null),
   expand: expandSchema.optional(),
   upstream_task_ids: z.array(identifier).default([]),
   task_group_id: identifier.optional(),
@@ -179,7 +179,7 @@ export const taskSpecSchema = z.strictObject({
   /** Higher goes first where task instances wait for a slot. */
   priority_weight: z.number().int().min(-1_000_000).max(1_000_000).default(1),
   weight_rule: z.enum(WEIGHT_RULES).default("downstream"),
-  queue: queueSchema.optional(),
+  queue: queueSchema.default("default"),
   /** Task instances of this task that may be queued or running at a time, over all runs of the DAG; null for no limit. */
   max_active_tis_per_dag: z.number().int().min(1).max(1_000_000).nullable().default(null),
   /** The same in one run. */

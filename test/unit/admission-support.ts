@@ -34,10 +34,19 @@ export interface Setting {
   needs?: (taskId: string, mapIndex: number) => PermitNeeds;
 }
 
+/** Who asks for a time: the token of its wish, and the one under which it has its time. */
+interface Wisher {
+  run: string;
+  taskId: string;
+  mapIndex: number;
+  token: number;
+  rateToken: number;
+}
+
 /** A call on its way to a ledger or a limiter, or a ledger's to the DAG. */
 type Call =
   | { to: "ledger"; ledger: string; change: LedgerChange }
-  | { to: "limiter"; limiter: string; reserve: { run: string; taskId: string; mapIndex: number; token: number }[] }
+  | { to: "limiter"; limiter: string; reserve: Wisher[] }
   | { to: "limiter"; limiter: string; cancel: string[] }
   | { to: "limiter"; limiter: string; slowUntil: number }
   | { to: "dag"; ledger: string; delivery: Delivery };
@@ -379,11 +388,7 @@ export class World implements Surroundings {
     return () => undefined;
   }
 
-  #reserve(
-    book: ReservationBook,
-    limiter: string,
-    wishers: { run: string; taskId: string; mapIndex: number; token: number }[],
-  ): () => void {
+  #reserve(book: ReservationBook, limiter: string, wishers: Wisher[]): () => void {
     const answers = wishers.map((wisher) => {
       const { rates } = this.#needs(wisher.taskId, wisher.mapIndex);
       const rule = rates.find((rate) => rate.limiter === limiter)?.rule ?? { limit: 1, perMs: 1 };
@@ -460,7 +465,8 @@ export class World implements Surroundings {
           this.calls.push({ to: "ledger", ledger, change: { release: [holder] } });
         }
         for (const { limiter } of wish.at !== null && wish.at > this.now ? wish.rates : []) {
-          this.calls.push({ to: "limiter", limiter, cancel: [`${OWNER} ${holder}`] });
+          const named = holderOf(machine, instance, wish.rateToken ?? wish.token);
+          this.calls.push({ to: "limiter", limiter, cancel: [`${OWNER} ${named}`] });
         }
       }
       changes.steps.forEach((instance) => this.#step(machine, instance));
@@ -489,7 +495,8 @@ export class World implements Surroundings {
     const step = nextStep(wish, this.now);
     if (step.kind === "reserve") {
       for (const { limiter } of step.rates) {
-        const wisher = { run: machine.info.run_id, taskId: node.task.id, mapIndex, token: wish.token };
+        const { token, rateToken = token } = wish;
+        const wisher = { run: machine.info.run_id, taskId: node.task.id, mapIndex, token, rateToken };
         this.calls.push({ to: "limiter", limiter, reserve: [wisher] });
       }
     } else if (step.kind === "ask") {
@@ -653,16 +660,6 @@ function holderOf({ info }: RunMachine, { node, mapIndex }: NodeInstance, token:
   return holderName({ run_id: info.run_id, task_id: node.task.id, map_index: mapIndex }, token);
 }
 
-function idOf({
-  run,
-  taskId,
-  mapIndex,
-  token,
-}: {
-  run: string;
-  taskId: string;
-  mapIndex: number;
-  token: number;
-}): string {
-  return `${OWNER} ${holderName({ run_id: run, task_id: taskId, map_index: mapIndex }, token)}`;
+function idOf({ run, taskId, mapIndex, rateToken }: Wisher): string {
+  return `${OWNER} ${holderName({ run_id: run, task_id: taskId, map_index: mapIndex }, rateToken)}`;
 }

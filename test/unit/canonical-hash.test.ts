@@ -89,6 +89,18 @@ describe("the hash of a spec", () => {
     expect(hashOf(same)).toBe(hashOf(spec));
   });
 
+  test("does not depend on a queue and an input that are written out though they are the default", ({ expect }) => {
+    const plain: DagSpecInput = { dag_id: "d", tasks: [{ task_id: "t", handler: "h" }] };
+    const written: DagSpecInput = {
+      dag_id: "d",
+      tasks: [{ task_id: "t", handler: "h", queue: "default", input: null }],
+    };
+    expect(hashOf(written)).toBe(hashOf(plain));
+    expect(specToStore(dagSpecSchema.parse(written))).toEqual(plain);
+    expect(hashOf({ dag_id: "d", tasks: [{ task_id: "t", handler: "h", queue: "heavy" }] })).not.toBe(hashOf(plain));
+    expect(hashOf({ dag_id: "d", tasks: [{ task_id: "t", handler: "h", input: 0 }] })).not.toBe(hashOf(plain));
+  });
+
   test("depends on every value, and on the order of lists", ({ expect }) => {
     const hashes = [
       spec,

@@ -125,6 +125,7 @@ describe("dag()", () => {
           pool_slots: 1,
           priority_weight: 1,
           weight_rule: "downstream",
+          queue: "default",
           max_active_tis_per_dag: null,
           max_active_tis_per_dagrun: null,
           depends_on_past: false,
@@ -152,6 +153,7 @@ describe("dag()", () => {
           pool_slots: 1,
           priority_weight: 1,
           weight_rule: "downstream",
+          queue: "default",
           max_active_tis_per_dag: null,
           max_active_tis_per_dagrun: null,
           depends_on_past: false,
@@ -183,6 +185,7 @@ describe("dag()", () => {
           pool_slots: 1,
           priority_weight: 1,
           weight_rule: "downstream",
+          queue: "default",
           max_active_tis_per_dag: null,
           max_active_tis_per_dagrun: null,
           depends_on_past: false,
@@ -440,7 +443,7 @@ describe("groups", () => {
       { group_id: "per_row", expand: { type: "expand", kwargs: { row: { $ref: "xcom", task_id: "rows" } } } },
     ]);
     expect(definition.spec.tasks.map(({ input }) => input)).toEqual([
-      undefined,
+      null,
       { row: { $ref: "map", path: ["row"] } },
       { text: "done" },
       { ids: { $ref: "xcom", task_id: "per_row.clean" } },

@@ -65,7 +65,7 @@ describe("the difference of two versions", () => {
           {
             id: "extract",
             fields: [
-              { field: "input", after: { a: 1 } },
+              { field: "input", before: null, after: { a: 1 } },
               { field: "retries", before: 0, after: 3 },
             ],
           },

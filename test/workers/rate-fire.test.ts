@@ -9,21 +9,25 @@ import { isRunFinished } from "../../src/engine/states.ts";
 import { RetryableError, task, type Duration } from "../../src/sdk/index.ts";
 import {
   alarmOf,
+  claimOne,
   clock,
   dagOf,
   deliverSent,
   fireAlarm,
   instanceOf,
   jobOf,
+  report,
   rowsOf,
   runOf,
   start,
   stopClock,
   stubOf,
+  success,
   value,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
+import { poolOf } from "./pool-support.ts";
 import { addDag, addTask, fresh } from "./registry.ts";
 
 stopClock();
@@ -109,6 +113,133 @@ async function reservedTimes(key: string): Promise<Map<string, number>> {
 function mostWithin(times: readonly number[], windowMs: number): number {
   return Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + windowMs).length));
 }
+
+/** The most that start in one window of `perMs`, by when their handlers ran: a start is at most 100 ms late. */
+function mostStarted(started: readonly number[], perMs: number): number {
+  return mostWithin(started, perMs - 100);
+}
+
+describe("after a stop", () => {
+  it(
+    "times that passed meanwhile are dealt out again, to a DAG, a bulk submission and jobs, one by one",
+    { timeout: 60_000 },
+    async () => {
+      const started: number[] = [];
+      const id = fresh("call");
+      const call = addTask(
+        task({ id, rateLimit: { limit: 10, per: "1s", burst: 3 } }, (_ctx, _input: { item: number }) => {
+          started.push(clock.now());
+        }),
+      );
+      const owners = new Owners();
+      const dagId = addDag({}, (d) => void d.expand(call, { item: Array.from({ length: 20 }, (_, index) => index) }));
+      const runId = await owners.run(dagId);
+      await owners.batch(id, 15);
+      for (let job = 0; job < 15; job += 1) {
+        await owners.job(id);
+      }
+      while (started.length < 6) {
+        expect(await owners.step()).toBe(true);
+      }
+      await permitCalls.quiet();
+      const before = started.length;
+      clock.advance(30_000);
+      for (const stub of [...owners.stubs, limiterStub(id)]) {
+        await evictDurableObject(stub);
+      }
+      // Waking is enough to make a DAG go on; the rest goes by alarms.
+      expect(await runOf(dagId, runId)).toMatchObject({ state: "running" });
+      while (started.length < 50) {
+        expect(await owners.step()).toBe(true);
+      }
+      expect(mostStarted(started, 1000)).toBeLessThanOrEqual(12);
+      // And no start is lost: they go on at the full rate, after a burst of three.
+      const [first = 0] = started.slice(before);
+      expect((started.at(-1) ?? 0) - first).toBeLessThanOrEqual((50 - before) * 100 + 100);
+    },
+  );
+});
+
+describe("a task that waits for its rate", () => {
+  it("holds no slot of a pool and no key while its time is far ahead, so that others have them", async () => {
+    const [id, pool, key] = [fresh("call"), fresh("pool"), fresh("key")];
+    value(await poolOf(ledgerName("pool", pool)).configure({ slots: 2 }));
+    const started: { at: number; item: number }[] = [];
+    const call = addTask(
+      task(
+        {
+          id,
+          pool,
+          concurrency: { limit: 2, scope: key, key: (_input: { item: number }) => "k" },
+          rateLimit: { limit: 1, per: "60s" },
+        },
+        (_ctx, { item }: { item: number }) => {
+          started.push({ at: clock.now(), item });
+        },
+      ),
+    );
+    const quick = addTask(task({ id: fresh("quick"), pool }, () => "done"));
+    const begin = clock.now();
+    const owners = new Owners();
+    const dagId = addDag({}, (d) => void d.expand(call, { item: [0, 1, 2] }));
+    const runId = await owners.run(dagId);
+    const job = await owners.job(id);
+    await owners.step();
+    await permitCalls.quiet();
+    expect(started).toEqual([{ at: begin, item: 0 }]);
+    expect(value(await poolOf(ledgerName("pool", pool)).describe(true))).toMatchObject({
+      occupied_slots: 0,
+      scheduled_slots: 0,
+    });
+    const other = addDag({}, (d) => void d.run(quick));
+    const otherRun = await owners.run(other);
+    await permitCalls.quiet();
+    await deliverSent(mailbox.takeSentOf(other));
+    expect(await runOf(other, otherRun)).toMatchObject({ state: "success" });
+    expect(clock.now()).toBe(begin);
+    while (!isRunFinished((await runOf(dagId, runId)).state) || value(await jobOf(job).get(0)).state !== "success") {
+      expect(await owners.step()).toBe(true);
+    }
+    // Their times are those that they had from the beginning.
+    expect(started.map(({ at }) => Math.round((at - begin) / 1000))).toEqual([0, 60, 120, 180]);
+    expect(value(await poolOf(ledgerName("pool", pool)).describe(true))).toMatchObject({ occupied_slots: 0 });
+  });
+
+  it("misses no second time in the line for its slots", async () => {
+    const [id, pool] = [fresh("call"), fresh("pool")];
+    value(await poolOf(ledgerName("pool", pool)).configure({ slots: 1 }));
+    const started: number[] = [];
+    const call = addTask(
+      task({ id, pool, rateLimit: { limit: 1, per: "10s" } }, (_ctx, _input: { item: number }) => {
+        started.push(clock.now());
+      }),
+    );
+    const hog = addTask(task({ id: fresh("hog"), pool }, () => null));
+    const owners = new Owners();
+    const begin = clock.now();
+    const dagId = addDag({}, (d) => void d.expand(call, { item: [0, 1] }));
+    const runId = await owners.run(dagId);
+    await owners.step();
+    await permitCalls.quiet();
+    const hogDag = addDag({}, (d) => void d.run(hog));
+    const hogRun = await start(hogDag);
+    await permitCalls.quiet();
+    const taken = await claimOne(hogDag, hogRun, hog.id);
+    // Its slots are asked for a second before its time, and not to be had until four seconds after it.
+    while (clock.now() < begin + 9000) {
+      await fireAlarm(stubOf("DAG", dagId));
+    }
+    expect(clock.now()).toBe(begin + 9000);
+    await permitCalls.quiet();
+    clock.to(begin + 14_000);
+    await report(hogDag, taken, success());
+    await permitCalls.quiet();
+    while (!isRunFinished((await runOf(dagId, runId)).state)) {
+      expect(await owners.step()).toBe(true);
+    }
+    expect(started.map((at) => at - begin)).toEqual([0, 14_000]);
+  });
+});
 
 describe("one key that a DAG, a bulk submission and jobs share", () => {
   it(

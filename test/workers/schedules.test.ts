@@ -111,9 +111,49 @@ describe("a scheduled DAG", () => {
     await evictDurableObject(stubOf("DAG", dagId));
     await fireAlarm(stubOf("DAG", dagId));
     await finishAll(dagId);
-    expect((await runsOf(dagId)).map(([runId]) => runId.slice(-14, -9))).toEqual(["01:00", "02:00", "10:00"]);
+    expect((await runsOf(dagId)).map(([runId]) => runId.slice(-14, -9))).toEqual(["01:00", "10:00"]);
     expect(value(await dagOf(dagId).describe()).next_dagrun).toMatchObject({ run_after: FIRST + 11 * HOUR });
   });
+
+  for (const [what, schedule, made] of [
+    ["an expression", "0 * * * *", 10 * HOUR],
+    ["intervals between ticks", { type: "cron_data_interval", expression: "0 * * * *" }, 10 * HOUR],
+    // Without catchup it begins again from now.
+    ["a delta", { type: "delta_trigger", seconds: 3600 }, 10.5 * HOUR],
+    ["intervals of a delta", { type: "delta_data_interval", seconds: 3600 }, 10 * HOUR],
+    [
+      "listed dates",
+      { type: "events", dates: [1, 2, 4, 7, 9, 12].map((hour) => new Date(FIRST + hour * HOUR).toISOString()) },
+      9 * HOUR,
+    ],
+  ] as const) {
+    for (const away of ["stopped", "paused"] as const) {
+      it(`of ${what} makes exactly one run of those missed while it was ${away}, the latest`, async ({ expect }) => {
+        clock.to(FIRST + 20 * MINUTE);
+        const dagId = scheduled({ schedule, startDate: new Date(FIRST + HOUR) });
+        expect(value(await dagOf(dagId).describe()).next_dagrun).not.toBeNull();
+        value(await dagOf(dagId).setPaused(away === "paused"));
+        clock.to(FIRST + 10 * HOUR + 30 * MINUTE);
+        await evictDurableObject(stubOf("DAG", dagId));
+        // What the DAG says it will do next is what it does next.
+        const said = value(await dagOf(dagId).describe()).next_dagrun;
+        const [previewed] = value(await dagOf(dagId).previewRuns(2));
+        if (away === "paused") {
+          expect(said).toMatchObject({ run_after: FIRST + made });
+          expect(previewed).toEqual(said);
+          value(await dagOf(dagId).setPaused(false));
+        } else {
+          await fireAlarm(stubOf("DAG", dagId));
+        }
+        await finishAll(dagId);
+        const { items } = value(await dagOf(dagId).listRuns({ limit: 10, offset: 0, order_by: ["id"] }));
+        expect(items.map(({ run_after }) => run_after - FIRST)).toEqual([made]);
+        const after = value(await dagOf(dagId).describe()).next_dagrun;
+        expect(after?.run_after).toBeGreaterThan(clock.now());
+        expect(value(await dagOf(dagId).previewRuns(1))).toEqual([after]);
+      });
+    }
+  }
 
   it("makes nothing while it is paused, and the latest when it is not any more", async ({ expect }) => {
     clock.advance(20 * MINUTE);

@@ -331,7 +331,7 @@ describe("jobs", () => {
     expect(clock.now()).toBeLessThanOrEqual(Date.UTC(2100, 0, 1) + 10_000);
   });
 
-  it("go on when they are evicted while they wait, and hold what they held", async () => {
+  it("go on when they are evicted while they wait for their time, and hold no slot until it is near", async () => {
     const pool = await newPool(1);
     const id = fresh("work");
     const work = addTask(
@@ -345,8 +345,8 @@ describe("jobs", () => {
     const claimed = await jobOf(first).claim(WORKER);
     await jobOf(first).report(claimed?.token ?? -1, success(), NO_LOGS);
     await permitCalls.quiet();
-    // It holds its slot of the pool and of the key, and waits for its time.
-    expect(await usersOf(pool)).toEqual({ occupied_slots: 1, scheduled_slots: 0 });
+    // It has given its slots of the pool and of the key back, and waits for its time.
+    expect(await usersOf(pool)).toEqual({ occupied_slots: 0, scheduled_slots: 0 });
     expect(await jobOf(second).claim(WORKER)).toBeNull();
     await evictDurableObject(stubOf("JOB", second));
     expect(await jobOf(second).claim(WORKER)).toBeNull();
@@ -355,6 +355,7 @@ describe("jobs", () => {
       await permitCalls.quiet();
     }
     expect(clock.now()).toBe(Date.UTC(2100, 0, 1) + 10_000);
+    expect(await usersOf(pool)).toEqual({ occupied_slots: 1, scheduled_slots: 0 });
     expect(await jobOf(second).claim(WORKER)).toMatchObject({ try_number: 1 });
   });
 

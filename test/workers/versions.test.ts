@@ -40,6 +40,8 @@ describe("a version that another release stored", () => {
     for (const spec of [
       "json_set(spec, '$.catchup', json('false'), '$.tasks[0].retries', 0, '$.tasks[1].pool_slots', 1)",
       "json_remove(spec, '$.tasks[0].retries', '$.tasks[1].pool_slots')",
+      // A release before had no defaults of these: it kept them where they were written out.
+      "json_set(spec, '$.tasks[0].queue', 'default', '$.tasks[1].input', json('null'))",
     ]) {
       await storedOtherwise(dagId, spec);
       expect(value(await dagOf(dagId).describe())).toEqual(present);

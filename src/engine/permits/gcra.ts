@@ -43,6 +43,9 @@ export const EMPTY_CELL: RateCell = { at: 0, part: 0, limit: 1, clock: 0, notBef
  */
 export const MAX_STEP_BACK_MS = 60_000;
 
+/** What alarms and calls may take, in milliseconds. A start that is later must have room where it is now. */
+export const MAX_LATE_MS = 100;
+
 /** The longest that a key can be slowed down at once: a day. */
 export const MAX_SLOW_DOWN_MS = 86_400_000;
 
@@ -65,6 +68,17 @@ export function reserve(cell: RateCell, now: number, rule: RateRule, cost = 1): 
   const saved = (burst - cost) * perMs;
   const at = Math.max(present, base.at + Math.ceil((base.part - saved) / limit));
   return { cell: { ...seen, ...advance(base, cost * perMs), limit }, at };
+}
+
+/** The cell as if all that another one counts had been reserved of it too. */
+export function joined(cell: RateCell, other: RateCell): RateCell {
+  const { at, part } = inLimit(other, cell.limit);
+  return at > cell.at || (at === cell.at && part > cell.part) ? { ...cell, at, part } : cell;
+}
+
+/** How late a start may be and still counts as one of its time (ms): the time between two starts, at most `MAX_LATE_MS`. */
+export function toleranceMs({ limit, perMs }: RateRule): number {
+  return Math.min(Math.ceil(perMs / limit), MAX_LATE_MS);
 }
 
 /** Lets nothing start before `until`, which is at most `MAX_SLOW_DOWN_MS` ahead. Never makes a key faster. */
@@ -103,7 +117,8 @@ interface Instant {
   limit: number;
 }
 
-function see(cell: RateCell, now: number): RateCell {
+/** The cell as it is once the time was looked at; see `MAX_STEP_BACK_MS`. */
+export function see(cell: RateCell, now: number): RateCell {
   const back = cell.clock - now;
   if (back <= MAX_STEP_BACK_MS) {
     return { ...cell, clock: Math.max(cell.clock, now) };

@@ -2,12 +2,28 @@
  * The reservations of one rate limit: each id has one time, however often it is asked for. A time is remembered until ten
  * minutes after it, by which every repeated request has come.
  *
+ * An id asks when it needs a time, and again when the time has come: the second answer lets it start. What comes late (its process
+ * was stopped, or its alarm rang late) starts only if the starts there really were leave room for it now, and has another time
+ * otherwise. So no window of `perMs` less `toleranceMs` holds more than `limit + burst - 1` starts, whatever stood still, and
+ * what is always late by the same time starts as often as what is never late.
+ *
  * It is kept as a log: each turn that changes something appends one entry, with the times it gave and the cell after it. The
  * newest entry is what is known of the limit; older ones are only there for who asks again.
  *
  * @module
  */
-import { EMPTY_CELL, giveBack, MAX_STEP_BACK_MS, reserve, slowDown, type RateCell, type RateRule } from "./gcra.ts";
+import {
+  EMPTY_CELL,
+  giveBack,
+  joined,
+  MAX_STEP_BACK_MS,
+  reserve,
+  see,
+  slowDown,
+  toleranceMs,
+  type RateCell,
+  type RateRule,
+} from "./gcra.ts";
 
 /** How long after its time a reservation is remembered. */
 export const KEEP_MS = 600_000;
@@ -40,6 +56,23 @@ export interface RateView {
   slowed_until: number | null;
 }
 
+/** The time of one id. */
+interface Reservation {
+  at: number;
+  entry: ReservationEntry;
+  /** It was let go and counts as started. Not stored: it may count twice then, never too little. */
+  isStarted: boolean;
+}
+
+/** What one call has come to. */
+interface Turn {
+  cell: RateCell;
+  started: RateCell;
+  /** New times by id. */
+  fresh: Map<string, number>;
+  letGo: Set<string>;
+}
+
 /** One rate limit. */
 export class ReservationBook {
   #cell: RateCell = EMPTY_CELL;
@@ -47,7 +80,9 @@ export class ReservationBook {
   #seq = 0;
   /** Entries that are remembered, the oldest first. */
   readonly #entries: ReservationEntry[] = [];
-  readonly #times = new Map<string, { at: number; entry: ReservationEntry }>();
+  readonly #times = new Map<string, Reservation>();
+  /** What has started, by when it did; null until it was worked out from what is stored. */
+  #started: RateCell | null = null;
 
   /** @param entries What was stored, the oldest first. */
   constructor(entries: Iterable<ReservationEntry>) {
@@ -57,9 +92,9 @@ export class ReservationBook {
   }
 
   /**
-   * Gives each id its time, in their order: the one it has, or a new one.
+   * Gives each id its time, in their order: the one it has, or a new one. One that has come lets the id start now.
    *
-   * @returns The times, and the entry to be stored; null if every id had its time.
+   * @returns The times, and the entry to be stored; null if every id has the time it had.
    * @throws RangeError for a rule that is none, or more than `MAX_IDS` ids.
    */
   reserve(ids: readonly string[], rule: RateRule, now: number): { times: number[]; entry: ReservationEntry | null } {
@@ -67,19 +102,59 @@ export class ReservationBook {
       throw new RangeError(`expected at most ${MAX_IDS} ids, got ${ids.length}`);
     }
     this.#forget(now);
-    const fresh = new Map<string, number>();
-    let cell = this.#cell;
-    const times = ids.map((id) => {
-      const known = this.#times.get(id)?.at ?? fresh.get(id);
-      if (known !== undefined) {
-        return known;
+    const cell = see(this.#cell, now);
+    const started = this.#started ?? this.#startedBefore(cell.clock, new Set(ids), rule);
+    const turn: Turn = {
+      cell,
+      // It goes by the times that starts have, not by when they are asked about; only a clock that was wrong changes it.
+      started: now < started.clock ? see(started, now) : started,
+      fresh: new Map(),
+      letGo: new Set(),
+    };
+    const times = ids.map((id) => this.#timeOf(id, turn, rule, now));
+    const { fresh } = turn;
+    const entry = fresh.size === 0 ? null : this.#append({ cell: turn.cell, rule, times: [...fresh] }, now);
+    this.#started = turn.started;
+    for (const id of turn.letGo) {
+      const time = this.#times.get(id);
+      if (time !== undefined) {
+        time.isStarted = true;
       }
-      const reserved = reserve(cell, now, rule);
-      ({ cell } = reserved);
-      fresh.set(id, reserved.at);
-      return reserved.at;
-    });
-    return { times, entry: fresh.size === 0 ? null : this.#append({ cell, rule, times: [...fresh] }, now) };
+    }
+    return { times, entry };
+  }
+
+  #timeOf(id: string, turn: Turn, rule: RateRule, now: number): number {
+    const known = this.#times.get(id);
+    const own = turn.fresh.get(id) ?? known?.at;
+    const tolerance = toleranceMs(rule);
+    if (own !== undefined) {
+      const isOnTime = now - own <= tolerance;
+      if (own > now || turn.letGo.has(id) || (isOnTime && known?.isStarted === true)) {
+        return own;
+      }
+      const { cell, at } = reserve(turn.started, isOnTime ? own : now, rule);
+      // Else others have used what room there is now, or the key was slowed down since.
+      if (isOnTime ? at - own <= tolerance : at <= now && turn.cell.notBefore <= now) {
+        if (at !== own) {
+          turn.fresh.set(id, at);
+        }
+        if (at <= now) {
+          turn.started = cell;
+          turn.letGo.add(id);
+        }
+        return at;
+      }
+    }
+    const { cell, at } = reserve(joined(turn.cell, turn.started), now, rule);
+    turn.cell = cell;
+    turn.fresh.set(id, at);
+    // It may start without asking again, if it learns of its time when that has come.
+    if (own === undefined && at - now <= tolerance) {
+      turn.started = reserve(turn.started, at, rule).cell;
+      turn.letGo.add(id);
+    }
+    return at;
   }
 
   /**
@@ -131,6 +206,16 @@ export class ReservationBook {
     };
   }
 
+  /** What counts as started: every time that has passed, of all but the ids that ask. */
+  #startedBefore(last: number, asking: ReadonlySet<string>, rule: RateRule): RateCell {
+    const passed = [...this.#times].filter(([id, { at }]) => at <= last && !asking.has(id)).map(([, { at }]) => at);
+    let cell = EMPTY_CELL;
+    for (const at of passed.toSorted((a, b) => a - b)) {
+      ({ cell } = reserve(cell, at, rule));
+    }
+    return cell;
+  }
+
   #forget(now: number): void {
     // A time further ahead than the last one is of a clock that was wrong.
     const last = Math.max(this.#cell.at, this.#cell.notBefore, now) + KEEP_MS + MAX_STEP_BACK_MS;
@@ -164,7 +249,7 @@ export class ReservationBook {
       this.#times.delete(id);
     }
     for (const [id, at] of entry.times) {
-      this.#times.set(id, { at, entry });
+      this.#times.set(id, { at, entry, isStarted: false });
     }
   }
 }

@@ -28,8 +28,39 @@ export function* iterateRuns(timetable: Timetable, { from, to, now }: BackfillRa
 }
 
 /**
+ * The run to make when a planned one is due: that one with catchup, else the latest that is due by now. What comes between the two is
+ * missed and left out.
+ *
+ * @param planned What the timetable gave, at whatever time that was.
+ */
+export function runToMake(
+  timetable: Timetable,
+  planned: DagRunInfo,
+  restriction: TimeRestriction,
+  now: number,
+): DagRunInfo {
+  if (restriction.catchup || planned.run_after > now) {
+    return planned;
+  }
+  let run = planned;
+  // Most timetables give the latest at once; one of listed dates leaves out what has passed, unless it is asked for each.
+  for (const catchup of [false, true]) {
+    for (;;) {
+      const next = timetable.next(run.data_interval, { ...restriction, catchup }, now);
+      if (next === null || next.run_after > now || next.run_after <= run.run_after) {
+        break;
+      }
+      run = next;
+    }
+  }
+  return run;
+}
+
+/**
  * The next `count` runs as the scheduler would make them if time passed and each was made at its time. Fewer if there are
  * no more, or if the next one depends on how long runs take (`@continuous`).
+ *
+ * @param planned The first of them, if it is known.
  */
 export function previewRuns(
   timetable: Timetable,
@@ -37,10 +68,11 @@ export function previewRuns(
   restriction: TimeRestriction,
   now: number,
   count: number,
+  planned: DagRunInfo | null = null,
 ): DagRunInfo[] {
-  const runs: DagRunInfo[] = [];
-  let previous = last;
-  let clock = now;
+  const runs: DagRunInfo[] = planned === null || count === 0 ? [] : [planned];
+  let previous = planned?.data_interval ?? last;
+  let clock = Math.max(now, planned?.run_after ?? now);
   while (runs.length < count) {
     const run = timetable.next(previous, restriction, clock);
     const before = runs.at(-1);
