@@ -21,6 +21,8 @@ export const LIMITS = {
   inlineValueBytes: 128 * 1024,
   /** Bytes of an XCom value that are accepted at all. */
   valueBytes: 10 * 1024 * 1024,
+  /** Levels of lists and objects that a value may nest, as a body over HTTP. */
+  valueDepth: 100,
   /** Bytes of the resolved input of one task instance. */
   inputBytes: 10 * 1024 * 1024,
 } as const;
