@@ -9,6 +9,7 @@ import type { DagRunView } from "../../engine/work.ts";
 import { dateTime, durationSeconds, iso } from "../time.ts";
 import { runTypeSchema } from "./dag.ts";
 import { dagVersionJson, dagVersionSchema } from "./dag-version.ts";
+import { unavailableField } from "../unavailable.ts";
 
 const TRIGGERED_BY = ["cli", "operator", "rest_api", "ui", "test", "timetable", "asset", "backfill"] as const;
 
@@ -43,7 +44,7 @@ export const dagRunSchema = z
 export type DagRunJson = z.infer<typeof dagRunSchema>;
 
 export const dagRunCollectionSchema = z
-  .object({ dag_runs: z.array(dagRunSchema), total_entries: z.number().int() })
+  .object({ dag_runs: z.array(dagRunSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("DAGRunCollection");
 
 /** A DAG run as the API answers it. */
