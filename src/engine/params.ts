@@ -49,6 +49,18 @@ export function resolveParams(
   return errors.length > 0 ? { ok: false, errors } : { ok: true, params: Object.fromEntries(params) };
 }
 
+/** Keys of a conf that are listed as no params at most. */
+const MOST_UNKNOWN = 20;
+
+/** The first keys of `conf` that are no params of a DAG that has some: they may be misspelt. They are no error, as in Airflow. */
+export function unknownConfKeys(spec: DagSpec["params"], conf: Record<string, Json>): string[] {
+  return Object.keys(spec).length === 0
+    ? []
+    : Object.keys(conf)
+        .filter((key) => !Object.hasOwn(spec, key))
+        .slice(0, MOST_UNKNOWN);
+}
+
 /**
  * What is wrong with the params of a spec: schemas that cannot be used, and defaults that do not fit them. All are checked
  * on one budget; the first param that it does not suffice for is the last one looked at.

@@ -358,12 +358,22 @@ export const MODELS: Readonly<Record<string, Fields>> = {
 };
 
 /** Fields that we answer beside Airflow's. Any other one is a mistake. */
+const UNAVAILABLE: Fields = { "unavailable?": "[UnavailableDag]" };
+
 export const OURS: Readonly<Record<string, Fields>> = {
+  DAGCollectionResponse: UNAVAILABLE,
+  DAGVersionCollectionResponse: UNAVAILABLE,
+  DAGRunCollectionResponse: UNAVAILABLE,
+  TaskInstanceCollectionResponse: UNAVAILABLE,
+  XComCollectionResponse: UNAVAILABLE,
+  JobCollectionResponse: UNAVAILABLE,
+  DagStatsCollectionResponse: UNAVAILABLE,
+  DAGTagCollectionResponse: UNAVAILABLE,
   DAGResponse: { is_registered: "boolean" },
   DAGDetailsResponse: { is_registered: "boolean" },
   TaskResponse: { handler: "string?" },
   JobResponse: { job_id: "string?", is_alive: "boolean" },
-  DAGRunResponse: { reason: "string?", task_instance_counts: "{integer}" },
+  DAGRunResponse: { reason: "string?", task_instance_counts: "{integer}", "warnings?": "[string]" },
   TaskInstanceResponse: { job_id: "string?", error: "TaskError?", late_results: "integer" },
   TaskInstanceHistoryResponse: { job_id: "string?", error: "TaskError?", late_results: "integer" },
   BackfillResponse: {
@@ -382,6 +392,7 @@ export const OURS: Readonly<Record<string, Fields>> = {
 
 /** Models that only we have. */
 export const OUR_MODELS: Readonly<Record<string, Fields>> = {
+  UnavailableDag: { dag_id: "string", error: "string" },
   TaskError: { type: "string", message: "string" },
   DagVersionChanges: {
     dag_id: "string",

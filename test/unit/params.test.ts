@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { schemaMismatches, schemaProblems } from "../../src/engine/json-schema-check.ts";
-import { resolveParams, validateParamSpecs } from "../../src/engine/params.ts";
+import { resolveParams, unknownConfKeys, validateParamSpecs } from "../../src/engine/params.ts";
 import type { Json, ParamSpec } from "../../src/engine/spec.ts";
 import { anyJson, parseJsonObject } from "./json-values.ts";
 
@@ -223,5 +223,15 @@ describe("a text under a schema with a pattern", () => {
     expect(validateParamSpecs(slug)).toEqual([]);
     expect(resolveParams(slug, { slug: "one-two-3" })).toMatchObject({ ok: true });
     expect(resolveParams(slug, { slug: "one--two" })).toMatchObject({ ok: false });
+  });
+});
+
+describe("keys of a conf", () => {
+  test("that are no params are found where there are params, and nowhere else", ({ expect }) => {
+    expect(unknownConfKeys({ year }, { yaer: 1, year: 2, constructor: 3 })).toEqual(["yaer", "constructor"]);
+    expect(unknownConfKeys({ year }, { year: 2 })).toEqual([]);
+    expect(unknownConfKeys({}, { anything: 1 })).toEqual([]);
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`k${index}`, 1]));
+    expect(unknownConfKeys({ year }, many)).toHaveLength(20);
   });
 });

@@ -1,7 +1,7 @@
 /** Schemas of params that would keep an object busy for good: over HTTP, and in specs that were stored before. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
-import { describe, it } from "vitest";
+import { describe, it, vi } from "vitest";
 import { clock, dagOf, fireAlarm, rowsOf, stopClock, stubOf, value } from "./lab.ts";
 import { fresh } from "./registry.ts";
 
@@ -83,6 +83,33 @@ describe("a DAG over HTTP whose params cannot be checked within the budget", () 
     ).toBe(201);
     const conf = { u: `http://${"a".repeat(45)}!` };
     expect((await call("POST", `${dagId}/dagRuns`, { logical_date: null, conf })).status).toBe(200);
+  });
+});
+
+describe("a conf with a key that is no param", () => {
+  it("is taken, as by Airflow; the answer warns of it and names the nearest param", async ({ expect }) => {
+    const dagId = fresh("warned");
+    const params = { branch: { default: "main" }, year: { default: 2026 } };
+    expect((await call("PUT", dagId, { tasks: [], params })).status).toBe(201);
+    const trigger = (conf: object, id = dagId) => call("POST", `${id}/dagRuns`, { logical_date: null, conf });
+    const logged = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const { status, body } = await trigger({ brnch: "dev", year: 2025, [`z${"y".repeat(300)}`]: 1 });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      conf: { brnch: "dev" },
+      warnings: [
+        'expected the params of the DAG as keys of conf, got "brnch"; did you mean "branch"?',
+        expect.stringMatching(/^expected the params of the DAG as keys of conf, got "zy{78}… \(303 characters\)$/),
+      ],
+    });
+    expect(logged).toHaveBeenCalledWith(expect.objectContaining({ event: "unknown_conf_keys", dag_id: dagId }));
+    logged.mockClear();
+    expect((await trigger({ branch: "dev" })).body).not.toHaveProperty("warnings");
+    const free = fresh("warned");
+    expect((await call("PUT", free, { tasks: [] })).status).toBe(201);
+    expect((await trigger({ anything: 1 }, free)).body).not.toHaveProperty("warnings");
+    expect(logged).not.toHaveBeenCalled();
+    logged.mockRestore();
   });
 });
 
