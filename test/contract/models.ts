@@ -357,9 +357,10 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   ValidationError: { loc: "[string|integer]", msg: "string", type: "string", "input?": "any", "ctx?": "object" },
 };
 
-/** Fields that we answer beside Airflow's. Any other one is a mistake. */
+/** DAGs that could not answer, beside a list over many. */
 const UNAVAILABLE: Fields = { "unavailable?": "[UnavailableDag]" };
 
+/** Fields that we answer beside Airflow's. Any other one is a mistake. */
 export const OURS: Readonly<Record<string, Fields>> = {
   DAGCollectionResponse: UNAVAILABLE,
   DAGVersionCollectionResponse: UNAVAILABLE,
