@@ -112,7 +112,7 @@ export function triggered(answer: Result<DagRunView>): DagRunView {
 }
 
 /** What may be wrong with a run that was made: in words, for who triggered it; left out if nothing is. */
-export function triggerWarnings({ dag_id: dagId, run_id: runId, unknown_conf: unknown }: DagRunView): {
+export function triggerWarnings({ dag_id, run_id, unknown_conf: unknown }: DagRunView): {
   warnings?: string[];
 } {
   if (unknown === undefined) {
@@ -124,8 +124,8 @@ export function triggerWarnings({ dag_id: dagId, run_id: runId, unknown_conf: un
   );
   console.warn({
     event: "unknown_conf_keys",
-    dag_id: dagId,
-    run_id: runId,
+    dag_id,
+    run_id,
     keys: unknown.keys.map((key) => show(key)),
   });
   return { warnings };

@@ -114,9 +114,10 @@ class Walk {
       }
       return;
     }
-    if ("toJSON" in value && typeof value.toJSON === "function") {
+    const toJSON: unknown = Reflect.get(value, "toJSON");
+    if (typeof toJSON === "function") {
       this.hasOwnText = true;
-      this.check(value.toJSON(), depth + 1);
+      this.check(Reflect.apply(toJSON, value, [""]), depth + 1);
       return;
     }
     const kind = kindOf(value);

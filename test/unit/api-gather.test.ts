@@ -147,11 +147,7 @@ describe("gathering a page where a part cannot answer", () => {
   const compare = (left: number, right: number): number => left - right;
   const page = { limit: 300, offset: 0 };
 
-  function failing(
-    dagId: string,
-    after: readonly number[] = [],
-    fault: object = new Error("no such column"),
-  ): Part<number> {
+  function failing(dagId: string, after: readonly number[] = [], fault = new Error("no such column")): Part<number> {
     return {
       dagId,
       read: async (limit, offset) => {

@@ -161,7 +161,11 @@ describe("POST /webhooks/{dag_id}", () => {
   );
 
   describe("of a spec that was stored before its names were checked", () => {
-    const send = (webhook: Partial<WebhookSpec>, bindings: Record<string, unknown>, headers: Record<string, string>) => {
+    const send = (
+      webhook: Partial<WebhookSpec>,
+      bindings: Record<string, unknown>,
+      headers: Record<string, string>,
+    ) => {
       const parsed = dagSpecSchema.parse({ dag_id: "old", tasks: [], webhook: { provider: "hmac", secret: "S" } });
       const spec = { ...parsed, webhook: { provider: "hmac" as const, secret: "S", tolerance: 300, ...webhook } };
       const api = testApi({ dag: triggering, env: bindings, registry: testRegistry([["old", { spec }]]) });

@@ -287,9 +287,7 @@ describe("a try", () => {
         },
       },
     );
-    const thrown = await run(() => {
-      throw hostile;
-    });
+    const thrown = await run(() => Promise.reject<unknown>(hostile));
     expect(thrown?.outcome).toMatchObject({ state: "failed", error: { type: "Error" } });
     const said = await run((ctx) => {
       Reflect.apply(ctx.heartbeat.bind(ctx), ctx, [null]);

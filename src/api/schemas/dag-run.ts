@@ -39,12 +39,9 @@ export const dagRunSchema = z
     partition_date: dateTime.nullable(),
     reason: z.string().nullable().openapi({ description: "Why the run ended, null while it goes on" }),
     task_instance_counts: z.record(z.string(), z.number().int()).openapi({ description: "Task instances by state" }),
-    warnings: z
-      .array(z.string())
-      .optional()
-      .openapi({
-        description: "In the answer to a trigger: keys of its conf that are no params of the DAG, if it has any",
-      }),
+    warnings: z.array(z.string()).optional().openapi({
+      description: "In the answer to a trigger: keys of its conf that are no params of the DAG, if it has any",
+    }),
   })
   .openapi("DAGRun");
 export type DagRunJson = z.infer<typeof dagRunSchema>;
