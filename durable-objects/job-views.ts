@@ -5,7 +5,7 @@
  */
 import type { JobRecord } from "../src/engine/job-machine.ts";
 import type { WatchRecord } from "../src/engine/job-watch.ts";
-import type { Json } from "../src/engine/spec.ts";
+import { readableJson } from "../src/engine/json-depth.ts";
 import { isJobFinished, type JobState } from "../src/engine/states.ts";
 import type { ClaimedTask, JobView } from "../src/engine/work.ts";
 
@@ -41,7 +41,7 @@ export function view(job: JobRecord): JobView {
     task_id: null,
     map_index: null,
     run_at: job.run_at,
-    result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
+    result: job.result !== null && "json" in job.result ? readableJson(job.result.json) : null,
     ...(job.result !== null && "r2" in job.result ? { result_r2: job.result.r2 } : {}),
     late_results: job.late_results,
   };

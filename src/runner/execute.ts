@@ -60,7 +60,10 @@ export async function execute(attempt: Attempt, owner: Owner, around: Surroundin
   // A handler may ignore its signal; whatever it still says is nobody's any more.
   log.end();
   try {
-    const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
+    const keep = async ([key, value]: [string, Json]) => ({
+      key,
+      value: await storeValue(value, around.putPayload, xcomName(key)),
+    });
     return { outcome, xcoms: await Promise.all([...pushed].map(keep)), cleanUp };
   } catch (error) {
     return { outcome: outcomeOfUnkept(error), xcoms: [], cleanUp };
@@ -91,6 +94,10 @@ async function run(
   } catch (error) {
     return outcomeOfThrow(error);
   }
+}
+
+function xcomName(key: string): string {
+  return `XCom ${JSON.stringify(key.slice(0, 100))}`;
 }
 
 async function fetchRemote(task: ClaimedTask, around: Surroundings): Promise<Json> {
