@@ -10,7 +10,8 @@ import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
 import { z } from "zod";
 import { readQueues } from "../src/engine/queues.ts";
-import { findRuntime } from "./processes.ts";
+import { tieRuntimeToThisProcess } from "./runtime-command.ts";
+import { watchRuntime } from "./runtime-watch.ts";
 
 /** What to serve, and where. */
 export interface EmbeddedOptions {
@@ -25,8 +26,12 @@ export interface EmbeddedOptions {
   port: number;
   /** Variables and secrets; they win over those of the configuration. */
   bindings: Record<string, string>;
-  /** Called with the id of the runtime's process when it starts, and again if it crashed and was restarted. */
+  /** Called with the id of the runtime's process as soon as it has one, again if it crashed and is restarted; null when it is ended. */
   onRuntime?: (pid: number | null) => void;
+  /** Called when the runtime crashed and serves again. */
+  onRestart?: () => void;
+  /** Called when the runtime crashed and cannot be started again: nothing is served from then on. */
+  onFailure?: (error: Error) => void;
 }
 
 /** A running embedded server. */
@@ -106,31 +111,60 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     unsafeObservability: false,
     resourcePersistencePath: options.resources,
   });
-  const miniflare = new Miniflare({
-    ...converted,
-    unsafeHandleRuntimeRestart: () => options.onRuntime?.(findRuntime(process.pid)),
+  let pid: number | null = null;
+  let stopping = false;
+  const endWatch = watchRuntime(tieRuntimeToThisProcess(), {
+    started(now) {
+      pid = now;
+      options.onRuntime?.(now);
+    },
+    ended(former, how) {
+      if (pid !== former) {
+        return;
+      }
+      pid = null;
+      if (!stopping) {
+        console.error(`the runtime (process ${former}) ended by ${how}; it is started again`);
+        // After Miniflare has seen the end too: it is ready again when the new runtime serves.
+        setImmediate(() => void miniflare.ready.then(() => options.onRestart?.(), fail));
+      }
+    },
   });
+  const miniflare = new Miniflare(converted);
+  let serving = false;
+
+  function fail(error: unknown): void {
+    if (serving && !stopping) {
+      options.onFailure?.(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async function stop(): Promise<void> {
+    stopping = true;
+    await miniflare.dispose();
+    endWatch();
+    options.onRuntime?.(null);
+  }
+
   try {
     await miniflare.ready;
     const url = await miniflare.unsafeGetDirectURL(name);
-    options.onRuntime?.(findRuntime(process.pid));
-    const worker: unknown = await miniflare.getWorker(name);
-    if (!isSchedulable(worker)) {
-      throw new Error("expected Miniflare to offer scheduled() on the Worker, it does not");
-    }
+    serving = true;
     return {
       url: url.origin,
-      runtimePid: () => findRuntime(process.pid),
+      runtimePid: () => pid,
       async tick() {
+        // Asked for each time: what Miniflare gave before a crash of the runtime is dead.
+        const worker: unknown = await miniflare.getWorker(name);
+        if (!isSchedulable(worker)) {
+          throw new Error("expected Miniflare to offer scheduled() on the Worker, it does not");
+        }
         await worker.scheduled({ scheduledTime: new Date(), cron: "* * * * *" });
       },
-      async stop() {
-        await miniflare.dispose();
-        options.onRuntime?.(null);
-      },
+      stop,
     };
   } catch (error) {
-    await miniflare.dispose();
+    await stop();
     throw error;
   }
 }

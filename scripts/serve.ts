@@ -21,6 +21,8 @@ export interface ServeOptions {
   apiKey: string | null;
   /** Further secrets, by name. */
   secrets: Record<string, string>;
+  /** Called when the runtime crashed and cannot be started again. */
+  onFailure: (error: Error) => void;
 }
 
 /** A server that serves. */
@@ -32,19 +34,20 @@ export interface Serving {
 }
 
 /**
- * Serves until `stop`. Builds the bundle if it is not current. Throws if the port is taken, the state folder is used by
- * another server, or the bundle does not start.
+ * Serves until `stop`. Builds the bundle if it is not current. Ends the runtime that a killed server left on the state
+ * folder. Throws if the port is taken, the state folder is used by another server, or the bundle does not start.
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  if (options.port !== 0 && !(await isPortFree(options.host, options.port))) {
-    throw new Error(
-      `port ${options.port} of ${options.host} is taken: stop what listens there, or choose another with --port`,
-    );
-  }
   const bundle = ensureBundle(options.configPath, options.bundleFolder);
+  // Before the port is looked at: a runtime left behind on this folder listens on it.
   const folder = await openStateFolder(options.stateFolder);
-  const apiKey = options.apiKey ?? developmentKey(options.stateFolder);
   try {
+    if (options.port !== 0 && !(await isPortFree(options.host, options.port))) {
+      throw new Error(
+        `port ${options.port} of ${options.host} is taken: stop what listens there, or choose another with --port`,
+      );
+    }
+    const apiKey = options.apiKey ?? developmentKey(options.stateFolder);
     const server = await startEmbedded({
       configPath: options.configPath,
       main: bundle.main,
@@ -53,14 +56,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       port: options.port,
       bindings: { ...options.secrets, JOBBERS_API_KEY: apiKey, TASK_CONSUMER: "detach" },
       onRuntime: (pid) => folder.noteRuntime(pid),
+      onRestart: () => ticking.now(),
+      onFailure: options.onFailure,
     });
-    const stopTicking = tickEveryMinute(() => server.tick());
+    const ticking = tickEveryMinute(() => server.tick());
     return {
       url: server.url,
       apiKey,
       runtimePid: () => server.runtimePid(),
       async stop() {
-        stopTicking();
+        ticking.stop();
         await server.stop();
         folder.release();
       },

@@ -28,6 +28,8 @@ export interface ServerProcessOptions {
   apiKey?: string;
   /** Secrets by name. */
   secrets?: Record<string, string>;
+  /** Further environment variables of the process. */
+  environment?: Record<string, string>;
 }
 
 /** A server in a child process. */
@@ -61,7 +63,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   for (const name of Object.keys(secrets)) {
     args.push("--secret", name);
   }
-  const environment: NodeJS.ProcessEnv = { ...process.env, ...secrets };
+  const environment: NodeJS.ProcessEnv = { ...process.env, ...secrets, ...options.environment };
   delete environment["JOBBERS_API_KEY"];
   if (options.apiKey !== undefined) {
     environment["JOBBERS_API_KEY"] = options.apiKey;

@@ -55,6 +55,10 @@ async function main(): Promise<void> {
     port: parsePort(values.port),
     apiKey: process.env["JOBBERS_API_KEY"] ?? null,
     secrets: readSecrets(values.secret),
+    onFailure(error) {
+      console.error(`the runtime could not be started again: ${error.message}`);
+      process.exit(1);
+    },
   });
   stopOnSignals(serving);
   if (process.send === undefined) {

@@ -4,10 +4,10 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { isRuntime, killAndWait } from "./processes.ts";
+import { endOrphan, noteRuntime } from "./runtime-record.ts";
 
 /** A state folder that this process alone uses until `release`. */
 export interface StateFolder {
@@ -27,23 +27,16 @@ export interface StateFolder {
 export async function openStateFolder(path: string): Promise<StateFolder> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const lock = takeLock(path);
-  const runtimeFile = join(path, "runtime.pid");
-  if (existsSync(runtimeFile)) {
-    const pid = Number(readFileSync(runtimeFile, "utf8"));
-    if (Number.isInteger(pid) && pid > 0 && isRuntime(pid)) {
-      await killAndWait(pid);
-    }
+  try {
+    await endOrphan(path);
+  } catch (error) {
+    lock.close();
+    throw error;
   }
   return {
     path,
     resources: join(path, "resources"),
-    noteRuntime(pid) {
-      if (pid === null) {
-        rmSync(runtimeFile, { force: true });
-      } else {
-        writeFileSync(runtimeFile, String(pid));
-      }
-    },
+    noteRuntime: (pid) => noteRuntime(path, pid),
     release() {
       lock.close();
     },

@@ -1,4 +1,6 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +14,17 @@ function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "jobbers-unit-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A process whose command is that of a runtime. */
+async function startLookalike(folder: string): Promise<number> {
+  writeFileSync(join(folder, "serve"), 'process.stdout.write("up"); process.stdin.resume();');
+  const child = spawn(process.execPath, ["serve", "-"], { cwd: folder, argv0: "workerd" });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  await once(child.stdout, "data");
+  return child.pid ?? 0;
 }
 
 describe("the state folder", () => {
@@ -40,6 +53,33 @@ describe("the state folder", () => {
     const second = await openStateFolder(path);
     second.release();
     expect(isAlive(process.pid)).toBe(true);
+  });
+
+  test("ends a runtime that was left behind, and no later one with the same id", async ({ expect }) => {
+    const path = temporaryFolder();
+    const pid = await startLookalike(path);
+    const first = await openStateFolder(path);
+    first.noteRuntime(pid);
+    first.release();
+    const record = readFileSync(join(path, "runtime.json"), "utf8");
+
+    writeFileSync(join(path, "runtime.json"), record.replace(/"started_at":"/, '"started_at":"earlier '));
+    const second = await openStateFolder(path);
+    second.release();
+    expect(isAlive(pid)).toBe(true);
+
+    writeFileSync(join(path, "runtime.json"), record);
+    const third = await openStateFolder(path);
+    third.release();
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test("opens though the record of its runtime is garbled", async ({ expect }) => {
+    const path = temporaryFolder();
+    writeFileSync(join(path, "runtime.json"), '{"pid": 1');
+    const folder = await openStateFolder(path);
+    folder.release();
+    expect(folder.path).toBe(path);
   });
 });
 
