@@ -5,6 +5,7 @@
  */
 import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { checkAccess } from "./api-key.ts";
 import { startLines } from "./greeting.ts";
 import { BUNDLE_FOLDER, WRANGLER_CONFIG } from "./project.ts";
 import { serve } from "./serve.ts";
@@ -19,7 +20,8 @@ const HELP = `npm start -- [options]
   --config FILE   wrangler configuration to serve (wrangler.toml)
   --outdir DIR    folder of its bundle (dist)
 
-The API key is the environment variable JOBBERS_API_KEY, or a development key kept in the state folder.
+The API key is the environment variable JOBBERS_API_KEY, of at least 32 characters if --host is no loopback address,
+or a development key kept in the state folder.
 Secrets in .dev.vars are handed on too.`;
 
 /** What a parent process learns over its channel, if there is one. */
@@ -47,13 +49,17 @@ async function main(): Promise<void> {
     return;
   }
   const stateFolder = resolve(values.state);
+  const givenKey = process.env["JOBBERS_API_KEY"] ?? null;
+  for (const warning of checkAccess(values.host, givenKey)) {
+    console.warn(warning);
+  }
   const serving = await serve({
     configPath: resolve(values.config),
     bundleFolder: resolve(values.outdir),
     stateFolder,
     host: values.host,
     port: parsePort(values.port),
-    apiKey: process.env["JOBBERS_API_KEY"] ?? null,
+    apiKey: givenKey,
     secrets: readSecrets(values.secret),
     onFailure(error) {
       console.error(`the runtime could not be started again: ${error.message}`);
@@ -62,7 +68,8 @@ async function main(): Promise<void> {
   });
   stopOnSignals(serving);
   if (process.send === undefined) {
-    console.log(startLines(serving, shortPath(stateFolder)).join("\n"));
+    const developmentKey = givenKey === null ? serving.apiKey : null;
+    console.log(startLines({ url: serving.url, developmentKey }, shortPath(stateFolder)).join("\n"));
   } else {
     const message: ReadyMessage = {
       ready: true,

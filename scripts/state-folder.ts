@@ -4,7 +4,7 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { endOrphan, noteRuntime } from "./runtime-record.ts";
@@ -26,6 +26,8 @@ export interface StateFolder {
  */
 export async function openStateFolder(path: string): Promise<StateFolder> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
+  // One that was there before may be open to others.
+  chmodSync(path, 0o700);
   const lock = takeLock(path);
   try {
     await endOrphan(path);

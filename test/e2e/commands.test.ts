@@ -54,7 +54,7 @@ describe("the curl lines", () => {
 
   test("that npm start prints work as they stand", async ({ expect }) => {
     const answers: unknown[] = [];
-    for (const curl of curlLines(server.process)) {
+    for (const curl of curlLines({ url: server.process.url, developmentKey: server.process.apiKey })) {
       answers.push(await shell(curl));
     }
     expect(answers).toMatchObject([

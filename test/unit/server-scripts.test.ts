@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,14 @@ describe("the state folder", () => {
     expect(key).toMatch(/^jobbers_dev_[\w-]{32}$/);
     expect(developmentKey(path)).toBe(key);
     expect(statSync(join(path, "api-key")).mode & 0o777).toBe(0o600);
+  });
+
+  test("is closed to others, also if it was open before", async ({ expect }) => {
+    const path = temporaryFolder();
+    chmodSync(path, 0o755);
+    const folder = await openStateFolder(path);
+    folder.release();
+    expect(statSync(path).mode & 0o777).toBe(0o700);
   });
 
   test("does not end a process that took the id of a runtime that is gone", async ({ expect }) => {
