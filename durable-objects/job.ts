@@ -14,7 +14,9 @@ import {
   claimJob,
   completeJob,
   goOnSeeking,
+  isStale,
   killJob,
+  learnStanding,
   queueOfJob,
   reportJob,
   submitJob,
@@ -38,6 +40,7 @@ import type {
   LogChunk,
   Outcome,
   Progress,
+  TaskError,
   Verdict,
   WorkerIdentity,
 } from "../src/engine/work.ts";
@@ -112,6 +115,10 @@ export function createJobClass(registry: Registry) {
     }
 
     async get(waitMs: number): Promise<Result<JobView>> {
+      const known = this.#load();
+      if (known !== null && isStale(known, Date.now())) {
+        await this.#askOwner(known);
+      }
       return this.#waiters.until<Result<JobView>>(ENDED, waitMs, () => {
         const job = this.#load();
         return job === null
@@ -213,7 +220,7 @@ export function createJobClass(registry: Registry) {
       }
     }
 
-    async complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void> {
+    async complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): Promise<void> {
       const job = this.#load();
       if (job !== null) {
         const now = Date.now();
@@ -251,6 +258,12 @@ export function createJobClass(registry: Registry) {
       const now = Date.now();
       const before = JSON.stringify(job);
       const effect = tickJob(job, now, this.#wishOf);
+      if (effect === "ask_owner") {
+        // Nothing to store: the alarm that follows from the answer is enough.
+        await this.#askOwner(job);
+        this.#arm(job, Date.now());
+        return;
+      }
       if (JSON.stringify(job) !== before) {
         this.#save(job, now);
       }
@@ -371,6 +384,8 @@ export function createJobClass(registry: Registry) {
         this.ctx.waitUntil(this.#seekPermits());
       } else if (effect === "tell_owner") {
         this.ctx.waitUntil(this.#tellOwner(job));
+      } else if (effect === "ask_owner") {
+        this.ctx.waitUntil(this.#askOwner(job));
       }
     }
 
@@ -403,6 +418,31 @@ export function createJobClass(registry: Registry) {
         this.#save(job, Date.now());
       } catch (error) {
         console.warn({ event: "owner_not_told", job_id: job.id, dag_id: adoption.dag_id, error: String(error) });
+      }
+    }
+
+    /** Asks the owner of an adopted task instance how it stands. What gets no answer is asked again by the alarm. */
+    async #askOwner(asking: JobRecord): Promise<void> {
+      const { adoption, fence, progress } = asking;
+      if (adoption === null) {
+        return;
+      }
+      try {
+        const standing = await openDag(this.env, adoption.dag_id).attemptStanding(adoption, fence, progress);
+        const job = this.#load();
+        const now = Date.now();
+        if (job !== null && learnStanding(job, standing, now)) {
+          this.#save(job, now);
+        } else if (job !== null) {
+          this.#arm(job, now);
+        }
+      } catch (error) {
+        console.warn({
+          event: "owner_not_asked",
+          job_id: asking.id,
+          dag_id: adoption.dag_id,
+          error: String(error),
+        });
       }
     }
 

@@ -10,7 +10,9 @@ import type {
   ClaimedTask,
   LogChunk,
   Outcome,
+  Progress,
   StoredValue,
+  TaskError,
   TaskInstanceKey,
   WorkerIdentity,
 } from "../src/engine/work.ts";
@@ -24,6 +26,8 @@ import type { Owner } from "../src/runner/owner.ts";
 const FOLLOW_UPS = 10;
 const FOLLOW_UPS_WHEN_QUICK = 100;
 const QUICK_MS = 50;
+/** Characters of a step that a beat carries. */
+const STEP_CHARS = 200;
 
 /** Reads a value that lies in R2. */
 export type GetPayload = (key: string) => Promise<Json>;
@@ -32,7 +36,7 @@ export type GetPayload = (key: string) => Promise<Json>;
 export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, getPayload: GetPayload): Owner {
   const valueOf = async (stored: StoredValue): Promise<Json> =>
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
-  const jobIds = new Map<string, string>();
+  const newIds = new WeakMap<ClaimedTask, string>();
   let reused = openDag(env, name);
   let givenAt = Date.now();
   return {
@@ -48,20 +52,28 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         throw error;
       }
     },
-    async beat(task, beats, progress, startDate, logs) {
-      const key = keyOf(task);
-      const attempt = `${key.run_id}\n${key.task_id}\n${key.map_index}\n${task.token}`;
-      const jobId = jobIds.get(attempt) ?? ulid();
-      jobIds.set(attempt, jobId);
-      const job = openJob(env, jobId);
-      if (beats > 0) {
-        return { ...(await job.beat(task.token, progress, ...linesOf(logs))), jobId };
+    async beat(beats) {
+      return openDag(env, name).beat(
+        beats.map(({ task, jobId, progress }) => ({
+          ...keyOf(task),
+          token: task.token,
+          ...(jobId === null ? {} : { job_id: jobId }),
+          ...(progress === null ? {} : { progress: brief(progress) }),
+        })),
+        worker,
+      );
+    },
+    async publish({ task, jobId, progress, startDate, logs }) {
+      if (jobId !== null) {
+        return { ...(await openJob(env, jobId).beat(task.token, progress, ...linesOf(logs))), jobId };
       }
-      // The job first: between the two the DAG's own lease still watches the attempt.
+      // The same one if the answer is lost: a second job would show an attempt that nobody runs.
+      const newId = newIds.get(task) ?? ulid();
+      newIds.set(task, newId);
       const { heartrateMs, handler, try_number, max_tries, token } = task;
-      await job.adopt({
+      const answer = await openJob(env, newId).adopt({
         dag_id: name,
-        ...key,
+        ...keyOf(task),
         try_number,
         max_tries,
         token,
@@ -72,16 +84,10 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         progress,
         ...(logs.lines.length > 0 ? { logs } : {}),
       });
-      const answer = await openDag(env, name).adopt(key, token, jobId, worker);
-      if (answer.verdict === "stop") {
-        await job.complete(token, "failed", answer.reason ?? "stopped");
-      }
-      return { ...answer, jobId };
+      return { ...answer, jobId: newId };
     },
     async ended(task, jobId, outcome) {
-      if (jobId !== null) {
-        await openJob(env, jobId).complete(task.token, ...endOf(outcome));
-      }
+      await openJob(env, jobId).complete(task.token, ...endOf(outcome));
     },
     async pullXCom(task, { taskId, key = "return_value", mapIndex }) {
       const dag = openDag(env, name);
@@ -108,7 +114,10 @@ export function jobOwner(env: ObjectEnv, jobId: string): Owner {
       }
       return [];
     },
-    async beat(task, _beats, progress, _startDate, logs) {
+    async beat(beats) {
+      return Promise.all(beats.map(async ({ task, progress }) => openJob(env, jobId).beat(task.token, progress)));
+    },
+    async publish({ task, progress, logs }) {
       return { ...(await openJob(env, jobId).beat(task.token, progress, ...linesOf(logs))), jobId };
     },
     async ended() {
@@ -131,10 +140,21 @@ function keyOf(task: ClaimedTask): TaskInstanceKey {
   return { run_id: task.run?.run_id ?? "", task_id: task.task_id, map_index: task.map_index };
 }
 
-function endOf(outcome: Outcome): ["success" | "failed" | "skipped", string | null] {
+/** As much of it as a post-mortem tells. */
+function brief({ step, fraction }: Progress): Progress {
+  return {
+    ...(step === undefined ? {} : { step: step.slice(0, STEP_CHARS) }),
+    ...(fraction === undefined ? {} : { fraction }),
+  };
+}
+
+function endOf(outcome: Outcome): ["success" | "failed" | "skipped", TaskError | null] {
   switch (outcome.state) {
     case "failed":
-      return ["failed", outcome.error.message];
+      return [
+        "failed",
+        outcome.error.type === "Stopped" ? outcome.error : { type: "TaskFailed", message: outcome.error.message },
+      ];
     case "skipped":
       return ["skipped", null];
     default:

@@ -9,6 +9,7 @@ import { DEFAULT_QUEUE, queueOfPlatform } from "../src/engine/queues.ts";
 import type { Json } from "../src/engine/spec.ts";
 import type { TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import type { Surroundings } from "../src/runner/execute.ts";
+import { Pace } from "../src/runner/pace.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, jobOwner } from "./owners.ts";
@@ -21,6 +22,8 @@ const RETRY_DELAY_S = 5;
 
 let hostname: string | undefined;
 let inFlight = 0;
+/** Of the jobs that this isolate makes, for whichever owner. */
+const pace = new Pace();
 
 /** Who this isolate is, on a queue. Named at first use: the platform allows no randomness before a request. */
 function identity(queue: string): WorkerIdentity {
@@ -74,9 +77,10 @@ async function runTaskInstances(
 ): Promise<void> {
   try {
     const requests = messages.map(({ body }) => body as TaskInstanceMessage);
+    const since = around.now();
     const claimed = await openDag(env, dagId).claim(requests, worker);
     if (claimed.length > 0) {
-      await new Session(dagOwner(env, dagId, worker, around.getPayload), around).run(claimed);
+      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace).run(claimed, since);
     }
   } catch (error) {
     retry(messages, error);
@@ -91,9 +95,10 @@ async function runJob(
   around: Surroundings,
 ): Promise<void> {
   try {
+    const since = around.now();
     const claimed = await openJob(env, jobId).claim(worker);
     if (claimed !== null) {
-      await new Session(jobOwner(env, jobId), around).run([claimed]);
+      await new Session(jobOwner(env, jobId), around, pace).run([claimed], since);
     }
   } catch (error) {
     retry([message], error);

@@ -38,6 +38,10 @@ export class DagCore {
   readonly permits: PermitDesk;
   readonly past = new PastDesk(this);
   readonly waiters = new Waiters();
+  /** When a worker last beat, by its hostname: from the stored rows, and since. */
+  readonly heartbeats = new Map<string, number>();
+  /** When the object woke, epoch milliseconds: since then workers can be heard. */
+  openedAt = Number.NEGATIVE_INFINITY;
   /** When a worker of a queue last claimed or reported, by the queue's name, since the object woke. */
   readonly heard = new Map<string, number>();
   isPaused = false;
@@ -74,6 +78,7 @@ export class DagCore {
     this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING, (run) => {
       this.permits.watch(run);
       this.past.attach(run);
+      run.machine.resumeLeases(this.heartbeats);
     });
     this.outbox = new Outbox(this.storage, env, ctx, this.name);
     this.scheduler = new Scheduler(this);
@@ -127,6 +132,12 @@ export class DagCore {
       }
       this.scheduler.load(now);
     });
+    for (const [hostname, at] of this.storage.heartbeats.load(now)) {
+      this.heartbeats.set(hostname, Math.max(at, this.heartbeats.get(hostname) ?? 0));
+    }
+    if (this.openedAt === Number.NEGATIVE_INFINITY) {
+      this.openedAt = now;
+    }
     this.runs.loadUnfinished();
     this.#isOpen = true;
     this.act(now, () => {
@@ -185,6 +196,7 @@ export class DagCore {
     this.past.clear();
     this.outbox.forget();
     this.permits.discard();
+    this.heartbeats.clear();
     this.#stored.clear();
     this.isPaused = false;
     this.#isRegistered = false;
@@ -405,11 +417,17 @@ export class DagCore {
     this.act(now, () => {
       this.permits.retry(now);
       for (const run of this.unfinished()) {
-        run.machine.tick(now);
+        run.machine.tick(now, this.openedAt);
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
     });
+  }
+
+  /** A worker proved that it lives; only inside `act`. */
+  heartbeat(hostname: string, now: number): void {
+    this.heartbeats.set(hostname, now);
+    this.storage.heartbeats.save(hostname, now);
   }
 
   /** For the sweeper: what is due is done, wishes are said again. Gives when there is something to do next, or null. */

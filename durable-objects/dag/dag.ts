@@ -37,11 +37,14 @@ import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type {
+  AttemptBeat,
+  AttemptStanding,
   BeatAnswer,
   ClaimedTask,
   DagRunView,
   JobView,
   Outcome,
+  Progress,
   Report,
   ReportAnswer,
   StoredValue,
@@ -355,8 +358,12 @@ export function createDagClass(registry: Registry) {
       return this.#work.report(reports, worker, followUpLimit);
     }
 
-    async adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer> {
-      return this.#work.adopt(key, token, jobId, worker);
+    async beat(beats: AttemptBeat[], worker: WorkerIdentity): Promise<BeatAnswer[]> {
+      return this.#work.beat(beats, worker);
+    }
+
+    async attemptStanding(key: TaskInstanceKey, token: number, progress: Progress | null): Promise<AttemptStanding> {
+      return this.#work.standing(key, token, progress);
     }
 
     async attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict> {

@@ -210,4 +210,14 @@ export const DAG_MIGRATIONS: readonly Migration[] = [
       "CREATE INDEX backfill_dag_run_run ON backfill_dag_run (dag_run_id) WHERE dag_run_id IS NOT NULL",
     ],
   },
+  {
+    version: 5,
+    statements: [
+      // The leases of the attempts that a worker runs begin anew with its heartbeat: one row for all of them.
+      `CREATE TABLE worker (
+        hostname TEXT PRIMARY KEY,
+        latest_heartbeat INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID`,
+    ],
+  },
 ];

@@ -9,6 +9,7 @@ import type { RunChanges, RunInfo } from "../../src/engine/run-state.ts";
 import type { DagSpec, Json } from "../../src/engine/spec.ts";
 import type { TaskInstanceRow } from "../../src/engine/task-instance.ts";
 import type { Report } from "../../src/engine/work.ts";
+import { HeartbeatStorage } from "./heartbeat-storage.ts";
 import { LogStorage } from "./log-storage.ts";
 import { fromStored, toStoredJson, type StoredInstance } from "./rows.ts";
 import { BackfillStorage } from "./backfill-storage.ts";
@@ -76,6 +77,7 @@ export class DagStorage {
   readonly summaries: SummaryStorage;
   readonly past: PastStorage;
   readonly backfills: BackfillStorage;
+  readonly heartbeats: HeartbeatStorage;
   readonly #sql: Sql;
 
   constructor(storage: SqlStorage) {
@@ -86,6 +88,7 @@ export class DagStorage {
     this.summaries = new SummaryStorage(this.#sql);
     this.past = new PastStorage(this.#sql);
     this.backfills = new BackfillStorage(this.#sql);
+    this.heartbeats = new HeartbeatStorage(this.#sql);
   }
 
   /** Rows written by SQL since the object woke: what the platform bills. */

@@ -142,7 +142,7 @@ export function memberView(
     job_type: "LocalTaskJob",
     start_date: instance.startDate,
     end_date: isFinished(instance.state) ? instance.endDate : null,
-    latest_heartbeat: instance.startDate,
+    latest_heartbeat: instance.latestHeartbeat ?? instance.startDate,
     executor_class: null,
     hostname: instance.hostname,
     unixname: instance.unixname,

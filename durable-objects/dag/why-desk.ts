@@ -12,7 +12,7 @@ import { describeStanding } from "../../src/engine/queue-standing.ts";
 import { isFinished, isScheduleable } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceKey } from "../../src/engine/work.ts";
-import { openJob, openPool, type ObjectEnv } from "../env.ts";
+import { openPool, type ObjectEnv } from "../env.ts";
 import { within } from "../within.ts";
 import type { DagCore } from "./core.ts";
 import { queueStanding } from "./queue-desk.ts";
@@ -102,7 +102,7 @@ export class WhyDesk {
       case "queued":
         return `It is queued${since(instance.queuedWhen)} and a worker is about to take it: ${describeStanding(await queueStanding(this.#core, run, instance, now), now)}.`;
       case "running":
-        return `It is running on ${instance.hostname ?? "a worker"}${since(instance.startDate)}, try ${tryNumber} of ${maxTries + 1}; ${await this.#lastSign(instance, now)}.`;
+        return `It is running on ${instance.hostname ?? "a worker"}${since(instance.startDate)}, try ${tryNumber} of ${maxTries + 1}; ${this.#lastSign(instance, now)}.`;
       case "restarting":
         return "It was cleared while it ran; it runs again once its worker has stopped, or is found to be gone.";
       case "deferred":
@@ -114,11 +114,9 @@ export class WhyDesk {
     }
   }
 
-  async #lastSign({ jobId, dueAt }: NodeInstance, now: number): Promise<string> {
-    const job = jobId === null ? null : await within(openJob(this.#env, jobId).get(0)).catch(() => null);
-    const beat = job?.ok === true ? job.value.latest_heartbeat : null;
-    if (beat !== null) {
-      return `its last heartbeat was ${(now - beat) / 1000} s ago`;
+  #lastSign({ latestHeartbeat, dueAt }: NodeInstance, now: number): string {
+    if (latestHeartbeat !== null) {
+      return `its last heartbeat was ${(now - latestHeartbeat) / 1000} s ago`;
     }
     return dueAt === null
       ? "it has not beaten yet"

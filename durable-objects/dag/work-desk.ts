@@ -7,11 +7,15 @@
 import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type {
+  AttemptBeat,
+  AttemptStanding,
   BeatAnswer,
   ClaimedTask,
   Outcome,
+  Progress,
   Report,
   ReportAnswer,
+  TaskError,
   TaskInstanceKey,
   Verdict,
   WorkerIdentity,
@@ -23,7 +27,7 @@ import type { LoadedRun } from "./run-book.ts";
 /** Answers kept to be given again when the same report comes twice because its answer was lost. */
 const ANSWERS_KEPT = 32;
 
-/** Claims, reports and adoptions of one `Dag` object. */
+/** Claims, reports and beats of one `Dag` object. */
 export class WorkDesk {
   readonly #core: DagCore;
   readonly #answers = new Map<string, ReportAnswer>();
@@ -86,29 +90,49 @@ export class WorkDesk {
     return answer;
   }
 
-  adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): BeatAnswer {
+  /** A worker beats for attempts; one row for all of them, and one for each whose job is new. */
+  beat(beats: readonly AttemptBeat[], worker: WorkerIdentity): BeatAnswer[] {
+    if (!this.#core.open()) {
+      return beats.map(() => ({ verdict: "stop", reason: `there is no DAG "${this.#core.name}"` }));
+    }
+    const now = Date.now();
+    return this.#core.act(now, () => {
+      const touched = new Set<LoadedRun>();
+      const answers = beats.map((beat) => this.#takeBeat(beat, touched, now));
+      if (answers.some(({ verdict }) => verdict === "continue")) {
+        this.#core.heartbeat(worker.hostname, now);
+      }
+      for (const run of touched) {
+        run.machine.advance(now);
+        this.#core.store(run, now);
+      }
+      return answers;
+    });
+  }
+
+  /** How an attempt stands, for its job, which brings its progress. Ends it if its worker is lost. */
+  standing(key: TaskInstanceKey, token: number, progress: Progress | null): AttemptStanding {
     const found = this.#core.instance(key);
     if (!found.ok) {
-      return { verdict: "stop", reason: found.refusal.message };
+      return { state: "failed", error: { type: "Stopped", message: found.refusal.message } };
     }
     const { run, instance } = found.value;
-    const now = Date.now();
-    return this.#core.act(now, (): BeatAnswer => {
-      if (run.machine.adopt(instance, token, jobId)) {
-        instance.hostname = worker.hostname;
-        instance.unixname = worker.unixname;
-        this.#core.store(run, now);
-        return { verdict: "continue" };
-      }
-      // This answer is how the worker learns that it must stop, so a cleared instance need not wait any longer.
-      run.machine.attemptEnded(instance, token, STOPPED, now);
-      run.machine.advance(now);
-      this.#core.store(run, now);
-      return {
-        verdict: "stop",
-        reason: `the attempt is no longer the current one; its task instance is ${instance.state ?? "cleared"}`,
-      };
-    });
+    if (instance.state === "running" && instance.fence === token) {
+      const now = Date.now();
+      instance.progress ??= progress;
+      this.#core.act(now, () => {
+        run.machine.checkLease(instance, now, this.#core.openedAt);
+        if (instance.fence !== token) {
+          run.machine.advance(now);
+          this.#core.store(run, now);
+        }
+      });
+    }
+    const isHeld = instance.state === "running" && instance.fence === token;
+    if (isHeld || (instance.state === "restarting" && instance.fence === token + 1)) {
+      return { state: "running", latest_heartbeat: instance.latestHeartbeat ?? instance.startDate ?? 0 };
+    }
+    return this.#endOf(run, instance, token);
   }
 
   attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Verdict {
@@ -126,6 +150,47 @@ export class WorkDesk {
     });
   }
 
+  /** Takes one beat. What is not over is in memory: of a run that is not there nothing runs any more. */
+  #takeBeat(beat: AttemptBeat, touched: Set<LoadedRun>, now: number): BeatAnswer {
+    const run = this.#core.runs.peek(beat.run_id);
+    const instance = run?.machine.find(beat.task_id, beat.map_index);
+    if (run === null || instance === undefined) {
+      return { verdict: "stop", reason: "the attempt is no longer the current one; its run is over" };
+    }
+    const { jobId } = instance;
+    if (run.machine.beat(instance, beat, now)) {
+      if (instance.jobId !== jobId) {
+        touched.add(run);
+      }
+      return { verdict: "continue" };
+    }
+    const state = instance.state ?? "cleared";
+    const reason = instance.stopReason ?? `the attempt is no longer the current one; its task instance is ${state}`;
+    // This answer is how the worker learns that it must stop, so a cleared instance need not wait any longer.
+    run.machine.attemptEnded(instance, beat.token, STOPPED, now);
+    touched.add(run);
+    return { verdict: "stop", reason };
+  }
+
+  /** How an attempt ended that is not the current one any more, or is over. */
+  #endOf(run: LoadedRun, instance: NodeInstance, token: number): AttemptStanding {
+    if (instance.fence === token || instance.fence === token + 1) {
+      const { state, error, stopReason } = instance;
+      if (state === "success" || state === "skipped" || state === "up_for_reschedule") {
+        return { state: state === "skipped" ? "skipped" : "success", error: null };
+      }
+      const message = stopReason ?? "the attempt was stopped";
+      return { state: "failed", error: error ?? { type: "Stopped", message } };
+    }
+    const past = this.#core.storage.history(run.row.id, instance.node.task.id, instance.mapIndex);
+    const ended = past.find(({ fence }) => fence === token || fence === token + 1);
+    if (ended?.state === "success" || ended?.state === "skipped") {
+      return { state: ended.state, error: null };
+    }
+    const error = ended?.error === undefined || ended.error === null ? null : (JSON.parse(ended.error) as TaskError);
+    return { state: "failed", error: error ?? { type: "Stopped", message: "the attempt was stopped" } };
+  }
+
   /** Takes one report into its run's machine, with what comes along: other values, log lines, or the note that it was late. */
   #take(report: Report, worker: WorkerIdentity, touched: Set<LoadedRun>, now: number): Verdict {
     const { runs, storage } = this.#core;
@@ -136,6 +201,9 @@ export class WorkDesk {
     }
     touched.add(run);
     const tryNumber = instance.tryNumber;
+    if (report.job_id !== undefined && instance.fence === report.token && instance.state === "running") {
+      instance.jobId = report.job_id;
+    }
     const verdict = run.machine.report(instance, report.token, report.outcome, worker, now);
     if (verdict === "late") {
       storage.insertLateResult(run.row.id, report, now);

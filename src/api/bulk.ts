@@ -6,7 +6,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { ApiError } from "./errors.ts";
-import { isPlatformError } from "./objects.ts";
+import { isPlatformError } from "../engine/platform-errors.ts";
 
 /** Entities that one request may name: each costs a call of an object. */
 export const MAX_ENTITIES = 500;

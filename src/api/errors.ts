@@ -10,7 +10,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Refusal, Result } from "../engine/objects.ts";
 import type { AppEnv } from "./env.ts";
 import { syntaxErrorOf } from "./json-text.ts";
-import { isPlatformError } from "./objects.ts";
+import { isPlatformError } from "../engine/platform-errors.ts";
 import { show } from "./show.ts";
 
 /** One thing wrong with a request: where, what was expected and what came. */

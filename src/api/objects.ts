@@ -6,6 +6,7 @@
 import type { CatalogObject, DagObject, JobObject, TriggerRequest } from "../engine/objects.ts";
 import { ledgerName } from "../engine/permits/names.ts";
 import type { PoolObject } from "../engine/permits/objects.ts";
+import { isRetryable } from "../engine/platform-errors.ts";
 import type { ApiEnv } from "./env.ts";
 
 /** Name of the object that keeps a bulk submission, from its batch key. */
@@ -39,23 +40,6 @@ const CATALOG_NAME = "catalog";
 /** The one catalog of registered DAGs. */
 export function catalogObject(env: ApiEnv): CatalogObject {
   return openObject(() => env.CATALOG.getByName(CATALOG_NAME)) as CatalogObject;
-}
-
-/**
- * Says whether a call may be repeated: the platform says so, or the object was reset under it. What the platform calls
- * overloaded must be left alone.
- */
-export function isRetryable(error: unknown): boolean {
-  return (hasFlag(error, "retryable") || hasFlag(error, "durableObjectReset")) && !hasFlag(error, "overloaded");
-}
-
-/** Says whether the platform failed the call, not our own code. */
-export function isPlatformError(error: unknown): boolean {
-  return isRetryable(error) || hasFlag(error, "overloaded");
-}
-
-function hasFlag(error: unknown, flag: "retryable" | "overloaded" | "durableObjectReset"): boolean {
-  return typeof error === "object" && error !== null && Reflect.get(error, flag) === true;
 }
 
 /**

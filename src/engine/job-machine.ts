@@ -13,6 +13,7 @@ import type { RetryPolicy } from "./retry.ts";
 import type { Json, QueueSpec, TaskSpec } from "./spec.ts";
 import { isJobFinished, type JobState } from "./states.ts";
 import type {
+  AttemptStanding,
   BeatAnswer,
   JobSubmission,
   Outcome,
@@ -79,13 +80,14 @@ export interface JobRecord {
 export const RESEND_AFTER_MS = 10_000;
 const MAX_RESEND_MS = 120_000;
 const OWED_RETRY_MS = 2000;
+const ASK_OWNER_AGAIN_MS = 250;
 /** How long a call for permits may stay without an answer before it is made again. */
 const ASK_AGAIN_MS = 5000;
 /** Airflow's three times `task_queued_timeout`. */
 const STUCK_AFTER_MS = 1_800_000;
 
 /** What must be done after the record is stored. */
-export type JobEffect = "send" | "seek_permits" | "tell_owner" | null;
+export type JobEffect = "send" | "seek_permits" | "tell_owner" | "ask_owner" | null;
 
 /** Gives what a job must hold before it is queued; null for nothing. Throws if that cannot be told. */
 export type WishOf = (job: JobRecord) => PermitWish | null;
@@ -354,12 +356,33 @@ export function completeJob(
   job: JobRecord,
   token: number,
   state: "success" | "failed" | "skipped",
-  error: string | null,
+  error: TaskError | null,
   now: number,
 ): void {
   if (job.adoption !== null && job.fence === token && job.state === "running") {
-    finish(job, state, error === null ? null : { type: "TaskFailed", message: error }, now);
+    finish(job, state, error, now);
   }
+}
+
+/** The owner of an adopted task instance said how the attempt stands. False: nothing changed that must be stored. */
+export function learnStanding(job: JobRecord, standing: AttemptStanding, now: number): boolean {
+  if (job.adoption === null || job.state !== "running") {
+    return false;
+  }
+  if (standing.state === "running") {
+    job.latest_heartbeat = Math.max(job.latest_heartbeat ?? 0, standing.latest_heartbeat);
+    // If the owner allows a silent worker more, it is asked again soon.
+    job.next_at = Math.max(livenessDeadline(job.latest_heartbeat, job.heartrateMs), now + ASK_OWNER_AGAIN_MS);
+    return false;
+  }
+  const { stop_reason: reason } = job;
+  finish(job, standing.state, reason === null ? standing.error : { type: "Stopped", message: reason }, now);
+  return true;
+}
+
+/** The owner of an adopted task instance knows a later beat: workers beat to it, and not to each job. */
+export function isStale(job: JobRecord, now: number): boolean {
+  return job.adoption !== null && job.state === "running" && now - (job.latest_heartbeat ?? 0) >= job.heartrateMs;
 }
 
 function checkLiveness(job: JobRecord, now: number): JobEffect {
@@ -369,19 +392,17 @@ function checkLiveness(job: JobRecord, now: number): JobEffect {
     job.next_at = deadline;
     return null;
   }
-  const next = job.adoption === null ? "it is retried if it has tries left" : "its DAG decides what follows";
-  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress: job.progress, next });
-  const outcome: Outcome = { state: "failed", error: { type: "Zombie", message }, retryable: true };
-  if (job.adoption === null) {
-    // Should the dead one still report, its token is no longer the newest.
-    job.fence += 1;
-    endAttempt(job, outcome, now);
-    return null;
+  if (job.adoption !== null) {
+    // Workers beat to the owner, and it alone decides.
+    job.next_at = now + OWED_RETRY_MS;
+    return "ask_owner";
   }
-  finish(job, "failed", outcome.error, now);
-  job.owed = outcome;
-  job.next_at = now + OWED_RETRY_MS;
-  return "tell_owner";
+  const next = "it is retried if it has tries left";
+  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress: job.progress, next });
+  // Should the dead one still report, its token is no longer the newest.
+  job.fence += 1;
+  endAttempt(job, { state: "failed", error: { type: "Zombie", message }, retryable: true }, now);
+  return null;
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

@@ -39,6 +39,46 @@ export function livenessDeadline(latestHeartbeatMs: number, heartrateMs: number)
   return latestHeartbeatMs + graceMs(heartrateMs, GRACE_MULTIPLIER);
 }
 
+/** A lease that has lapsed, as its owner finds it; times in epoch milliseconds. */
+export interface LapsedLease {
+  /** When the owner was to look at it: when it lapsed, or until when it was allowed more. */
+  dueAt: number;
+  now: number;
+  /** When the owner came to be: until then no beat could reach it. */
+  openedAt: number;
+  heartrateMs: number;
+  /** How often it was allowed more for the owner's own lateness. */
+  allowances: number;
+}
+
+/** An owner that looks no later than this after the time is in time. */
+const PUNCTUAL_MS = 50;
+/** A beat that the owner was away for comes again within this part of a heartrate after its return. */
+const RETURN_MULTIPLIER = 1.1;
+/** What lateness is multiplied by: beats were held up as long as the owner was, and stand behind whatever else waited. */
+const LATENESS_MULTIPLIER = 3;
+/** How often in a row lateness excuses silence. An owner that gets as many turns would have heard a living worker. */
+export const MOST_ALLOWANCES = 5;
+
+/**
+ * Decides about a lease that has lapsed: until when it holds all the same, or null if its worker is lost. The silence may be
+ * the owner's own: if it was late to look, its thread was busy or blocked, and beats wait behind it; if it has just come
+ * to be, beats could not reach it. Each allowance is at most 1.1 heart rates, and an owner that is in time gives none.
+ */
+export function allowedUntil({ dueAt, now, openedAt, heartrateMs, allowances }: LapsedLease): number | null {
+  const returned = Math.round(openedAt + heartrateMs * RETURN_MULTIPLIER);
+  // One that came to be for this very look had slept, and would have been woken by a beat.
+  const sleptTillNow = openedAt >= dueAt && openedAt <= dueAt + PUNCTUAL_MS;
+  if (returned > dueAt && !sleptTillNow && now < returned) {
+    return returned;
+  }
+  const latenessMs = now - dueAt;
+  if (latenessMs <= PUNCTUAL_MS || allowances >= MOST_ALLOWANCES) {
+    return null;
+  }
+  return now + Math.min(heartrateMs, latenessMs * LATENESS_MULTIPLIER);
+}
+
 /** What the decision to beat needs; times in epoch milliseconds. */
 export interface BeatQuestion {
   latestHeartbeat: number | null;

@@ -13,6 +13,8 @@ import type { DagRunInfo } from "./timetable/timetable.ts";
 import type { WatchBook } from "./watch.ts";
 import type { DagRunState } from "./states.ts";
 import type {
+  AttemptBeat,
+  AttemptStanding,
   BeatAnswer,
   ClaimedTask,
   DagRunView,
@@ -315,11 +317,19 @@ export interface DagObject extends BackfillOwner {
 
   claim(requests: (TaskInstanceKey & { try_number: number })[], worker: WorkerIdentity): Promise<ClaimedTask[]>;
   report(reports: Report[], worker: WorkerIdentity, followUpLimit: number): Promise<ReportAnswer>;
-  /** A task instance outlived its first heartbeat and is watched by `jobId` from now on. */
-  adopt(key: TaskInstanceKey, token: number, jobId: string, worker: WorkerIdentity): Promise<BeatAnswer>;
+  /**
+   * A worker beats for attempts it runs: their leases begin anew, and the jobs that were made for them are noted. Answers in their
+   * order: `stop` for one that is no longer the current one.
+   */
+  beat(beats: AttemptBeat[], worker: WorkerIdentity): Promise<BeatAnswer[]>;
+  /**
+   * How an attempt stands, asked by its job when it has heard nothing for too long; the job brings its progress. Here it is
+   * decided whether the worker is lost.
+   */
+  attemptStanding(key: TaskInstanceKey, token: number, progress: Progress | null): Promise<AttemptStanding>;
   /** Does what is due and has not happened; gives when there is something to do next (epoch ms), or null. */
   wake(): Promise<number | null>;
-  /** The watching job lost the worker, or the worker obeyed a stop. Fenced by the token; idempotent. */
+  /** The job of an attempt was killed, or its worker obeyed a stop. Fenced by the token; idempotent. */
   attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Promise<Verdict>;
 }
 
@@ -405,7 +415,7 @@ export interface JobObject {
   /** The owner wants the adopted attempt stopped: its next beat is answered so. Idempotent. */
   stop(reason: string): Promise<void>;
   /** The adopted task instance is over; the job ends with it. */
-  complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void>;
+  complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): Promise<void>;
 }
 
 /** The one object that knows which DAGs were registered over HTTP: those of the code are known without it. */

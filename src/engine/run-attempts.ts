@@ -4,7 +4,9 @@
  * @module
  */
 import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
+import { postMortem } from "./liveness.ts";
 import { parseLedgerName } from "./permits/names.ts";
+import { isEligibleToRetry } from "./retry.ts";
 import { failFast } from "./run-end.ts";
 import { skipDownstream, skipsOf } from "./run-skips.ts";
 import type { RunState } from "./run-state.ts";
@@ -106,10 +108,21 @@ export function remember(state: RunState, instance: NodeInstance, now: number): 
   state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
 }
 
-/** The outcome of a try whose worker was never heard again before its first heartbeat. */
-export function zombie(instance: NodeInstance): Outcome {
-  const message = `no result and no heartbeat from ${instance.hostname ?? "its worker"} within the grace period of its first heartbeat`;
-  return failure("Zombie", message);
+/** The outcome of a try whose worker was not heard any more. */
+export function zombie(instance: NodeInstance, now: number): Outcome {
+  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
+  const worker = hostname ?? "its worker";
+  if (latestHeartbeat === null) {
+    return failure(
+      "Zombie",
+      `no result and no heartbeat from ${worker} within the grace period of its first heartbeat`,
+    );
+  }
+  const next = isEligibleToRetry(tryNumber, maxTries)
+    ? `try ${tryNumber + 1} of ${maxTries + 1} follows`
+    : "no try is left";
+  const heartrateMs = node.task.spec.heartrate * 1000;
+  return failure("Zombie", postMortem({ lastBeat: latestHeartbeat, heartrateMs, now, progress, next }));
 }
 
 function failure(type: string, message: string): Outcome {

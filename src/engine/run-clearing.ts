@@ -29,6 +29,7 @@ export function clearInstances(state: RunState, instances: readonly NodeInstance
     instance.error = null;
     if (running) {
       state.stop(instance, "the task instance was cleared");
+      instance.allowances = 0;
       state.set(instance, "restarting", now);
       state.setTimer(instance, livenessDeadline(now, heartrate * 1000));
     } else {

@@ -21,16 +21,17 @@ import type { Graph } from "./graph.ts";
 import { livenessDeadline } from "./liveness.ts";
 import { isForWorker } from "./queue-spread.ts";
 import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } from "./queue-timing.ts";
-import { endAttempt, zombie } from "./run-attempts.ts";
+import { endAttempt } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, grow } from "./run-expansion.ts";
+import { checkLease, endDead, onLapsed, resumeLeases, takeBeat } from "./run-leases.ts";
 import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
 import { settle } from "./run-settling.ts";
 import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
-import type { Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+import type { AttemptBeat, Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
 
 const NO_ROLES: ReadonlyMap<string, string> = new Map();
 
@@ -204,16 +205,19 @@ export class RunMachine {
     return this.#advance(now, followUps, worker, roles);
   }
 
-  /** A running try outlived its first heartbeat: from now on the job watches it. False if the try is not current. */
-  adopt(instance: NodeInstance, token: number, jobId: string): boolean {
-    if (instance.state !== "running" || instance.fence !== token) {
-      return false;
-    }
-    if (instance.jobId !== jobId) {
-      instance.jobId = jobId;
-      this.state.setTimer(instance, null);
-    }
-    return true;
+  /** The worker of a try proves that it lives. False if the try is not the current one: it must stop. */
+  beat(instance: NodeInstance, beat: Pick<AttemptBeat, "token" | "job_id" | "progress">, now: number): boolean {
+    return takeBeat(this.state, instance, beat, now);
+  }
+
+  /** Takes up the leases of running tries after a load. `heartbeats`: when workers last beat, by their hostname. */
+  resumeLeases(heartbeats: ReadonlyMap<string, number>): void {
+    resumeLeases(this.state, heartbeats);
+  }
+
+  /** Ends a running try whose lease has lapsed, before its timer is due; call `advance` after it. `openedAt`: as in `tick`. */
+  checkLease(instance: NodeInstance, now: number, openedAt: number): void {
+    checkLease(this.state, instance, now, openedAt);
   }
 
   /** The worker of a try is gone (`zombie`), or it obeyed a stop (`stopped`): a cleared instance may run again now. */
@@ -226,12 +230,15 @@ export class RunMachine {
     if (instance.fence !== token || instance.state !== "running") {
       return "duplicate";
     }
-    this.#endDead(instance, outcome, now);
+    endDead(this.state, instance, outcome, now);
     return "accepted";
   }
 
-  /** Does everything whose time has come: retries, reschedules, lapsed leases, re-sends, the run's timeout. */
-  tick(now: number): void {
+  /**
+   * Does everything whose time has come: retries, reschedules, lapsed leases, re-sends, the run's timeout. `openedAt`: since when
+   * workers can be heard; see `allowedUntil`.
+   */
+  tick(now: number, openedAt = Number.NEGATIVE_INFINITY): void {
     if (this.info.state !== "running") {
       return;
     }
@@ -243,7 +250,7 @@ export class RunMachine {
     for (const due of this.state.takeAllDue(now)) {
       // What an earlier one caused (`fail_fast`) may have ended it.
       if (due.dueAt !== null && due.dueAt <= now) {
-        this.#onDue(due, now);
+        this.#onDue(due, now, openedAt);
       }
     }
     this.#advance(now);
@@ -390,6 +397,10 @@ export class RunMachine {
     instance.hostname = worker.hostname;
     instance.unixname = worker.unixname;
     instance.jobId = null;
+    instance.progress = null;
+    instance.stopReason = null;
+    instance.allowances = 0;
+    instance.latestHeartbeat = null;
     if (instance.hasValue || instance.skipRecord !== null) {
       instance.hasValue = false;
       instance.mapLength = null;
@@ -399,16 +410,14 @@ export class RunMachine {
     this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
   }
 
-  #onDue(instance: NodeInstance, now: number): void {
+  #onDue(instance: NodeInstance, now: number, openedAt: number): void {
     switch (instance.state) {
       case "queued":
         resendOrFail(this.state, instance, this.#timing, now);
         break;
       case "running":
-        this.#endDead(instance, zombie(instance), now);
-        break;
       case "restarting":
-        resetInstance(this.state, instance, now);
+        onLapsed(this.state, instance, instance.nextAt ?? now, now, openedAt);
         break;
       case "scheduled":
         askAgain(this.state, instance);
@@ -416,12 +425,6 @@ export class RunMachine {
       default:
         this.state.dirtyInstances.add(instance);
     }
-  }
-
-  /** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */
-  #endDead(instance: NodeInstance, outcome: Outcome, now: number): void {
-    instance.fence += 1;
-    endAttempt(this.state, instance, outcome, now);
   }
 
   #late(instance: NodeInstance): Verdict {

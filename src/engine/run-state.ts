@@ -154,9 +154,18 @@ export class RunState {
     this.touch(instance);
   }
 
-  /** Orders the worker of an adopted instance to stop; one without a job learns it when it next asks. */
+  /** Sets a timer that need not be stored: the lease of an attempt, which begins anew with each beat. */
+  renew(instance: NodeInstance, at: number): void {
+    if (instance.nextAt !== at) {
+      instance.nextAt = at;
+      this.timers.add(at, instance);
+    }
+  }
+
+  /** Has the worker of an instance stopped: its next beat is answered so. The job of one that has a job learns it before. */
   stop(instance: NodeInstance, reason: string): void {
     const { jobId, mapIndex, node } = instance;
+    instance.stopReason = reason;
     if (jobId !== null) {
       this.#changes.stops.push({ job_id: jobId, task_id: node.task.id, map_index: mapIndex, reason });
     }

@@ -7,7 +7,7 @@
 import type { PermitWish } from "./permits/wish.ts";
 import type { SkipRecord } from "./skips.ts";
 import type { TaskInstanceState } from "./states.ts";
-import type { TaskError } from "./work.ts";
+import type { Progress, TaskError } from "./work.ts";
 
 /** One row of the `task_instance` table, its value left out. Times are epoch milliseconds. */
 export interface TaskInstanceRow {
@@ -75,6 +75,14 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
   /** A user deleted it: it is `removed` and nobody sees it, until its task expands anew. */
   deleted = false;
   wish: PermitWish | null = null;
+  /** When its worker last proved that it lives; like the three below it is not stored with it. */
+  latestHeartbeat: number | null = null;
+  /** What was last said of its progress. */
+  progress: Progress | null = null;
+  /** Why the last attempt was to stop. */
+  stopReason: string | null = null;
+  /** How often its lapsed lease was allowed more; see `liveness.ts`. */
+  allowances = 0;
   /** A row of it is stored (under its present map index). */
   stored = false;
 

@@ -141,8 +141,10 @@ export interface Report {
   outcome: Outcome;
   /** Values pushed under other keys than `return_value`. */
   xcoms?: { key: string; value: StoredValue }[];
-  /** Lines that no heartbeat has carried yet. */
+  /** Lines that its job has not been brought yet. */
   logs?: LogChunk;
+  /** The job that showed it, if there was one: the owner may not have been told before. */
+  job_id?: string;
 }
 
 /** What became of one report or beat. `late`: the attempt is no longer the current one; nothing changed. */
@@ -154,7 +156,21 @@ export interface ReportAnswer {
   followUps: ClaimedTask[];
 }
 
-/** Answer to a heartbeat or an adoption: go on, or stop because the attempt was killed, cleared or replaced. */
+/** One attempt in a worker's call to prove that it lives. */
+export interface AttemptBeat extends TaskInstanceKey {
+  token: number;
+  /** The job that shows it, once there is one. */
+  job_id?: string;
+  /** Where it is, for the post-mortem: step and fraction. */
+  progress?: Progress;
+}
+
+/** How an attempt stands, as its job is told by the owner. */
+export type AttemptStanding =
+  | { state: "running"; /** Epoch milliseconds. */ latest_heartbeat: number }
+  | { state: "success" | "failed" | "skipped"; error: TaskError | null };
+
+/** Answer to a heartbeat: go on, or stop because the attempt was killed, cleared or replaced. */
 export interface BeatAnswer {
   verdict: "continue" | "stop";
   reason?: string;

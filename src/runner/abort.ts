@@ -20,6 +20,11 @@ export class LazyAbort {
     return this.#controller.signal;
   }
 
+  /** Why it was aborted; undefined as long as it was not. */
+  get reason(): Error | undefined {
+    return this.#reason;
+  }
+
   /** Aborts; only the first reason counts. */
   abort(reason: Error): void {
     this.#reason ??= reason;

@@ -1,36 +1,37 @@
 /**
- * One timer for the beats of all tasks of a session: a hundred tasks that begin together need one, not a hundred.
+ * One timer for the beats of all attempts of a session: a hundred that begin together need one, not a hundred.
  *
  * @module
  */
 import { TimerHeap } from "../engine/timers.ts";
+import type { Attempt } from "./attempt.ts";
 
-/** Something to be called at a time; null cancels it. */
-export interface Beat {
-  /** Epoch milliseconds. */
-  at: number | null;
-  run: () => void;
-}
+/** Those that are due within this part of a heartrate travel along: a call costs more than an attempt in it. */
+const NEARLY = 0.25;
 
-/** Calls beats when they are due. */
+/** Gives attempts when their beats are due, those together that are due together. */
 export class BeatClock {
   readonly #now: () => number;
-  readonly #heap = new TimerHeap<Beat>((beat) => beat.at);
+  readonly #onDue: (attempts: Attempt[]) => void;
+  readonly #heap = new TimerHeap<Attempt>((attempt) => attempt.beatAt);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  constructor(now: () => number) {
+  /** @param onDue Is given attempts whose `beatAt` has come; it is null then, until it is set anew. */
+  constructor(now: () => number, onDue: (attempts: Attempt[]) => void) {
     this.#now = now;
+    this.#onDue = onDue;
   }
 
-  /** Adds a beat, or its next time after it ran. */
-  add(beat: Beat): void {
-    if (beat.at === null) {
+  /** Sets when an attempt beats next, epoch milliseconds; null for never. */
+  set(attempt: Attempt, at: number | null): void {
+    attempt.beatAt = at;
+    if (at === null) {
       return;
     }
-    this.#heap.add(beat.at, beat);
-    if (beat.at < this.#timerAt) {
-      this.#arm(beat.at);
+    this.#heap.add(at, attempt);
+    if (at < this.#timerAt) {
+      this.#arm(at);
     }
   }
 
@@ -49,13 +50,24 @@ export class BeatClock {
   #fire(): void {
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#now();
-    for (let beat = this.#heap.takeDue(now); beat !== undefined; beat = this.#heap.takeDue(now)) {
-      beat.at = null;
-      beat.run();
+    const due = this.#takeDue(now);
+    if (due.length > 0) {
+      const heartrateMs = Math.min(...due.map(({ task }) => task.heartrateMs));
+      due.push(...this.#takeDue(now + heartrateMs * NEARLY));
+      this.#onDue(due);
     }
     const next = this.#heap.next();
-    if (next !== null) {
+    if (next !== null && next < this.#timerAt) {
       this.#arm(next);
     }
+  }
+
+  #takeDue(now: number): Attempt[] {
+    const due: Attempt[] = [];
+    for (let attempt = this.#heap.takeDue(now); attempt !== undefined; attempt = this.#heap.takeDue(now)) {
+      attempt.beatAt = null;
+      due.push(attempt);
+    }
+    return due;
   }
 }

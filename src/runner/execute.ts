@@ -1,19 +1,17 @@
 /**
- * Runs one claimed task: context, timeout, abort, heartbeats. Gives its outcome, or null when it was told to stop and
- * nothing must be reported. Never throws.
+ * Runs one claimed task: context, timeout, abort. Gives its outcome, or null when it was told to stop and nothing must be
+ * reported. Never throws.
  *
  * @module
  */
 import { fillRemote } from "../engine/inputs.ts";
 import type { Json } from "../engine/spec.ts";
-import type { ClaimedTask, Outcome, Progress, StoredValue } from "../engine/work.ts";
+import type { ClaimedTask, Outcome, StoredValue } from "../engine/work.ts";
 import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
-import { LazyAbort } from "./abort.ts";
-import type { BeatClock } from "./beat-clock.ts";
-import { startHeartbeats } from "./heartbeats.ts";
+import type { Attempt } from "./attempt.ts";
 import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue, type PutPayload } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
-import { cleanProgress, TryLog } from "./try-log.ts";
+import { cleanProgress } from "./try-log.ts";
 
 /** What an execution needs from outside. */
 export interface Surroundings {
@@ -26,32 +24,23 @@ export interface Surroundings {
 
 /** How a try ended, with what it left. */
 export interface Execution {
-  outcome: Outcome;
-  /** Id of the job that watched it, if it lived that long. */
-  jobId: string | null;
+  /** Null: nothing is reported. */
+  outcome: Outcome | null;
   xcoms: { key: string; value: StoredValue }[];
-  /** Discard it once it is reported. */
-  log: TryLog;
+  /** Of one that was cut short: resolves when its handler is over, too. Null if it is. */
+  cleanUp: Promise<unknown> | null;
 }
 
 /** Runs the task to its end, its timeout, or a stop. */
-export async function execute(
-  task: ClaimedTask,
-  owner: Owner,
-  around: Surroundings,
-  clock: BeatClock,
-): Promise<Execution | null> {
-  const abort = new LazyAbort();
+export async function execute(attempt: Attempt, owner: Owner, around: Surroundings): Promise<Execution> {
+  const { task, log } = attempt;
   const pushed = new Map<string, Json>();
-  const log = new TryLog(task.log_from);
-  let progress: Progress | null = null;
-  const beats = startHeartbeats(task, owner, () => progress, log, abort, clock, around.now);
   const ctx = createTaskContext({
     claimed: task,
-    jobId: () => task.job_id ?? beats.jobId(),
-    signal: () => abort.signal,
+    jobId: () => attempt.jobId,
+    signal: () => attempt.abort.signal,
     heartbeat: (said) => {
-      progress = said === undefined ? progress : cleanProgress(said);
+      attempt.progress = said === undefined ? attempt.progress : cleanProgress(said);
     },
     log: (level, event, data) => {
       log.add(around.now(), level, event, data);
@@ -60,33 +49,30 @@ export async function execute(
     xcomPull: (request) => owner.pullXCom(task, request),
     env: around.env,
   });
-  const stopped = new Promise<null>((resolve) => {
-    beats.onStop(() => resolve(null));
-  });
-  const ran = run(task, around, ctx, abort);
-  const outcome = await Promise.race([ran, stopped]);
-  await beats.end();
+  const ran = run(attempt, around, ctx);
+  const { outcome, cleanUp } = await Promise.race([
+    ran.then((end) => ({ outcome: end, cleanUp: null })),
+    attempt.cutShort.then((end) => ({ outcome: end, cleanUp: ran })),
+  ]);
+  if (outcome === null) {
+    return { outcome, xcoms: [], cleanUp };
+  }
   // A handler may ignore its signal; whatever it still says is nobody's any more.
   log.end();
-  if (outcome === null) {
-    log.discard();
-    return null;
-  }
-  const jobId = beats.jobId();
   try {
     const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
-    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), log };
+    return { outcome, xcoms: await Promise.all([...pushed].map(keep)), cleanUp };
   } catch (error) {
-    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], log };
+    return { outcome: outcomeOfUnkept(error), xcoms: [], cleanUp };
   }
 }
 
 async function run(
-  task: ClaimedTask,
+  attempt: Attempt,
   around: Surroundings,
   ctx: ReturnType<typeof createTaskContext>,
-  abort: LazyAbort,
 ): Promise<Outcome> {
+  const { task } = attempt;
   const definition = around.find(task.handler);
   if (definition === undefined) {
     const message = `expected a registered task, got "${task.handler}": this Worker does not have it`;
@@ -94,9 +80,13 @@ async function run(
   }
   try {
     const input = task.remote === undefined ? task.input : await fetchRemote(task, around);
-    const running = Promise.resolve(definition.run(ctx, input));
-    const returned =
-      task.executionTimeoutMs === null ? await running : await withTimeout(running, task.executionTimeoutMs, abort);
+    const timer = startTimeout(attempt);
+    let returned: unknown;
+    try {
+      returned = await definition.run(ctx, input);
+    } finally {
+      clearTimeout(timer);
+    }
     return await outcomeOfReturn(task, returned, around.putPayload);
   } catch (error) {
     return outcomeOfThrow(error);
@@ -111,19 +101,14 @@ async function fetchRemote(task: ClaimedTask, around: Surroundings): Promise<Jso
 }
 
 /** Airflow's `execution_timeout`: an ordinary, retryable failure, and the handler's signal fires. */
-async function withTimeout<T>(running: Promise<T>, timeoutMs: number, abort: LazyAbort): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
+function startTimeout(attempt: Attempt): ReturnType<typeof setTimeout> | undefined {
+  const { executionTimeoutMs: timeoutMs } = attempt.task;
+  if (timeoutMs === null) {
+    return undefined;
+  }
+  return setTimeout(() => {
     const error = new Error(`expected the task to end within its execution_timeout of ${timeoutMs / 1000} s`);
     error.name = "TaskTimeout";
-    abort.abort(error);
-    reject(error);
+    attempt.cut(outcomeOfThrow(error), error);
   }, timeoutMs);
-  try {
-    return await Promise.race([running, promise]);
-  } finally {
-    clearTimeout(timer);
-    // A handler that outlives its timeout may still throw; nobody waits for it.
-    running.catch(() => undefined);
-  }
 }

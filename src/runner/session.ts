@@ -4,63 +4,83 @@
  *
  * @module
  */
-import type { ClaimedTask, Report } from "../engine/work.ts";
-import { BeatClock } from "./beat-clock.ts";
+import type { ClaimedTask, Outcome } from "../engine/work.ts";
+import { Attempt } from "./attempt.ts";
 import { execute, type Execution, type Surroundings } from "./execute.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import type { Owner } from "./owner.ts";
-import { TryLog } from "./try-log.ts";
+import { Pace } from "./pace.ts";
+import { Reporter, type Finished } from "./reporter.ts";
 
 /** How long a result waits for others while more tasks run. Nothing waits when nothing runs. */
 const COALESCE_MS = 2;
-/** Times a report is tried before it is left to the owner's liveness rules. */
-const REPORT_TRIES = 4;
-const REPORT_RETRY_MS = 50;
-/** Characters of log lines in one call: at two bytes each, beside the values, well below the 32 MiB a call may have. */
-const LOG_CHARS_PER_CALL = 4 * 1024 * 1024;
-
-interface Finished {
-  task: ClaimedTask;
-  execution: Execution;
-}
+/** How long a handler whose signal fired may clean up before its session ends without it. */
+const CLEAN_UP_MS = 5000;
 
 /** One owner's tasks in one invocation of a worker. */
 export class Session {
   readonly #owner: Owner;
   readonly #around: Surroundings;
-  readonly #clock: BeatClock;
+  readonly #beats: Heartbeats;
+  readonly #reporter: Reporter;
   readonly #done = Promise.withResolvers<void>();
-  #running = 0;
+  readonly #running = new Set<Attempt>();
+  /** Handlers that clean up, and jobs that are told of their end. */
+  #leftovers = 0;
   #finished: Finished[] = [];
   #flushing = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(owner: Owner, around: Surroundings) {
+  /** @param pace Of the jobs that are made; that of the isolate, so that its sessions share it. */
+  constructor(owner: Owner, around: Surroundings, pace = new Pace()) {
     this.#owner = owner;
     this.#around = around;
-    this.#clock = new BeatClock(around.now);
+    this.#beats = new Heartbeats(owner, pace, around.now);
+    this.#reporter = new Reporter(owner, around.now);
   }
 
-  /** Runs the tasks; resolves when they and all that followed are over and reported. */
-  async run(tasks: readonly ClaimedTask[]): Promise<void> {
-    this.#start(tasks);
+  /** The attempts whose handlers run now: to be `cut` if they must not go on. */
+  get running(): Iterable<Attempt> {
+    return this.#running;
+  }
+
+  /**
+   * Runs the tasks; resolves when they and all that followed are over and reported.
+   *
+   * @param since When they were claimed or the claim was sent, epoch milliseconds: their leases began no earlier.
+   */
+  async run(tasks: readonly ClaimedTask[], since = this.#around.now()): Promise<void> {
+    this.#start(tasks, since);
     this.#next();
     await this.#done.promise;
   }
 
-  #start(tasks: readonly ClaimedTask[]): void {
-    for (const task of tasks) {
-      this.#running += 1;
-      void this.#one(task);
+  #start(tasks: readonly ClaimedTask[], since: number): void {
+    // All of them first: a handler that keeps the thread to itself must not keep others from their beats.
+    const attempts = tasks.map((task) => new Attempt(task, since));
+    for (const attempt of attempts) {
+      this.#running.add(attempt);
+      this.#beats.add(attempt);
+    }
+    for (const attempt of attempts) {
+      void this.#one(attempt);
     }
   }
 
-  async #one(task: ClaimedTask): Promise<void> {
-    const execution = await execute(task, this.#owner, this.#around, this.#clock).catch((error: unknown) =>
-      failed(error),
-    );
-    this.#running -= 1;
-    if (execution !== null) {
-      this.#finished.push({ task, execution });
+  async #one(attempt: Attempt): Promise<void> {
+    const execution = await execute(attempt, this.#owner, this.#around).catch((error: unknown) => failed(error));
+    attempt.isOver = true;
+    this.#running.delete(attempt);
+    const { outcome, cleanUp } = execution;
+    const cleanedUp = cleanUp === null ? null : within(cleanUp, CLEAN_UP_MS);
+    if (cleanedUp !== null) {
+      this.#keep(cleanedUp);
+    }
+    if (outcome === null) {
+      this.#beats.remove(attempt);
+      this.#keep(this.#obeyed(attempt, cleanedUp));
+    } else {
+      this.#finished.push({ attempt, execution: { ...execution, outcome } });
     }
     this.#next();
   }
@@ -71,13 +91,13 @@ export class Session {
       return;
     }
     if (this.#finished.length === 0) {
-      if (this.#running === 0) {
-        this.#clock.end();
+      if (this.#running.size + this.#leftovers === 0) {
+        this.#beats.end();
         this.#done.resolve();
       }
       return;
     }
-    if (this.#running === 0) {
+    if (this.#running.size === 0) {
       void this.#flush();
     } else {
       this.#timer ??= setTimeout(() => void this.#flush(), COALESCE_MS);
@@ -93,100 +113,65 @@ export class Session {
     this.#flushing = true;
     const finished = this.#finished;
     this.#finished = [];
-    try {
-      for (const together of callsOf(finished)) {
-        // One after the other: what follows from a report is claimed with its answer, and a failed one ends the round.
-        this.#start(await this.#report(together));
-      }
-      await Promise.all(
-        finished
-          .filter(({ execution }) => execution.jobId !== null)
-          .map(({ task, execution }) => this.#owner.ended(task, execution.jobId, execution.outcome)),
-      );
-    } catch (error) {
-      // The owner finds the silent attempts by their leases and heartbeats, and runs them again.
-      console.error({ event: "report_failed", tasks: finished.length, error: String(error) });
+    for await (const { tasks, since } of this.#reporter.report(finished)) {
+      this.#start(tasks, since);
     }
-    for (const { execution } of finished) {
-      execution.log.discard();
+    for (const { attempt, execution } of finished) {
+      this.#beats.remove(attempt);
+      attempt.log.discard();
+      if (attempt.isPublished || this.#beats.publisher.has(attempt)) {
+        this.#keep(this.#end(attempt, execution.outcome));
+      }
     }
     this.#flushing = false;
     this.#next();
   }
 
-  /** Reports together; if that cannot be done, one by one, so that one result cannot take the others with it. */
-  async #report(finished: readonly Finished[]): Promise<ClaimedTask[]> {
+  /** An attempt was told to stop: its job learns of it at once, and what the handler logs while it cleans up goes there, too. */
+  async #obeyed(attempt: Attempt, cleanedUp: Promise<void> | null): Promise<void> {
+    const message = attempt.abort.reason?.message ?? "stopped";
+    await this.#end(attempt, { state: "failed", error: { type: "Stopped", message }, retryable: false });
+    await cleanedUp;
+    attempt.log.end();
+    if (attempt.isPublished && attempt.log.pending().lines.length > 0) {
+      await this.#beats.publisher.publish(attempt);
+    }
+    attempt.log.discard();
+  }
+
+  /** Tells the job of an attempt, if it has one by now, that the attempt is over. */
+  async #end(attempt: Attempt, outcome: Outcome): Promise<void> {
+    const { task } = attempt;
+    await this.#beats.publisher.drop(attempt);
+    if (!attempt.isPublished || attempt.jobId === null) {
+      return;
+    }
     try {
-      return await this.#send(finished);
+      await this.#owner.ended(task, attempt.jobId, outcome);
     } catch (error) {
-      if (finished.length === 1) {
-        const [only] = finished;
-        return only === undefined ? [] : this.#send([{ task: only.task, execution: unreported(only, error) }]);
-      }
-      const followUps: ClaimedTask[] = [];
-      for (const one of finished) {
-        followUps.push(...(await this.#report([one])));
-      }
-      return followUps;
+      // It asks for itself when it hears nothing.
+      console.warn({ event: "end_not_told", job_id: attempt.jobId, error: String(error) });
     }
   }
 
-  async #send(finished: readonly Finished[]): Promise<ClaimedTask[]> {
-    const reports = finished.map(({ task, execution }) => reportOf(task, execution));
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await this.#owner.report(reports);
-      } catch (error) {
-        if (tries === REPORT_TRIES) {
-          throw error;
-        }
-        await new Promise((resolve) => setTimeout(resolve, REPORT_RETRY_MS * 2 ** tries));
-      }
-    }
+  /** Keeps the session open until something is over. */
+  #keep(leftover: Promise<void>): void {
+    this.#leftovers += 1;
+    void leftover.finally(() => {
+      this.#leftovers -= 1;
+      this.#next();
+    });
   }
 }
 
-/** What is reported in one call each: all of it, unless that is too much to log at once. */
-function callsOf(finished: readonly Finished[]): Finished[][] {
-  const calls: Finished[][] = [];
-  let chars = 0;
-  for (const one of finished) {
-    const { size } = one.execution.log;
-    const last = calls.at(-1);
-    if (last === undefined || chars + size > LOG_CHARS_PER_CALL) {
-      calls.push([one]);
-      chars = size;
-    } else {
-      last.push(one);
-      chars += size;
-    }
-  }
-  return calls;
-}
-
-function reportOf(task: ClaimedTask, { outcome, xcoms, log }: Execution): Report {
-  // A try that goes on later gets another job, or none: its log must not depend on the one it has now.
-  const logs = outcome.state === "up_for_reschedule" ? log.kept() : log.pending();
-  return {
-    run_id: task.run?.run_id ?? "",
-    task_id: task.task_id,
-    map_index: task.map_index,
-    token: task.token,
-    outcome,
-    ...(xcoms.length > 0 ? { xcoms } : {}),
-    ...(logs.lines.length > 0 ? { logs } : {}),
-  };
-}
-
-/** A result that its owner cannot take: the try failed, with what went wrong, and may be tried again. */
-function unreported({ execution }: Finished, error: unknown): Execution {
-  const message = `the result could not be reported: ${error instanceof Error ? error.message : String(error)}`;
-  return {
-    outcome: { state: "failed", error: { type: "ReportError", message: message.slice(0, 2000) }, retryable: true },
-    jobId: execution.jobId,
-    xcoms: [],
-    log: execution.log,
-  };
+/** Waits for something to settle, but no longer than a time. */
+async function within(cleanUp: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([cleanUp.catch(() => undefined), over]);
+  clearTimeout(timer);
 }
 
 /** What is left when the runner itself could not keep what a task pushed: the try failed, and may be tried again. */
@@ -194,8 +179,7 @@ function failed(error: unknown): Execution {
   const message = error instanceof Error ? error.message : String(error);
   return {
     outcome: { state: "failed", error: { type: "RunnerError", message }, retryable: true },
-    jobId: null,
     xcoms: [],
-    log: new TryLog(),
+    cleanUp: null,
   };
 }

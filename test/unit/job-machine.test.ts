@@ -179,14 +179,29 @@ describe("a job that watches an adopted task instance", () => {
     });
   });
 
-  test("tells the owner of a silent worker until the owner has heard it, and retries nothing itself", ({ expect }) => {
+  test("asks the owner after a silent worker until the owner answers, and decides nothing itself", ({ expect }) => {
     const job = adopted();
-    expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe("tell_owner");
-    expect(job).toMatchObject({ state: "failed", try_number: 1, owed: { state: "failed", retryable: true } });
-    expect(jobs.tickJob(job, job.next_at ?? 0, needsNothing)).toBe("tell_owner");
-    job.owed = null;
-    expect(jobs.tickJob(job, job.next_at ?? 0, needsNothing)).toBe(null);
-    expect(job.next_at).toBe(null);
+    for (const at of [NOW + 21 * SECOND, NOW + 23 * SECOND]) {
+      expect(jobs.tickJob(job, at, needsNothing)).toBe("ask_owner");
+      expect(job).toMatchObject({ state: "running", next_at: at + 2 * SECOND });
+    }
+    const error = { type: "Zombie", message: "silent" };
+    expect(jobs.learnStanding(job, { state: "failed", error }, NOW + 24 * SECOND)).toBe(true);
+    expect(job).toMatchObject({ state: "failed", error, end_date: NOW + 24 * SECOND, owed: null, next_at: null });
+    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
+  });
+
+  test("shows the heartbeat that its owner knows, and asks again when the next one is overdue", ({ expect }) => {
+    const job = adopted();
+    const now = NOW + 21 * SECOND;
+    expect(jobs.isStale(job, NOW + 10 * SECOND - 1)).toBe(false);
+    expect(jobs.isStale(job, NOW + 10 * SECOND)).toBe(true);
+    jobs.tickJob(job, now, needsNothing);
+    expect(jobs.learnStanding(job, { state: "running", latest_heartbeat: NOW + 18 * SECOND }, now)).toBe(false);
+    expect(job).toMatchObject({ state: "running", latest_heartbeat: NOW + 18 * SECOND, next_at: NOW + 39 * SECOND });
+    // An answer that comes late takes nothing back, and an owner that waits for a worker is asked again soon.
+    jobs.learnStanding(job, { state: "running", latest_heartbeat: NOW + 9 * SECOND }, NOW + 40 * SECOND);
+    expect(job).toMatchObject({ latest_heartbeat: NOW + 18 * SECOND, next_at: NOW + 40 * SECOND + 250 });
   });
 
   test("gives its owner's stop order with the answer to the next beat, then tells the owner", ({ expect }) => {
@@ -217,7 +232,7 @@ describe("a job that watches an adopted task instance", () => {
     const job = adopted();
     jobs.completeJob(job, 6, state, null, NOW + 1);
     expect(job.state).toBe("running");
-    jobs.completeJob(job, 7, state, state === "failed" ? "no" : null, NOW + 1);
+    jobs.completeJob(job, 7, state, state === "failed" ? { type: "TaskFailed", message: "no" } : null, NOW + 1);
     expect(job).toMatchObject({ state, end_date: NOW + 1, error: state === "failed" ? { message: "no" } : null });
     expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
   });

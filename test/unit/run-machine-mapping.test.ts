@@ -34,7 +34,7 @@ describe("a length that changes after a clear", () => {
   test("shrunk, it stops what still runs", ({ expect }) => {
     const run = expanded(2);
     const token = run.claim("each[1]");
-    run.machine.adopt(run.find("each[1]"), token, "job-1");
+    run.machine.beat(run.find("each[1]"), { token, job_id: "job-1" }, run.now);
     run.clear("list", "each[0]");
     run.give("list", 1);
     expect(run.state("each[1]")).toBe("removed");

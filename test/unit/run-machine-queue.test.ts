@@ -133,15 +133,16 @@ describe("a worker", () => {
     expect(run.find("a")).toMatchObject({ state: "queued", tryNumber: 2 });
   });
 
-  test("whose try was adopted by a job is watched by the job alone", ({ expect }) => {
+  test("is alive as long as its worker beats, with a job or without", ({ expect }) => {
     const run = new Run([task("a")]);
     const token = run.claim("a");
-    expect(run.machine.adopt(run.find("a"), token - 1, "job-1")).toBe(false);
-    expect(run.machine.adopt(run.find("a"), token, "job-1")).toBe(true);
-    expect(run.machine.adopt(run.find("a"), token, "job-1")).toBe(true);
-    expect(run.machine.nextDue()).toBe(null);
-    run.after(60 * MINUTE);
-    expect(run.state("a")).toBe("running");
+    expect(run.machine.beat(run.find("a"), { token: token - 1, job_id: "job-1" }, run.now)).toBe(false);
+    for (let beats = 0; beats < 700; beats += 1) {
+      run.after(10 * SECOND);
+      const beat = beats < 10 ? { token } : { token, job_id: "job-1" };
+      expect(run.machine.beat(run.find("a"), beat, run.now)).toBe(true);
+    }
+    expect(run.find("a")).toMatchObject({ state: "running", jobId: "job-1" });
     expect(run.machine.attemptEnded(run.find("a"), token, FAILED, run.now)).toBe("accepted");
     expect(run.machine.attemptEnded(run.find("a"), token, FAILED, run.now)).toBe("duplicate");
     expect(run.state("a")).toBe("failed");
@@ -165,7 +166,7 @@ describe("a mark", () => {
     (to, { expect }) => {
       const run = new Run([task("a", [], { retries: 3 }), task("b", ["a"], { trigger_rule: "all_done" })]);
       const token = run.claim("a");
-      run.machine.adopt(run.find("a"), token, "job-1");
+      run.machine.beat(run.find("a"), { token, job_id: "job-1" }, run.now);
       run.machine.mark(run.find("a"), to, null, run.now);
       expect(run.machine.drain().stops.map(({ job_id }) => job_id)).toEqual(["job-1"]);
       expect(run.states).toEqual({ a: to, b: "queued" });

@@ -125,7 +125,7 @@ describe("fail_fast", () => {
   }) => {
     const run = new Run(tasks, { fail_fast: true });
     const token = run.claim("b");
-    expect(run.machine.adopt(run.find("b"), token, "job-b")).toBe(true);
+    expect(run.machine.beat(run.find("b"), { token, job_id: "job-b" }, run.now)).toBe(true);
     run.fail("a");
     expect(run.states).toMatchObject({ a: "failed", b: "failed", c: "skipped", later: "skipped" });
     expect(run.last.stops).toEqual([
@@ -161,7 +161,7 @@ describe("dagrun_timeout", () => {
   test("fails and stops what runs, skips the rest and fails the run", ({ expect }) => {
     const run = new Run(tasks, { dagrun_timeout: 60 });
     const token = run.claim("running");
-    run.machine.adopt(run.find("running"), token, "job-1");
+    run.machine.beat(run.find("running"), { token, job_id: "job-1" }, run.now);
     run.after(60 * SECOND);
     expect(run.states).toEqual({ running: "failed", queued: "skipped", later: "skipped" });
     expect(run.outcome).toBe("failed: timed_out");
@@ -207,7 +207,7 @@ describe("clearing", () => {
   test("of a running instance makes it wait until its worker is gone; a late answer changes nothing", ({ expect }) => {
     const run = new Run([task("a")]);
     const token = run.claim("a");
-    run.machine.adopt(run.find("a"), token, "job-1");
+    run.machine.beat(run.find("a"), { token, job_id: "job-1" }, run.now);
     run.clear("a");
     expect(run.state("a")).toBe("restarting");
     expect(run.last.stops.map(({ job_id }) => job_id)).toEqual(["job-1"]);

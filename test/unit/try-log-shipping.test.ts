@@ -1,6 +1,6 @@
 import { describe, it, vi } from "vitest";
-import type { ClaimedTask, LogChunk, Report } from "../../src/engine/work.ts";
-import type { Owner } from "../../src/runner/owner.ts";
+import type { BeatAnswer, ClaimedTask, LogChunk, Report } from "../../src/engine/work.ts";
+import type { Beat, Owner, Publication } from "../../src/runner/owner.ts";
 import { Session } from "../../src/runner/session.ts";
 import { RescheduleError, task, type TaskContext } from "../../src/sdk/index.ts";
 
@@ -27,8 +27,8 @@ function claimed(taskId: string, fields: Partial<ClaimedTask> = {}): ClaimedTask
 /** An owner that keeps what it is told; `fails` says which calls fail. */
 class Told implements Owner {
   readonly reports: Report[][] = [];
-  readonly beats: LogChunk[] = [];
-  fails: (what: "report" | "beat") => boolean = () => false;
+  readonly published: LogChunk[] = [];
+  fails: (what: "report" | "publish") => boolean = () => false;
 
   async report(reports: Report[]): Promise<ClaimedTask[]> {
     if (this.fails("report")) {
@@ -38,9 +38,13 @@ class Told implements Owner {
     return [];
   }
 
-  async beat(...args: Parameters<Owner["beat"]>): ReturnType<Owner["beat"]> {
-    this.beats.push(structuredClone(args[4]));
-    if (this.fails("beat")) {
+  async beat(beats: readonly Beat[]): Promise<BeatAnswer[]> {
+    return beats.map(() => ({ verdict: "continue" }));
+  }
+
+  async publish({ logs }: Publication): Promise<BeatAnswer & { jobId: string }> {
+    this.published.push(structuredClone(logs));
+    if (this.fails("publish")) {
       throw new Error("lost");
     }
     return { verdict: "continue", jobId: "job" };
@@ -100,7 +104,7 @@ describe("lines of a log", () => {
       ["a", "0: one two"],
       ["b", "none"],
     ]);
-    expect(owner.beats).toEqual([]);
+    expect(owner.published).toEqual([]);
   });
 
   it("of a long one go with its heartbeats, each once, and the rest with its report", async ({ expect }) => {
@@ -113,20 +117,20 @@ describe("lines of a log", () => {
       await waitMs(HEARTRATE_MS * 2);
       ctx.log.info("four");
     });
-    expect(owner.beats.map(shown)).toEqual(["10: one", "11: two three", "13: "]);
+    expect(owner.published.map(shown)).toEqual(["10: one", "11: two three"]);
     expect(owner.reports.flat().map(({ logs }) => shown(logs))).toEqual(["13: four"]);
   });
 
   it("are sent again when the answer to a heartbeat was lost", async ({ expect }) => {
     const owner = new Told();
-    owner.fails = (what) => what === "beat" && owner.beats.length < 3;
+    owner.fails = (what) => what === "publish" && owner.published.length < 3;
     await run(owner, [claimed("a")], async (ctx) => {
       ctx.log.info("one");
       await waitMs(HEARTRATE_MS * 1.5);
       ctx.log.info("two");
       await waitMs(HEARTRATE_MS * 2);
     });
-    expect(owner.beats.map(shown)).toEqual(["0: one", "0: one two", "0: one two"]);
+    expect(owner.published.map(shown)).toEqual(["0: one", "0: one two", "0: one two"]);
     expect(owner.reports.flat().map(({ logs }) => shown(logs))).toEqual(["none"]);
   });
 
@@ -152,7 +156,7 @@ describe("lines of a log", () => {
       ctx.log.info("two");
       throw new RescheduleError({ fromNow: "5s" });
     });
-    expect(owner.beats.map(shown)).toEqual(["0: one"]);
+    expect(owner.published.map(shown)).toEqual(["0: one"]);
     expect(owner.reports.flat().map(({ logs }) => shown(logs))).toEqual(["0: one two"]);
   });
 

@@ -175,7 +175,8 @@ describe("what does not exist", () => {
     expect(refused.map((answer) => (answer.ok ? answer : answer.refusal.code))).toEqual(refused.map(() => "not_found"));
     expect(await dag.claim([{ ...key, try_number: 1 }], WORKER)).toEqual([]);
     expect(await dag.report([report0], WORKER, 10)).toEqual({ verdicts: ["late"], followUps: [] });
-    expect(await dag.adopt(key, 1, ulid(), WORKER)).toMatchObject({ verdict: "stop" });
+    expect(await dag.beat([{ ...key, token: 1 }], WORKER)).toMatchObject([{ verdict: "stop" }]);
+    expect(await dag.attemptStanding(key, 1, null)).toMatchObject({ state: "failed" });
     expect(await dag.attemptEnded(key, 1, success())).toBe("late");
     await expectNothing(expect, stubOf("DAG", name));
   });

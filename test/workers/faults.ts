@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { DagObject } from "../../src/engine/objects.ts";
+import type { DagObject, JobObject } from "../../src/engine/objects.ts";
 
-type Method = keyof DagObject;
+/** A method of a DAG's object; or `adopt`, of the object of a job that is made for one of its task instances. */
+type Method = keyof DagObject | Extract<keyof JobObject, "adopt">;
 
 const watched = new Map<string, { called: () => void; fails: boolean }>();
 

@@ -180,7 +180,17 @@ export async function adopt(dagId: string, jobId: string, task: ClaimedTask): Pr
   const { try_number, max_tries, token, handler, heartrateMs } = task;
   const identity = { dag_id: dagId, ...keyOf(task), try_number, max_tries, token, handler, heartrateMs };
   await jobOf(jobId).adopt({ ...identity, startDate: clock.now(), worker: WORKER, progress: null });
-  return (await dagOf(dagId).adopt(keyOf(task), token, jobId, WORKER)).verdict;
+  return beat(dagId, task, jobId);
+}
+
+/** A beat of a claimed task's worker, which names the job if there is one. */
+export async function beat(dagId: string, task: ClaimedTask, jobId?: string): Promise<"continue" | "stop"> {
+  const one = { ...keyOf(task), token: task.token, ...(jobId === undefined ? {} : { job_id: jobId }) };
+  const [answer] = await dagOf(dagId).beat([one], WORKER);
+  if (answer === undefined) {
+    throw new Error("expected an answer to a beat, there is none");
+  }
+  return answer.verdict;
 }
 
 // ── the platform ──────────────────────────────────────────────────────────────────────────────────────────────────

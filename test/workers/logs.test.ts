@@ -9,6 +9,7 @@ import { RescheduleError, task } from "../../src/sdk/index.ts";
 import { nextCall } from "./faults.ts";
 import {
   adopt,
+  beat as beatFor,
   claimOne,
   clock,
   dagOf,
@@ -207,7 +208,7 @@ describe("the log of a try that a job watches", () => {
     const request = { ...identity, startDate: clock.now(), worker: WORKER, progress: null, logs: chunk(0, "a") };
     await jobOf(jobId).adopt(request);
     await jobOf(jobId).adopt({ ...request, logs: chunk(0, "a", "b") });
-    await dagOf(dagId).adopt(key, token, jobId, WORKER);
+    await beatFor(dagId, one, jobId);
     expect(eventsOf(await page(dagId, key))).toEqual(["a", "b"]);
   });
 
@@ -395,7 +396,7 @@ describe("a log that is followed over HTTP", () => {
     expect(await read).toBe("[1970-01-01T00:00:01.000Z] INFO - c\n");
     read = next();
     await reportLines(dagId, one, failure("broken", false), chunk(3, "d"));
-    await jobOf(jobId).complete(one.token, "failed", "broken");
+    await jobOf(jobId).complete(one.token, "failed", { type: "TaskFailed", message: "broken" });
     expect(await read).toMatch(/INFO - d\n/);
     const rest = [await read, await next(), await next()].join("");
     expect(rest).toContain("ERROR - Task failed with Error: broken\n");
@@ -442,9 +443,10 @@ describe("a try that is rescheduled", () => {
       task({ id: fresh("sensor"), heartrate: "0.05s" }, async (ctx) => {
         pokes += 1;
         ctx.log.info(`poke ${pokes}`);
-        const adoption = nextCall(dagId, "adopt");
         begin();
-        await adoption;
+        while (ctx.jobId === null) {
+          await new Promise((resolve) => setTimeout(resolve));
+        }
         ctx.log.info(`poked ${pokes}`);
         if (pokes < 2) {
           throw new RescheduleError({ fromNow: "5s" });

@@ -4,6 +4,7 @@ import type { TaskInstanceState } from "../../src/engine/states.ts";
 import {
   adopt,
   alarmOf,
+  beat,
   claimOne,
   clock,
   fireAlarm,
@@ -69,7 +70,9 @@ describe("a silent worker", () => {
       const jobId = ulid();
       clock.advance(heartrate * 1000);
       await adopt(dagId, jobId, claimed);
-      const lastBeat = await beatFor(jobId, claimed.token, heartrate);
+      const lastBeat = await beatFor(jobId, claimed.token, heartrate, async () => {
+        expect(await beat(dagId, claimed)).toBe("continue");
+      });
 
       await silence(jobId);
 
@@ -150,9 +153,15 @@ describe("a silent worker", () => {
 });
 
 /** Beats three times, each after a heart rate, with progress. Gives the time of the last beat. */
-async function beatFor(jobId: string, token: number, heartrate: number): Promise<number> {
+async function beatFor(
+  jobId: string,
+  token: number,
+  heartrate: number,
+  alsoTo: () => Promise<void> = async () => undefined,
+): Promise<number> {
   for (const [index, said] of ["first", "second", "third"].entries()) {
     clock.advance(heartrate * 1000);
+    await alsoTo();
     await jobOf(jobId).beat(token, { step: said, fraction: (index + 1) / 4 });
   }
   return clock.now();

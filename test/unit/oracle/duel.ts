@@ -41,6 +41,7 @@ export class Duel {
   readonly #rows = new Map<string, string>();
   readonly #lengths = new Map<string, number>();
   #byUser = false;
+  #lastBeat = 0;
   /** Somebody cleared without the run, so that a run that is over may have what is not. */
   #clearedAlone = false;
 
@@ -105,10 +106,13 @@ export class Duel {
     this.#compare(`report ${JSON.stringify(reports)}`);
   }
 
-  adopt(held: Held): void {
+  beat(held: Held): void {
     const { instance, cell } = this.#both(held);
-    same("adoption", this.machine.adopt(instance, held.token, `job-${held.token}`), oracle.adopt(cell, held.token));
-    this.#compare("adopt");
+    const beat = { token: held.token, job_id: `job-${held.token}` };
+    const isCurrent = this.machine.beat(instance, beat, this.now);
+    same("answer to a beat", isCurrent, oracle.beat(cell, held.token, this.now));
+    this.#lastBeat = isCurrent ? this.now : this.#lastBeat;
+    this.#compare("beat");
   }
 
   workerGone(held: Held, outcome: Outcome): void {
@@ -187,17 +191,14 @@ export class Duel {
 
   /** Throws the machine away and makes it anew from what was stored. */
   evict(): void {
-    const before = this.#all().map((instance) => JSON.stringify(instance.toRow()));
+    const shown = (): string => lines(this.#all().map((instance) => JSON.stringify(storedPart(instance.toRow()))));
+    const before = shown();
     const rows = [...this.#rows.values()].map((row) => JSON.parse(row) as TaskInstanceRow);
     const lengths = [...this.#lengths].map(([task_id, length]) => ({ task_id, length }));
     this.machine = RunMachine.load(this.#graph, structuredClone(this.machine.info), lengths, rows, oracle.TIMING);
-    same(
-      "rows after loading",
-      this.#all()
-        .map((instance) => JSON.stringify(instance.toRow()))
-        .join("\n"),
-      before.join("\n"),
-    );
+    same("rows after loading", shown(), before);
+    this.machine.resumeLeases(new Map([[WORKER.hostname, this.#lastBeat]]));
+    oracle.wake(this.world, this.#lastBeat);
     this.#givePast();
     this.#watch();
     this.machine.hold(this.world.held, this.now);
@@ -289,6 +290,11 @@ export class Duel {
       same(`unfinished after ${event}`, this.#all().filter((instance) => !isFinished(instance.state)).length, 0);
     }
   }
+}
+
+/** A row without what is not stored: beats begin the lease of a running try anew in memory. */
+function storedPart(row: TaskInstanceRow): TaskInstanceRow {
+  return row.state === "running" ? { ...row, next_at: null } : row;
 }
 
 function describeInstance({ node, mapIndex, state, tryNumber, maxTries, fence, nextAt }: NodeInstance): string {

@@ -40,17 +40,50 @@ export function claim(world: World, cell: Cell | undefined, tries: number, now: 
 
 /** A worker starts a try: the values of the one before are gone, and it must be heard of before its lease ends. */
 export function start(cell: Cell, now: number): void {
-  put(cell, "running", now + Math.round(cell.task.heartrate * 1000 * 2.1));
+  cell.hasJob = false;
+  put(cell, "running");
+  cell.startedAt = now;
+  heard(cell, now);
   cell.token += 1;
   cell.gaveValue = false;
   cell.length = null;
   cell.answer = null;
 }
 
-export function adopt(cell: Cell, token: number): boolean {
+/** The worker of a try beats, and names the job that shows it. */
+export function beat(cell: Cell, token: number, now: number): boolean {
   const current = cell.state === "running" && cell.token === token;
-  cell.due = current ? null : cell.due;
+  if (current) {
+    cell.hasJob = true;
+    heard(cell, now);
+  }
   return current;
+}
+
+/** The object woke: what it knows of running tries is when their worker, which is one and the same here, last beat. */
+export function wake(world: World, lastBeat: number): void {
+  for (const cell of world.cells) {
+    cell.excused = 0;
+    if (cell.state === "running") {
+      heard(cell, Math.max(cell.startedAt, lastBeat));
+    }
+  }
+}
+
+function heard(cell: Cell, now: number): void {
+  cell.excused = 0;
+  cell.due = now + Math.round(cell.task.heartrate * 1000 * 2.1) + (cell.hasJob ? 500 : 0);
+}
+
+/** An alarm that rings late says nothing about a worker, five times in a row at most: it has three times the delay more. */
+function excuses(cell: Cell, now: number): boolean {
+  const delay = now - (cell.due ?? now);
+  if (delay <= 50 || cell.excused === 5) {
+    return false;
+  }
+  cell.excused += 1;
+  cell.due = now + Math.min(cell.task.heartrate * 1000, 3 * delay);
+  return true;
 }
 
 export function report(world: World, cell: Cell, token: number, outcome: Outcome, now: number): Answer {
@@ -93,7 +126,7 @@ export function tick(world: World, now: number): void {
     .filter((cell) => isDue(cell, now) && !w.WAITING.includes(cell.state))
     .toSorted((a, b) => (a.due ?? 0) - (b.due ?? 0) || place(a) - place(b));
   for (const cell of lapsed) {
-    if (!isDue(cell, now)) {
+    if (!isDue(cell, now) || (RUNS.includes(cell.state) && excuses(cell, now))) {
       continue;
     }
     if (cell.state === "running") {
@@ -377,6 +410,7 @@ function decideEnd(world: World): void {
 function put(cell: Cell, state: TaskInstanceState, due: number | null = null): void {
   cell.state = state;
   cell.due = due;
+  cell.excused = 0;
 }
 
 /** A retry is ready strictly after its time, all else at it. */

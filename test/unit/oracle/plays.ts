@@ -75,7 +75,7 @@ export function play(duel: Duel, [kind, a, b, c]: Move): void {
   } else {
     const one = pick(held.slice(-6), a);
     if (one !== undefined && kind === 37) {
-      duel.adopt(one);
+      duel.beat(one);
     } else if (one !== undefined) {
       duel.workerGone(one, { state: "failed", error: ERROR, retryable: b % 2 === 0 });
     }

@@ -25,6 +25,10 @@ export interface Cell {
   /** When something happens to it by time alone (epoch ms). */
   due: number | null;
   queuedAt: number;
+  /** When its try began, whether a job shows it, and how often lateness excused its silence. */
+  startedAt: number;
+  hasJob: boolean;
+  excused: number;
   sends: number;
   gaveValue: boolean;
   length: number | null;
@@ -85,6 +89,9 @@ export function newCell(task: TaskSpec, index: number): Cell {
     token: 0,
     due: null,
     queuedAt: 0,
+    startedAt: 0,
+    hasJob: false,
+    excused: 0,
     sends: 0,
     gaveValue: false,
     length: null,

@@ -1,0 +1,91 @@
+/**
+ * Leases of running tries: each beat of a worker begins them anew, in memory. What is stored is when a worker last beat, so
+ * that a run that is read again takes them up.
+ *
+ * @module
+ */
+import { allowedUntil, livenessDeadline } from "./liveness.ts";
+import { endAttempt, zombie } from "./run-attempts.ts";
+import { resetInstance } from "./run-clearing.ts";
+import type { RunState } from "./run-state.ts";
+import type { NodeInstance } from "./task-node.ts";
+import type { AttemptBeat, Outcome } from "./work.ts";
+
+/** The job of an attempt asks after it when its lease lapses, and has its progress: so much later nothing waits for the job. */
+const JOB_ASKS_FIRST_MS = 500;
+
+/** Begins the lease of a running try, or begins it anew; `at` is when its worker last beat, null if it has not yet. */
+export function holdLease(state: RunState, instance: NodeInstance, at: number | null): void {
+  instance.latestHeartbeat = at;
+  instance.allowances = 0;
+  state.renew(instance, lapsesAt(instance) + (instance.jobId === null ? 0 : JOB_ASKS_FIRST_MS));
+}
+
+/** Takes a beat. False if the try is not the current one: its worker must stop. */
+export function takeBeat(
+  state: RunState,
+  instance: NodeInstance,
+  { token, job_id: jobId, progress }: Pick<AttemptBeat, "token" | "job_id" | "progress">,
+  now: number,
+): boolean {
+  if (instance.state !== "running" || instance.fence !== token) {
+    return false;
+  }
+  if (jobId !== undefined && instance.jobId !== jobId) {
+    instance.jobId = jobId;
+    state.touch(instance);
+  }
+  instance.progress = progress ?? instance.progress;
+  holdLease(state, instance, now);
+  return true;
+}
+
+/** Takes up the leases of running tries after a load. `heartbeats`: when workers last beat, by their hostname. */
+export function resumeLeases(state: RunState, heartbeats: ReadonlyMap<string, number>): void {
+  for (const node of state.nodes) {
+    for (const instance of node.instances) {
+      if (instance.state === "running") {
+        const lastBeat = heartbeats.get(instance.hostname ?? "") ?? null;
+        const isOfThisTry = lastBeat !== null && lastBeat >= (instance.startDate ?? 0);
+        holdLease(state, instance, isOfThisTry ? lastBeat : null);
+      }
+    }
+  }
+}
+
+/** Looks after a running try before its timer is due: ends it if its lease has lapsed. */
+export function checkLease(state: RunState, instance: NodeInstance, now: number, openedAt: number): void {
+  const dueAt = instance.allowances > 0 ? (instance.nextAt ?? now) : lapsesAt(instance);
+  if (instance.state === "running" && now >= dueAt) {
+    onLapsed(state, instance, dueAt, now, openedAt);
+  }
+}
+
+/** A lease lapsed: unless that may be this side's own fault, its worker is gone, and a cleared instance may run again. */
+export function onLapsed(state: RunState, instance: NodeInstance, dueAt: number, now: number, openedAt: number): void {
+  const heartrateMs = instance.node.task.spec.heartrate * 1000;
+  const until = allowedUntil({ dueAt, now, openedAt, heartrateMs, allowances: instance.allowances });
+  if (until !== null) {
+    instance.allowances += 1;
+    if (instance.state === "restarting") {
+      state.setTimer(instance, until);
+    } else {
+      state.renew(instance, until);
+    }
+  } else if (instance.state === "restarting") {
+    resetInstance(state, instance, now);
+  } else {
+    endDead(state, instance, zombie(instance, now), now);
+  }
+}
+
+/** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */
+export function endDead(state: RunState, instance: NodeInstance, outcome: Outcome, now: number): void {
+  instance.fence += 1;
+  instance.stopReason = outcome.state === "failed" ? outcome.error.message : null;
+  endAttempt(state, instance, outcome, now);
+}
+
+function lapsesAt({ latestHeartbeat, startDate, node }: NodeInstance): number {
+  return livenessDeadline(latestHeartbeat ?? startDate ?? 0, node.task.spec.heartrate * 1000);
+}

@@ -1,0 +1,144 @@
+/**
+ * Reports results until their owner has them.
+ *
+ * @module
+ */
+import { isPlatformError } from "../engine/platform-errors.ts";
+import type { ClaimedTask, Outcome, Report } from "../engine/work.ts";
+import type { Attempt } from "./attempt.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Execution } from "./execute.ts";
+import type { Owner } from "./owner.ts";
+
+/** Times a report is tried that its owner refuses with an error of its own: one alone, and several together. */
+const TRIES_ALONE = 4;
+const TRIES_TOGETHER = 2;
+/** Characters of log lines in one call: at two bytes each, beside the values, well below the 32 MiB a call may have. */
+const LOG_CHARS_PER_CALL = 4 * 1024 * 1024;
+
+/** A result to report. */
+export interface Finished {
+  attempt: Attempt;
+  execution: Execution & { outcome: Outcome };
+}
+
+/** Work that came back with a report. */
+export interface FollowUp {
+  tasks: ClaimedTask[];
+  /** When the report was sent, epoch milliseconds. */
+  since: number;
+}
+
+/** Reports the results of one session. */
+export class Reporter {
+  readonly #owner: Owner;
+  readonly #now: () => number;
+
+  constructor(owner: Owner, now: () => number) {
+    this.#owner = owner;
+    this.#now = now;
+  }
+
+  /**
+   * Reports results, in as few calls as will hold them; gives the work that comes back with each. Never throws: what cannot
+   * be reported is left to its lease, and run again.
+   */
+  async *report(finished: readonly Finished[]): AsyncGenerator<FollowUp> {
+    for (const together of callsOf(finished)) {
+      try {
+        // One after the other: what follows from a report is claimed with its answer, and a failed one ends the round.
+        yield* this.#report(together);
+      } catch (error) {
+        console.error({ event: "report_failed", tasks: together.length, error: String(error) });
+        return;
+      }
+    }
+  }
+
+  /** Reports together; if the owner cannot take that, one by one, so that one result cannot take the others with it. */
+  async *#report(finished: readonly Finished[]): AsyncGenerator<FollowUp> {
+    const [first, ...others] = finished;
+    if (first === undefined) {
+      return;
+    }
+    let refusal: unknown;
+    try {
+      yield await this.#send(finished);
+      return;
+    } catch (error) {
+      refusal = error;
+    }
+    if (others.length === 0) {
+      yield await this.#send([unreported(first, refusal)]);
+      return;
+    }
+    for (const one of finished) {
+      yield* this.#report([one]);
+    }
+  }
+
+  /**
+   * Makes one call until it is answered: an owner that is away or has too much to do comes back, and the attempts beat
+   * meanwhile. What the owner's own code refuses it is unlikely to take later.
+   */
+  async #send(finished: readonly Finished[]): Promise<FollowUp> {
+    const reports = finished.map(reportOf);
+    let refusals = 0;
+    for (let failures = 1; ; failures += 1) {
+      const since = this.#now();
+      try {
+        return { tasks: await this.#owner.report(reports), since };
+      } catch (error) {
+        refusals += Number(!isPlatformError(error));
+        if (refusals >= (finished.length === 1 ? TRIES_ALONE : TRIES_TOGETHER)) {
+          throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(failures, error)));
+      }
+    }
+  }
+}
+
+/** What is reported in one call each: all of it, unless that is too much to log at once. */
+function callsOf(finished: readonly Finished[]): Finished[][] {
+  const calls: Finished[][] = [];
+  let chars = 0;
+  for (const one of finished) {
+    const { size } = one.attempt.log;
+    const last = calls.at(-1);
+    if (last === undefined || chars + size > LOG_CHARS_PER_CALL) {
+      calls.push([one]);
+      chars = size;
+    } else {
+      last.push(one);
+      chars += size;
+    }
+  }
+  return calls;
+}
+
+function reportOf({ attempt: { task, log, jobId, isPublished }, execution: { outcome, xcoms } }: Finished): Report {
+  // A try that goes on later gets another job, or none: its log must not depend on the one it has now.
+  const logs = outcome.state === "up_for_reschedule" ? log.kept() : log.pending();
+  return {
+    run_id: task.run?.run_id ?? "",
+    task_id: task.task_id,
+    map_index: task.map_index,
+    token: task.token,
+    outcome,
+    ...(isPublished && jobId !== null ? { job_id: jobId } : {}),
+    ...(xcoms.length > 0 ? { xcoms } : {}),
+    ...(logs.lines.length > 0 ? { logs } : {}),
+  };
+}
+
+/** A result that its owner cannot take: the try failed, with what went wrong, and may be tried again. */
+function unreported({ attempt, execution }: Finished, error: unknown): Finished {
+  const message = `the result could not be reported: ${error instanceof Error ? error.message : String(error)}`;
+  const outcome: Outcome = {
+    state: "failed",
+    error: { type: "ReportError", message: message.slice(0, 2000) },
+    retryable: true,
+  };
+  return { attempt, execution: { ...execution, outcome, xcoms: [] } };
+}
