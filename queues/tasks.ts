@@ -10,6 +10,7 @@ import type { Json } from "../src/engine/spec.ts";
 import type { TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import type { Surroundings } from "../src/runner/execute.ts";
 import { Pace } from "../src/runner/pace.ts";
+import { service } from "../src/isolate/service.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, jobOwner } from "./owners.ts";
@@ -38,6 +39,11 @@ export async function consumeTasks(
   env: ObjectEnv,
   ctx: ExecutionContext,
 ): Promise<void> {
+  if (service.isStopping) {
+    // Their owners send them again after the next start; a queue that keeps messages brings them to another isolate.
+    batch.retryAll({ delaySeconds: RETRY_DELAY_S });
+    return;
+  }
   const worker = identity(queueOfPlatform(queuesOf(env), batch.queue));
   const around = surroundings(registry, env);
   const byDag = new Map<string, Message<WorkMessage>[]>();
@@ -55,7 +61,9 @@ export async function consumeTasks(
     work.push(runTaskInstances(env, dagId, messages, worker, around));
   }
   inFlight += batch.messages.length;
+  const over = service.begin();
   const all = Promise.all(work).finally(() => {
+    over();
     inFlight -= batch.messages.length;
   });
   if (env.TASK_CONSUMER !== "detach") {
@@ -80,7 +88,7 @@ async function runTaskInstances(
     const since = around.now();
     const claimed = await openDag(env, dagId).claim(requests, worker);
     if (claimed.length > 0) {
-      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace).run(claimed, since);
+      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace, service).run(claimed, since);
     }
   } catch (error) {
     retry(messages, error);
@@ -98,7 +106,7 @@ async function runJob(
     const since = around.now();
     const claimed = await openJob(env, jobId).claim(worker);
     if (claimed !== null) {
-      await new Session(jobOwner(env, jobId), around, pace).run([claimed], since);
+      await new Session(jobOwner(env, jobId), around, pace, service).run([claimed], since);
     }
   } catch (error) {
     retry([message], error);

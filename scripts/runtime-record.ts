@@ -23,8 +23,13 @@ export function noteRuntime(folder: string, pid: number | null): void {
   }
   // Renamed into its place, so that a server killed at this moment leaves a whole record.
   const record: z.infer<typeof recordSchema> = { pid, started_at: startedAt };
-  writeFileSync(`${file}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    // A full disk must not end a server: without the record only a start after a kill would miss the runtime.
+    console.warn(`${file} cannot be written: ${String(error)}`);
+  }
 }
 
 /**

@@ -9,8 +9,8 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 /** What becomes of the runtime's process. */
 export interface RuntimeEvents {
   /** It has started, but does not serve yet. */
-  started(pid: number): void;
-  /** It has ended: `how` is its signal or its exit code. */
+  started(runtime: ChildProcess, pid: number): void;
+  /** It has ended, and all that it wrote was read: `how` is its signal or its exit code. */
   ended(pid: number, how: string): void;
 }
 
@@ -24,8 +24,8 @@ export function watchRuntime(command: string, events: RuntimeEvents): () => void
     child?.once("spawn", () => {
       const { pid } = child;
       if (child.spawnfile === command && pid !== undefined) {
-        events.started(pid);
-        child.once("exit", (code, signal) => events.ended(pid, signal ?? `exit code ${String(code)}`));
+        events.started(child, pid);
+        child.once("close", (code, signal) => events.ended(pid, signal ?? `exit code ${String(code)}`));
       }
     });
   }

@@ -22,7 +22,7 @@ describe("the embedded runtime", () => {
       onRestart: () => restarted.resolve(),
     });
     onTestFinished(async () => {
-      await server.stop();
+      await server.stop(0);
       rmSync(resources, { recursive: true, force: true });
     });
     await server.tick();
