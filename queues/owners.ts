@@ -18,6 +18,7 @@ import type {
   WorkerIdentity,
 } from "../src/engine/work.ts";
 import type { Owner } from "../src/runner/owner.ts";
+import { service } from "../src/isolate/service.ts";
 
 /**
  * Ready task instances one report may claim for its own worker: enough to carry a chain or a small fan-out without the
@@ -43,7 +44,8 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   return {
     async report(reports) {
       try {
-        const limit = Date.now() - givenAt < QUICK_MS ? FOLLOW_UPS_WHEN_QUICK : FOLLOW_UPS;
+        const usual = Date.now() - givenAt < QUICK_MS ? FOLLOW_UPS_WHEN_QUICK : FOLLOW_UPS;
+        const limit = service.isStopping ? 0 : usual;
         const { followUps } = await reused.report(reports, worker, limit);
         givenAt = Date.now();
         return followUps;

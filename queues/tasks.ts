@@ -11,6 +11,7 @@ import type { Json } from "../src/engine/spec.ts";
 import type { JobMessage, TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import type { Surroundings } from "../src/runner/execute.ts";
 import { Pace } from "../src/runner/pace.ts";
+import { service } from "../src/isolate/service.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, intakeOwner } from "./owners.ts";
@@ -39,6 +40,11 @@ export async function consumeTasks(
   env: ObjectEnv,
   ctx: ExecutionContext,
 ): Promise<void> {
+  if (service.isStopping) {
+    // Their owners send them again after the next start; a queue that keeps messages brings them to another isolate.
+    batch.retryAll({ delaySeconds: RETRY_DELAY_S });
+    return;
+  }
   const worker = identity(queueOfPlatform(queuesOf(env), batch.queue));
   const around = surroundings(registry, env);
   const byDag = new Map<string, Message<WorkMessage>[]>();
@@ -56,7 +62,9 @@ export async function consumeTasks(
     ...[...byDag].map(([dagId, messages]) => runTaskInstances(env, dagId, messages, worker, around)),
   ];
   inFlight += batch.messages.length;
+  const over = service.begin();
   const all = Promise.all(work).finally(() => {
+    over();
     inFlight -= batch.messages.length;
   });
   if (env.TASK_CONSUMER !== "detach") {
@@ -90,7 +98,7 @@ async function runTaskInstances(
     const since = around.now();
     const claimed = await openDag(env, dagId).claim(requests, worker);
     if (claimed.length > 0) {
-      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace).run(claimed, since);
+      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace, service).run(claimed, since);
     }
   } catch (error) {
     retry(messages, error);
@@ -109,7 +117,7 @@ async function runJobs(
     const since = around.now();
     const claimed = await openIntakeNamed(env, intake).claim([...jobIds], worker);
     if (claimed.length > 0) {
-      await new Session(intakeOwner(env, intake, worker), around, pace).run(claimed, since);
+      await new Session(intakeOwner(env, intake, worker), around, pace, service).run(claimed, since);
     }
   } catch (error) {
     retry(messages, error);

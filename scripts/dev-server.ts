@@ -6,8 +6,9 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { envFileOf, readDevVars } from "./dev-secrets.ts";
 import { makeHttpClient } from "./http.ts";
 import { findRuntime } from "./processes.ts";
 import { PROJECT_ROOT, WRANGLER_COMMAND, WRANGLER_ENVIRONMENT } from "./project.ts";
@@ -59,7 +60,7 @@ export function startDevServer(options: DevServerOptions): DevServer {
       "--inspector-port=0",
       `--persist-to=${join(options.stateFolder, "wrangler")}`,
       "--var=TASK_CONSUMER:detach",
-      ...envFiles(options.configPath, options.stateFolder, apiKey),
+      `--env-file=${writeSecrets(options.configPath, options.stateFolder, apiKey)}`,
       ...options.more,
     ],
     {
@@ -102,10 +103,11 @@ export function startDevServer(options: DevServerOptions): DevServer {
   };
 }
 
-/** The key goes by a file that only its owner reads, since arguments are shown to everybody on the machine. */
-function envFiles(configPath: string, stateFolder: string, apiKey: string): string[] {
-  const own = join(stateFolder, "dev.env");
-  writeFileSync(own, `JOBBERS_API_KEY="${apiKey}"\n`, { mode: 0o600 });
-  const authors = join(dirname(configPath), ".dev.vars");
-  return [authors, own].filter((file) => existsSync(file)).flatMap((file) => ["--env-file", file]);
+/** Secrets go by a file that only its owner reads, since arguments are shown to everybody on the machine. */
+function writeSecrets(configPath: string, stateFolder: string, apiKey: string): string {
+  const file = join(stateFolder, "dev.env");
+  const secrets = { ...readDevVars(join(dirname(configPath), ".dev.vars")), JOBBERS_API_KEY: apiKey };
+  rmSync(file, { force: true });
+  writeFileSync(file, envFileOf(secrets), { mode: 0o600, flag: "wx" });
+  return file;
 }

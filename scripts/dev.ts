@@ -4,8 +4,9 @@
  * @module
  */
 import { resolve } from "node:path";
+import { checkAccess } from "./api-key.ts";
 import { startDevServer } from "./dev-server.ts";
-import { curlLines } from "./greeting.ts";
+import { keyLines } from "./greeting.ts";
 import { isPortFree } from "./ports.ts";
 import { WRANGLER_CONFIG } from "./project.ts";
 import { tickEveryMinute } from "./tick.ts";
@@ -17,11 +18,15 @@ if (!(await isPortFree(HOST, port))) {
   process.exit(1);
 }
 
+const givenKey = process.env["JOBBERS_API_KEY"] ?? null;
+for (const warning of checkAccess(HOST, givenKey)) {
+  console.warn(warning);
+}
 const server = startDevServer({
   configPath: WRANGLER_CONFIG,
   stateFolder: resolve(".jobbers/dev"),
   port,
-  apiKey: process.env["JOBBERS_API_KEY"] ?? null,
+  apiKey: givenKey,
   output: "inherit",
   more,
 });
@@ -31,7 +36,8 @@ process.on("SIGTERM", () => void server.stop());
 server.child.once("exit", (code) => process.exit(code ?? 0));
 
 await server.ready();
-console.log([`\nAPI key: ${server.apiKey}`, "Try:", ...curlLines(server).map((line) => `  ${line}`), ""].join("\n"));
+const developmentKey = givenKey === null ? server.apiKey : null;
+console.log(["", ...keyLines({ url: server.url, developmentKey }), ""].join("\n"));
 tickEveryMinute(() => server.tick());
 
 /** Takes `--port` out; everything else is wrangler's. */

@@ -4,13 +4,20 @@
  *
  * @module
  */
+import type { ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
 import { z } from "zod";
 import { readQueues } from "../src/engine/queues.ts";
-import { findRuntime } from "./processes.ts";
+import { orderText } from "../src/orders.ts";
+import type { Order } from "../src/orders.ts";
+import { tieRuntimeToThisProcess } from "./runtime-command.ts";
+import { after, endGently, isAboutMemory, isRunning, reasonOf } from "./runtime-end.ts";
+import { watchRuntime } from "./runtime-watch.ts";
 
 /** What to serve, and where. */
 export interface EmbeddedOptions {
@@ -25,8 +32,14 @@ export interface EmbeddedOptions {
   port: number;
   /** Variables and secrets; they win over those of the configuration. */
   bindings: Record<string, string>;
-  /** Called with the id of the runtime's process when it starts, and again if it crashed and was restarted. */
+  /** Called with the id of the runtime's process as soon as it has one, again if it crashed and is restarted; null when it is ended. */
   onRuntime?: (pid: number | null) => void;
+  /** Called with each line that the runtime and the Worker write, after it was printed. */
+  onLog?: (line: string) => void;
+  /** Called when the runtime crashed and serves again. */
+  onRestart?: () => void;
+  /** Called when the runtime crashed and cannot be started again: nothing is served from then on. */
+  onFailure?: (error: Error) => void;
 }
 
 /** A running embedded server. */
@@ -36,8 +49,13 @@ export interface EmbeddedServer {
   runtimePid(): number | null;
   /** Runs the Worker's `scheduled()` once, as a cron trigger would. */
   tick(): Promise<void>;
-  /** Ends the runtime. Everything it answered for is on disk by then. */
-  stop(): Promise<void>;
+  /** Gives the Worker an order; returns when it is obeyed. */
+  order(order: Order): Promise<void>;
+  /**
+   * Has the Worker end what runs, or hand it over after `drainMs`, lets the runtime answer the requests it has, and ends it.
+   * Everything it answered for is on disk by then. A runtime that does not obey is ended a few seconds later.
+   */
+  stop(drainMs: number): Promise<void>;
 }
 
 const MODULE_TYPES: Record<string, "Text" | "Data" | "CompiledWasm"> = {
@@ -73,6 +91,18 @@ function isSchedulable(worker: unknown): worker is Schedulable {
   );
 }
 
+/** How long after the time of a drain the Worker's answer may take. */
+const OBEY_MS = 6000;
+
+/** Prints a line of the runtime as Miniflare does by itself. */
+function print(level: string, message: string): void {
+  if (level === "error" || level === "warn") {
+    console.error(message);
+  } else {
+    console.log(message);
+  }
+}
+
 /** Starts the bundle and returns when it accepts connections. @throws Error if the configuration of queues cannot be used. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   // The rules say how files become modules; the bundler has applied them, so what is left is a list.
@@ -81,6 +111,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   // The objects would refuse all work, and say why in the log only.
   readQueues(bindings["QUEUES"]);
   const name = "jobbers";
+  const token = randomBytes(24).toString("base64url");
+  let isOutOfMemory = false;
   // A young generation of 1 MB instead of 16: after some thousand tasks the runtime holds up to 40 MB less, at the same speed.
   process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??= "--max-semi-space-size=1";
   const converted = convertV4MiniflareOptions({
@@ -92,7 +124,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
         modulesRoot: dirname(options.main),
         // Nothing of ours uses the cache API, and its simulator costs a few megabytes.
         cacheAPI: false,
-        bindings,
+        bindings: { ...bindings, JOBBERS_ORDER_TOKEN: token },
         // One socket straight to workerd: a third of the latency of the path through Miniflare's own proxy.
         unsafeDirectSockets: [{ host: options.host, port: options.port }],
       },
@@ -102,35 +134,87 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     cf: false,
     log: new Log(LogLevel.WARN),
     logRequests: false,
+    handleStructuredLogs({ level, message }) {
+      print(level, message);
+      isOutOfMemory ||= isAboutMemory(message);
+      options.onLog?.(message);
+    },
     telemetry: { enabled: false },
     unsafeObservability: false,
     resourcePersistencePath: options.resources,
   });
-  const miniflare = new Miniflare({
-    ...converted,
-    unsafeHandleRuntimeRestart: () => options.onRuntime?.(findRuntime(process.pid)),
+  let runtime: ChildProcess | null = null;
+  let stopping = false;
+  const endWatch = watchRuntime(tieRuntimeToThisProcess(), {
+    started(child, pid) {
+      runtime = child;
+      options.onRuntime?.(pid);
+    },
+    ended(former, how) {
+      if (!stopping) {
+        console.error(`the runtime (process ${former}) ended${reasonOf(how, isOutOfMemory)}; it is started again`);
+        isOutOfMemory = false;
+        // After Miniflare has seen the end too: it is ready again when the new runtime serves.
+        setImmediate(() => void miniflare.ready.then(() => options.onRestart?.(), fail));
+      }
+    },
   });
-  try {
-    await miniflare.ready;
-    const url = await miniflare.unsafeGetDirectURL(name);
-    options.onRuntime?.(findRuntime(process.pid));
+  const miniflare = new Miniflare(converted);
+  let serving = false;
+
+  function fail(error: unknown): void {
+    if (serving && !stopping) {
+      options.onFailure?.(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  let disposed: Promise<void> | null = null;
+  async function disposeOnce(): Promise<void> {
+    await miniflare.dispose();
+    endWatch();
+    options.onRuntime?.(null);
+  }
+
+  async function dispose(): Promise<void> {
+    stopping = true;
+    disposed ??= disposeOnce();
+    await disposed;
+  }
+
+  async function callScheduled(cron: string): Promise<void> {
+    // Asked for each time: what Miniflare gave before a crash of the runtime is dead.
     const worker: unknown = await miniflare.getWorker(name);
     if (!isSchedulable(worker)) {
       throw new Error("expected Miniflare to offer scheduled() on the Worker, it does not");
     }
+    await worker.scheduled({ scheduledTime: new Date(), cron });
+  }
+
+  async function stop(drainMs: number): Promise<void> {
+    if (isRunning(runtime)) {
+      const ended = once(runtime, "exit");
+      const drained = callScheduled(orderText(token, { order: "drain", drain_ms: drainMs })).catch((error: unknown) => {
+        console.error("the running tasks could not be handed over:", error);
+      });
+      await Promise.race([drained, ended, after(drainMs + OBEY_MS)]);
+      await endGently(runtime, dispose);
+    }
+    await dispose();
+  }
+
+  try {
+    await miniflare.ready;
+    const url = await miniflare.unsafeGetDirectURL(name);
+    serving = true;
     return {
       url: url.origin,
-      runtimePid: () => findRuntime(process.pid),
-      async tick() {
-        await worker.scheduled({ scheduledTime: new Date(), cron: "* * * * *" });
-      },
-      async stop() {
-        await miniflare.dispose();
-        options.onRuntime?.(null);
-      },
+      runtimePid: () => (isRunning(runtime) ? (runtime.pid ?? null) : null),
+      tick: () => callScheduled("* * * * *"),
+      order: (order) => callScheduled(orderText(token, order)),
+      stop,
     };
   } catch (error) {
-    await miniflare.dispose();
+    await dispose();
     throw error;
   }
 }

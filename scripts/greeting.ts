@@ -1,24 +1,37 @@
 /**
- * What `npm start` says when it serves.
+ * What `npm start` and `npm run dev` say when they serve.
  *
  * @module
  */
-import type { Serving } from "./serve.ts";
+
+/** A server as it is greeted with. */
+export interface Greeted {
+  url: string;
+  /** The development key, which may be shown; null if the key was given by `JOBBERS_API_KEY`, and is no business of a log. */
+  developmentKey: string | null;
+}
 
 /** Address, key and three calls that work as they stand. */
-export function startLines(serving: Pick<Serving, "url" | "apiKey">, stateFolder: string): string[] {
+export function startLines(greeted: Greeted, stateFolder: string): string[] {
+  return [`Jobbers listens on ${greeted.url}   (state in ${stateFolder}, Ctrl-C stops it)`, ...keyLines(greeted)];
+}
+
+/** The key, if it may be shown, and three calls. */
+export function keyLines(greeted: Greeted): string[] {
   return [
-    `Jobbers listens on ${serving.url}   (state in ${stateFolder}, Ctrl-C stops it)`,
-    `API key: ${serving.apiKey}`,
+    `API key: ${greeted.developmentKey ?? "that of JOBBERS_API_KEY"}`,
     "",
     "Try:",
-    ...curlLines(serving).map((line) => `  ${line}`),
+    ...curlLines(greeted).map((line) => `  ${line}`),
   ];
 }
 
 /** Health; one task; one run of a DAG, answered when it is over. */
-export function curlLines({ url, apiKey }: Pick<Serving, "url" | "apiKey">): [string, string, string] {
-  const key = `-H 'Authorization: Bearer ${apiKey}'`;
+export function curlLines({ url, developmentKey }: Greeted): [string, string, string] {
+  const key =
+    developmentKey === null
+      ? '-H "Authorization: Bearer $JOBBERS_API_KEY"'
+      : `-H 'Authorization: Bearer ${developmentKey}'`;
   const json = "-H 'Content-Type: application/json'";
   return [
     `curl ${url}/api/v2/monitor/health`,

@@ -31,6 +31,20 @@ export function commandOf(pid: number): string | null {
   return ps.status === 0 ? ps.stdout.trim() : null;
 }
 
+/**
+ * What tells a process from any other that has or had its id: opaque, the same as long as it lives. null if there is no
+ * such process.
+ */
+export function startOf(pid: number): string | null {
+  if (HAS_PROC) {
+    const stat = readStat(pid);
+    // Ticks since boot; the id of the boot, because they begin again with it.
+    return stat === null ? null : `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${stat.start}`;
+  }
+  const ps = spawnSync("ps", ["-p", String(pid), "-o", "lstart="], { encoding: "utf8" });
+  return ps.status === 0 ? ps.stdout.trim() : null;
+}
+
 /** Ids of the direct children of a process. */
 export function childrenOf(parent: number): number[] {
   if (HAS_PROC) {
@@ -96,14 +110,23 @@ export async function killAndWait(pid: number, timeoutMs = 5000): Promise<void> 
 interface ProcessStat {
   state: string;
   parent: number;
+  /** Clock ticks since boot. */
+  start: string;
 }
+
+/** Where the start stands among the fields behind the command. */
+const START_FIELD = 19;
 
 function readStat(pid: number): ProcessStat | null {
   try {
     // The command stands in parentheses and may hold blanks, so fields are counted from the last parenthesis.
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const [state, parent] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return state === undefined || parent === undefined ? null : { state, parent: Number(parent) };
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    const [state, parent] = fields;
+    const start = fields[START_FIELD];
+    return state === undefined || parent === undefined || start === undefined
+      ? null
+      : { state, parent: Number(parent), start };
   } catch {
     return null;
   }

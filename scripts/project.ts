@@ -13,11 +13,15 @@ export const WRANGLER_CONFIG = join(PROJECT_ROOT, "wrangler.toml");
 /** The folder `npm run build` writes the bundle to. */
 export const BUNDLE_FOLDER = join(PROJECT_ROOT, "dist");
 
-/** Environment for wrangler: nothing sent or fetched over the network, no traces kept of every call. */
+/**
+ * Environment for wrangler: nothing sent or fetched over the network, no traces kept of every call, and no explorer,
+ * which answers any process of the machine, without a key, with all that the objects store.
+ */
 export const WRANGLER_ENVIRONMENT = {
   WRANGLER_SEND_METRICS: "false",
   WRANGLER_HIDE_BANNER: "true",
   X_LOCAL_OBSERVABILITY: "false",
+  X_LOCAL_EXPLORER: "false",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
 } as const;
 

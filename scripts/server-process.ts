@@ -28,6 +28,12 @@ export interface ServerProcessOptions {
   apiKey?: string;
   /** Secrets by name. */
   secrets?: Record<string, string>;
+  /** Time that running tasks have to end when it is stopped, as `--drain-seconds`. */
+  drainSeconds?: number;
+  /** Further environment variables of the process. */
+  environment?: Record<string, string>;
+  /** A command, with its arguments, that becomes the server: it gets the server's own command as further arguments. */
+  launcher?: readonly string[];
 }
 
 /** A server in a child process. */
@@ -41,7 +47,7 @@ export interface ServerProcess {
   output(): string;
   /** Stops it as Ctrl-C does and gives its exit code. */
   stop(): Promise<number | null>;
-  /** `kill -9` of the server and its runtime together: nothing gets to say goodbye. */
+  /** `kill -9` of the server and its runtime together: nothing gets to say goodbye. Nothing happens if it has ended. */
   crash(): Promise<void>;
 }
 
@@ -58,16 +64,20 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   if (options.bundleFolder !== undefined) {
     args.push("--outdir", options.bundleFolder);
   }
+  if (options.drainSeconds !== undefined) {
+    args.push("--drain-seconds", String(options.drainSeconds));
+  }
   for (const name of Object.keys(secrets)) {
     args.push("--secret", name);
   }
-  const environment: NodeJS.ProcessEnv = { ...process.env, ...secrets };
+  const environment: NodeJS.ProcessEnv = { ...process.env, ...secrets, ...options.environment };
   delete environment["JOBBERS_API_KEY"];
   if (options.apiKey !== undefined) {
     environment["JOBBERS_API_KEY"] = options.apiKey;
   }
   // A process group of its own: a terminal's Ctrl-C reaches the parent alone, which then stops this one in order.
-  const child = spawn(process.execPath, [join(PROJECT_ROOT, "scripts", "start.ts"), ...args], {
+  const command = [...(options.launcher ?? []), process.execPath, join(PROJECT_ROOT, "scripts", "start.ts"), ...args];
+  const child = spawn(command[0] ?? process.execPath, command.slice(1), {
     cwd: PROJECT_ROOT,
     env: environment,
     stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -94,6 +104,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
       return child.exitCode;
     },
     async crash() {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        return;
+      }
       const runtime = findRuntime(pid);
       process.kill(-pid, "SIGKILL");
       await exited;

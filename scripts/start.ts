@@ -5,6 +5,7 @@
  */
 import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { checkAccess } from "./api-key.ts";
 import { startLines } from "./greeting.ts";
 import { BUNDLE_FOLDER, WRANGLER_CONFIG } from "./project.ts";
 import { serve } from "./serve.ts";
@@ -12,15 +13,19 @@ import type { Serving } from "./serve.ts";
 
 const HELP = `npm start -- [options]
 
-  --port N        port to listen on (8787); 0 for any free one
-  --host ADDRESS  address to listen on (127.0.0.1)
-  --state DIR     folder of the state (.jobbers/state)
-  --secret NAME   hand the environment variable NAME to the Worker as a secret; repeatable
-  --config FILE   wrangler configuration to serve (wrangler.toml)
-  --outdir DIR    folder of its bundle (dist)
+  --port N           port to listen on (8787); 0 for any free one
+  --host ADDRESS     address to listen on (127.0.0.1)
+  --state DIR        folder of the state (.jobbers/state)
+  --secret NAME      hand the environment variable NAME to the Worker as a secret; repeatable
+  --config FILE      wrangler configuration to serve (wrangler.toml)
+  --outdir DIR       folder of its bundle (dist)
+  --drain-seconds N  time that running tasks have to end when the server is stopped (30)
 
-The API key is the environment variable JOBBERS_API_KEY, or a development key kept in the state folder.
+The API key is the environment variable JOBBERS_API_KEY, of at least 32 characters if --host is no loopback address,
+or a development key kept in the state folder.
 Secrets in .dev.vars are handed on too.`;
+
+const MAX_DRAIN_SECONDS = 3600;
 
 /** What a parent process learns over its channel, if there is one. */
 export interface ReadyMessage {
@@ -39,6 +44,7 @@ async function main(): Promise<void> {
       secret: { type: "string", multiple: true, default: [] },
       config: { type: "string", default: WRANGLER_CONFIG },
       outdir: { type: "string", default: BUNDLE_FOLDER },
+      "drain-seconds": { type: "string", default: "30" },
       help: { type: "boolean", default: false },
     },
   });
@@ -47,18 +53,28 @@ async function main(): Promise<void> {
     return;
   }
   const stateFolder = resolve(values.state);
+  const drainMs = parseDrain(values["drain-seconds"]);
+  const givenKey = process.env["JOBBERS_API_KEY"] ?? null;
+  for (const warning of checkAccess(values.host, givenKey)) {
+    console.warn(warning);
+  }
   const serving = await serve({
     configPath: resolve(values.config),
     bundleFolder: resolve(values.outdir),
     stateFolder,
     host: values.host,
     port: parsePort(values.port),
-    apiKey: process.env["JOBBERS_API_KEY"] ?? null,
+    apiKey: givenKey,
     secrets: readSecrets(values.secret),
+    onFailure(error) {
+      console.error(`the runtime could not be started again: ${error.message}`);
+      process.exit(1);
+    },
   });
-  stopOnSignals(serving);
+  stopOnSignals(serving, drainMs);
   if (process.send === undefined) {
-    console.log(startLines(serving, shortPath(stateFolder)).join("\n"));
+    const developmentKey = givenKey === null ? serving.apiKey : null;
+    console.log(startLines({ url: serving.url, developmentKey }, shortPath(stateFolder)).join("\n"));
   } else {
     const message: ReadyMessage = {
       ready: true,
@@ -84,6 +100,15 @@ function parsePort(text: string): number {
   return port;
 }
 
+/** Milliseconds. An hour is the most: a supervisor waits no longer. */
+function parseDrain(text: string): number {
+  const seconds = Number(text);
+  if (text === "" || !(seconds >= 0 && seconds <= MAX_DRAIN_SECONDS)) {
+    throw new Error(`--drain-seconds: expected a number from 0 to ${MAX_DRAIN_SECONDS}, got ${JSON.stringify(text)}`);
+  }
+  return seconds * 1000;
+}
+
 function readSecrets(names: string[]): Record<string, string> {
   return Object.fromEntries(
     names.map((name) => {
@@ -97,14 +122,15 @@ function readSecrets(names: string[]): Record<string, string> {
 }
 
 /** The first signal stops in order, a second one at once. A parent that is gone counts as a signal. */
-function stopOnSignals(serving: Serving): void {
+function stopOnSignals(serving: Serving, drainMs: number): void {
   let stopping = false;
   function stop(): void {
     if (stopping) {
       process.exit(1);
     }
     stopping = true;
-    serving.stop().then(
+    console.log(`stopping: running tasks have ${drainMs / 1000} s to end, a second signal stops at once`);
+    serving.stop(drainMs).then(
       () => process.exit(0),
       (error: unknown) => {
         console.error(error);

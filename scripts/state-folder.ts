@@ -4,10 +4,11 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { isRuntime, killAndWait } from "./processes.ts";
+import { endOrphan, noteRuntime } from "./runtime-record.ts";
+import { describeFullDisk, describeLockFailure } from "./state-trouble.ts";
 
 /** A state folder that this process alone uses until `release`. */
 export interface StateFolder {
@@ -20,30 +21,30 @@ export interface StateFolder {
 }
 
 /**
- * Opens a state folder, making it if it is not there. Throws if another server uses it. A runtime left behind by a
+ * Opens a state folder, making it if it is not there. Throws, in a sentence that says which, if another server uses it,
+ * its disk is full or its lock is garbled. A runtime left behind by a
  * server that was killed still holds the databases: it is ended first, which is safe because every answer it gave was
  * on disk before.
  */
 export async function openStateFolder(path: string): Promise<StateFolder> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
+  // One that was there before may be open to others.
+  chmodSync(path, 0o700);
+  const fullDisk = describeFullDisk(path);
+  if (fullDisk !== null) {
+    throw new Error(fullDisk);
+  }
   const lock = takeLock(path);
-  const runtimeFile = join(path, "runtime.pid");
-  if (existsSync(runtimeFile)) {
-    const pid = Number(readFileSync(runtimeFile, "utf8"));
-    if (Number.isInteger(pid) && pid > 0 && isRuntime(pid)) {
-      await killAndWait(pid);
-    }
+  try {
+    await endOrphan(path);
+  } catch (error) {
+    lock.close();
+    throw error;
   }
   return {
     path,
     resources: join(path, "resources"),
-    noteRuntime(pid) {
-      if (pid === null) {
-        rmSync(runtimeFile, { force: true });
-      } else {
-        writeFileSync(runtimeFile, String(pid));
-      }
-    },
+    noteRuntime: (pid) => noteRuntime(path, pid),
     release() {
       lock.close();
     },
@@ -52,19 +53,16 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
 
 /** A SQLite lock and not a file with a process id: the operating system frees it however the process ends. */
 function takeLock(path: string): DatabaseSync {
-  const database = new DatabaseSync(join(path, "lock.sqlite"));
+  const file = join(path, "lock.sqlite");
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(file);
     database.exec("BEGIN EXCLUSIVE");
+    return database;
   } catch (error) {
-    database.close();
-    throw new Error(
-      `the state folder ${path} is used by another server: stop that one, or choose another with --state`,
-      {
-        cause: error,
-      },
-    );
+    database?.close();
+    throw new Error(describeLockFailure(path, file, error), { cause: error });
   }
-  return database;
 }
 
 /** The development key of a state folder, made on first use and readable by its owner alone. */

@@ -14,12 +14,16 @@ import { specHash } from "./engine/canonical-hash.ts";
 import { wakeLate } from "../durable-objects/wake.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
+import { obey } from "./orders.ts";
+import { service } from "./isolate/service.ts";
 import type { WorkMessage } from "./engine/work.ts";
 import type { Registry } from "./sdk/index.ts";
 
 /** Bindings of the Worker: those of the objects, and the API's key. */
 export interface JobbersEnv extends ObjectEnv {
   JOBBERS_API_KEY?: string;
+  /** What orders of the server come with; only `npm start` sets it. */
+  JOBBERS_ORDER_TOKEN?: string;
 }
 
 /**
@@ -44,7 +48,11 @@ export function createJobbers(registry: Registry) {
   const handler = {
     fetch: (request, env, ctx) => api.fetch(request, env, ctx),
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
-    scheduled: (_controller, env) => wakeLate(env, specHashes()),
+    async scheduled({ cron }, env) {
+      if (!(await obey(cron, env.JOBBERS_ORDER_TOKEN, service))) {
+        await wakeLate(env, specHashes());
+      }
+    },
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
   return {
     handler,

@@ -8,7 +8,10 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import packageJson from "../../package.json" with { type: "json" };
+import { service as ofIsolate } from "../isolate/service.ts";
+import type { Service } from "../isolate/service.ts";
 import { authenticate } from "./auth.ts";
+import { refuseWhileUnavailable } from "./availability.ts";
 import { allowOrigins } from "./cors.ts";
 import { docsPage, docsPagePolicy } from "./docs-page.ts";
 import type { ApiDeps, ApiRegistry, AppEnv } from "./env.ts";
@@ -58,11 +61,18 @@ export interface CreateApiDeps {
   version?: string;
   /** Epoch milliseconds. */
   now?: () => number;
+  /** Whether the isolate takes anything new; that of this isolate if left out. */
+  service?: Service;
 }
 
 /** Builds the API. Meant to be called once, at module scope: a request then only walks the routes. */
-export function createApi({ registry, version = packageJson.version, now = Date.now }: CreateApiDeps) {
-  const deps: ApiDeps = { registry: { dags: registry.dags, tasks: withHandlers(registry) }, version, now };
+export function createApi({
+  registry,
+  version = packageJson.version,
+  now = Date.now,
+  service = ofIsolate,
+}: CreateApiDeps) {
+  const deps: ApiDeps = { registry: { dags: registry.dags, tasks: withHandlers(registry) }, version, now, service };
   const app = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid });
   app.onError(respondToError);
   app.notFound((c) =>
@@ -97,7 +107,16 @@ export function createApi({ registry, version = packageJson.version, now = Date.
       },
     }),
   );
-  app.use(limitUrl, allowOrigins, authenticate(now), admitSubmission, countLongPolls, limitSize, limitDepth);
+  app.use(
+    limitUrl,
+    allowOrigins,
+    refuseWhileUnavailable(service),
+    authenticate(now),
+    admitSubmission,
+    countLongPolls,
+    limitSize,
+    limitDepth,
+  );
 
   const routes = app
     .route("/", authRoutes(deps))

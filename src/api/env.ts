@@ -4,6 +4,7 @@
  * @module
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Service } from "../isolate/service.ts";
 import type { AnyTaskDefinition, DagDefinition } from "../sdk/index.ts";
 
 /** Opens the Durable Objects of one class by name. */
@@ -65,6 +66,8 @@ export interface ApiDeps {
   version: string;
   /** Epoch milliseconds. */
   now: () => number;
+  /** Whether the isolate takes anything new. */
+  service: Service;
 }
 
 /** A group of routes. */

@@ -7,6 +7,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { accepts } from "hono/accepts";
 import type { LogPage, Result } from "../engine/objects.ts";
+import { service } from "../isolate/service.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError, unwrap } from "./errors.ts";
 import { asJsonLines, asText, headEntries, pageEntries, type LogEntry } from "./log-entries.ts";
@@ -135,7 +136,7 @@ async function* followed(
     if (entries.length > 0) {
       yield write(entries);
     }
-    if (page.isOver || looks === MAX_LOOKS || now() >= until) {
+    if (page.isOver || looks === MAX_LOOKS || now() >= until || service.isStopping) {
       return;
     }
     const answer = await read(page.next, WAIT_MS).catch((error: unknown) => {

@@ -6,6 +6,7 @@
 import type { DagObject, Result } from "../engine/objects.ts";
 import { isRunFinished } from "../engine/states.ts";
 import type { DagRunView, StoredValue } from "../engine/work.ts";
+import { service } from "../isolate/service.ts";
 import type { ApiEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
 import { readPayload } from "./payloads.ts";
@@ -41,7 +42,8 @@ export async function* runStates(
       yield `${JSON.stringify({ state: run.state })}\n`;
       left = Math.max(intervalMs, SHORTEST_MS);
     }
-    if (looks === MAX_LOOKS) {
+    // While the server stops nothing waits: the stream ends, and is asked for again.
+    if (looks === MAX_LOOKS || service.isStopping) {
       return;
     }
     const step = Math.min(left, STEP_MS);

@@ -5,7 +5,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { ApiError } from "./errors.ts";
-import { isPlatformError } from "./objects.ts";
+import { isPlatformError } from "../engine/platform-errors.ts";
 
 /** The field beside a list over many DAGs; left out if all have answered. */
 export const unavailableField = {

@@ -9,6 +9,7 @@ import type { Json } from "../engine/spec.ts";
 import type { ClaimedTask, Outcome, StoredValue } from "../engine/work.ts";
 import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
 import type { Attempt } from "./attempt.ts";
+import { handOver, threwToStop } from "./hand-over.ts";
 import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue, type PutPayload } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
 import { cleanProgress } from "./try-log.ts";
@@ -92,7 +93,7 @@ async function run(
     }
     return await outcomeOfReturn(task, returned, around.putPayload);
   } catch (error) {
-    return outcomeOfThrow(error);
+    return threwToStop(error, attempt.abort.reason) ? handOver(around.now()) : outcomeOfThrow(error);
   }
 }
 

@@ -8,9 +8,11 @@ import type { ClaimedTask, Outcome } from "../engine/work.ts";
 import { Attempt } from "./attempt.ts";
 import { execute, type Execution, type Surroundings } from "./execute.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { handOver, ServerStopping } from "./hand-over.ts";
 import type { Owner } from "./owner.ts";
 import { Pace } from "./pace.ts";
 import { Reporter, type Finished } from "./reporter.ts";
+import { Service } from "../isolate/service.ts";
 
 /** How long a result waits for others while more tasks run. Nothing waits when nothing runs. */
 const COALESCE_MS = 2;
@@ -23,6 +25,7 @@ export class Session {
   readonly #around: Surroundings;
   readonly #beats: Heartbeats;
   readonly #reporter: Reporter;
+  readonly #service: Service;
   readonly #done = Promise.withResolvers<void>();
   readonly #running = new Set<Attempt>();
   /** Handlers that clean up, and jobs that are told of their end. */
@@ -30,13 +33,18 @@ export class Session {
   #finished: Finished[] = [];
   #flushing = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #drain: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param pace Of the jobs that are made; that of the isolate, so that its sessions share it. */
-  constructor(owner: Owner, around: Surroundings, pace = new Pace()) {
+  /**
+   * @param pace Of the jobs that are made; that of the isolate, so that its sessions share it.
+   * @param service Says when the isolate stops: handlers then get their signal, and are handed over when the time is up.
+   */
+  constructor(owner: Owner, around: Surroundings, pace = new Pace(), service = new Service()) {
     this.#owner = owner;
     this.#around = around;
     this.#beats = new Heartbeats(owner, pace, around.now);
     this.#reporter = new Reporter(owner, around.now);
+    this.#service = service;
   }
 
   /** The attempts whose handlers run now: to be `cut` if they must not go on. */
@@ -50,14 +58,44 @@ export class Session {
    * @param since When they were claimed or the claim was sent, epoch milliseconds: their leases began no earlier.
    */
   async run(tasks: readonly ClaimedTask[], since = this.#around.now()): Promise<void> {
+    const stop = Promise.withResolvers<void>();
+    const forget = this.#service.onStop(stop.resolve);
     this.#start(tasks, since);
+    void stop.promise.then(() => this.#stop());
     this.#next();
     await this.#done.promise;
+    clearTimeout(this.#drain);
+    forget();
+  }
+
+  /** The isolate stops: every handler learns of it now, and what still runs when the time is up is handed over. */
+  #stop(): void {
+    const now = this.#around.now();
+    const reason = new ServerStopping();
+    for (const { abort } of this.#running) {
+      abort.abort(reason);
+    }
+    this.#drain = setTimeout(
+      () => {
+        for (const attempt of this.#running) {
+          attempt.cut(handOver(this.#around.now()), reason);
+        }
+      },
+      Math.max(0, (this.#service.stopsAt ?? now) - now),
+    );
   }
 
   #start(tasks: readonly ClaimedTask[], since: number): void {
     // All of them first: a handler that keeps the thread to itself must not keep others from their beats.
     const attempts = tasks.map((task) => new Attempt(task, since));
+    if (this.#service.isStopping) {
+      // Claimed while the isolate began to stop: nothing of it has run.
+      const outcome = handOver(this.#around.now());
+      this.#finished.push(
+        ...attempts.map((attempt) => ({ attempt, execution: { outcome, xcoms: [], cleanUp: null } })),
+      );
+      return;
+    }
     for (const attempt of attempts) {
       this.#running.add(attempt);
       this.#beats.add(attempt);
@@ -72,7 +110,8 @@ export class Session {
     attempt.isOver = true;
     this.#running.delete(attempt);
     const { outcome, cleanUp } = execution;
-    const cleanedUp = cleanUp === null ? null : within(cleanUp, CLEAN_UP_MS);
+    // An isolate that stops has given the handler its time already.
+    const cleanedUp = cleanUp === null || this.#service.isStopping ? null : within(cleanUp, CLEAN_UP_MS);
     if (cleanedUp !== null) {
       this.#keep(cleanedUp);
     }

@@ -5,11 +5,14 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, onTestFinished, test } from "vitest";
 import { curlLines } from "../../scripts/greeting.ts";
+import { freePort } from "../../scripts/ports.ts";
 import { isAlive } from "../../scripts/processes.ts";
 import { PROJECT_ROOT } from "../../scripts/project.ts";
+import { runtimePath } from "../../scripts/runtime-command.ts";
 import { startServerProcess } from "../../scripts/server-process.ts";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
+import { eventually } from "../support/waiting.ts";
 
 const run = promisify(execFile);
 let server: TestServer;
@@ -51,7 +54,7 @@ describe("the curl lines", () => {
 
   test("that npm start prints work as they stand", async ({ expect }) => {
     const answers: unknown[] = [];
-    for (const curl of curlLines(server.process)) {
+    for (const curl of curlLines({ url: server.process.url, developmentKey: server.process.apiKey })) {
       answers.push(await shell(curl));
     }
     expect(answers).toMatchObject([
@@ -79,12 +82,18 @@ describe("npm start", () => {
     );
   });
 
-  test("ends the runtime that a killed server left behind, and serves on", async ({ expect }) => {
+  test("ends the runtime that a killed server left behind, and serves on the same port", async ({ expect }) => {
     const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-test-"));
-    const first = await startServerProcess({ stateFolder });
+    const port = await freePort("127.0.0.1");
+    // Started without what ties the runtime to its server, as on systems that have no such thing.
+    const first = await startServerProcess({
+      stateFolder,
+      port,
+      environment: { MINIFLARE_WORKERD_PATH: runtimePath() },
+    });
     const orphan = first.runtimePid();
     process.kill(first.pid, "SIGKILL");
-    const second = await startServerProcess({ stateFolder });
+    const second = await startServerProcess({ stateFolder, port });
     onTestFinished(async () => {
       await second.stop();
       rmSync(stateFolder, { recursive: true, force: true });
@@ -92,6 +101,17 @@ describe("npm start", () => {
     expect(orphan).not.toBeNull();
     expect(second.runtimePid()).not.toBe(orphan);
     expect(isAlive(orphan ?? 0)).toBe(false);
+    expect(second.url).toBe(`http://127.0.0.1:${port}`);
+  });
+
+  test.runIf(process.platform === "linux")("takes its runtime with it, however it ends", async ({ expect }) => {
+    const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-test-"));
+    onTestFinished(() => rmSync(stateFolder, { recursive: true, force: true }));
+    const killed = await startServerProcess({ stateFolder });
+    const runtime = killed.runtimePid() ?? 0;
+    expect(isAlive(runtime)).toBe(true);
+    process.kill(killed.pid, "SIGKILL");
+    await eventually("the runtime to end", 10_000, async () => (isAlive(runtime) ? null : true));
   });
 });
 

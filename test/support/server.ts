@@ -31,12 +31,14 @@ export interface TestServer {
 /** Starts a server with an empty state. */
 export async function startTestServer(secrets: Record<string, string> = {}): Promise<TestServer> {
   const stateFolder = mkdtempSync(join(tmpdir(), "jobbers-test-"));
-  let running = await startServerProcess({ stateFolder, secrets });
+  // What still runs when a test is over is handed over at once.
+  const options = { stateFolder, secrets, drainSeconds: 0 };
+  let running = await startServerProcess(options);
   let client = makeClient(running.url, running.apiKey);
 
   async function startAgain(): Promise<void> {
     client.close();
-    running = await startServerProcess({ stateFolder, secrets });
+    running = await startServerProcess(options);
     client = makeClient(running.url, running.apiKey);
   }
 

@@ -9,6 +9,7 @@ import type { CatalogObject, DagObject, DagView, JobObject, Result } from "../..
 import type { PoolObject } from "../../src/engine/permits/objects.ts";
 import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
 import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
+import { Service } from "../../src/isolate/service.ts";
 
 export const NOW = Date.UTC(2026, 0, 31, 6, 0, 0);
 export const API_KEY = "k".repeat(40);
@@ -173,6 +174,7 @@ export interface TestApiOptions {
   pool?: Partial<PoolObject>;
   registry?: ApiRegistry;
   env?: Record<string, unknown>;
+  service?: Service;
 }
 
 const EMPTY_CATALOG: CatalogObject = {
@@ -202,8 +204,9 @@ export function testApi({
   pool = {},
   registry = testRegistry(),
   env = {},
+  service = new Service(),
 }: TestApiOptions = {}): TestApi {
-  const app = createApi({ registry, version: "1.2.3", now: () => NOW });
+  const app = createApi({ registry, version: "1.2.3", now: () => NOW, service });
   const calls: Call[] = [];
   const bindings = {
     DAG: { getByName: (name: string) => recording(`DAG ${name}`, { ...describing(registry, name), ...dag }, calls) },

@@ -1,17 +1,33 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, onTestFinished, test } from "vitest";
 import { median, percentile, rounded } from "../../bench/statistics.ts";
 import { freePort, isPortFree } from "../../scripts/ports.ts";
 import { childrenOf, commandOf, findRuntime, isAlive, residentBytes } from "../../scripts/processes.ts";
 import { developmentKey, openStateFolder } from "../../scripts/state-folder.ts";
+import { describeGarbledFiles, explainStartFailure } from "../../scripts/state-trouble.ts";
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "jobbers-unit-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A process whose command is that of a runtime. */
+async function startLookalike(folder: string): Promise<number> {
+  writeFileSync(join(folder, "serve"), 'process.stdout.write("up"); process.stdin.resume();');
+  const child = spawn(process.execPath, ["serve", "-"], { cwd: folder, argv0: "workerd" });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  await once(child.stdout, "data");
+  return child.pid ?? 0;
 }
 
 describe("the state folder", () => {
@@ -32,6 +48,32 @@ describe("the state folder", () => {
     expect(statSync(join(path, "api-key")).mode & 0o777).toBe(0o600);
   });
 
+  test("says which file is garbled if its lock is", async ({ expect }) => {
+    const path = temporaryFolder();
+    const file = join(path, "lock.sqlite");
+    writeFileSync(file, randomBytes(4096));
+    await expect(openStateFolder(path)).rejects.toThrow(`${file} is garbled: it holds nothing, so delete it`);
+    rmSync(file);
+    const folder = await openStateFolder(path);
+    folder.release();
+    expect(folder.path).toBe(path);
+  });
+
+  test("says that its lock cannot be opened, and why, if it is none of these", async ({ expect }) => {
+    const path = temporaryFolder();
+    const file = join(path, "lock.sqlite");
+    mkdirSync(file);
+    await expect(openStateFolder(path)).rejects.toThrow(`${file} cannot be opened: unable to open database file`);
+  });
+
+  test("is closed to others, also if it was open before", async ({ expect }) => {
+    const path = temporaryFolder();
+    chmodSync(path, 0o755);
+    const folder = await openStateFolder(path);
+    folder.release();
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+  });
+
   test("does not end a process that took the id of a runtime that is gone", async ({ expect }) => {
     const path = temporaryFolder();
     const first = await openStateFolder(path);
@@ -40,6 +82,64 @@ describe("the state folder", () => {
     const second = await openStateFolder(path);
     second.release();
     expect(isAlive(process.pid)).toBe(true);
+  });
+
+  test("ends a runtime that was left behind, and no later one with the same id", async ({ expect }) => {
+    const path = temporaryFolder();
+    const pid = await startLookalike(path);
+    const first = await openStateFolder(path);
+    first.noteRuntime(pid);
+    first.release();
+    const record = readFileSync(join(path, "runtime.json"), "utf8");
+
+    writeFileSync(join(path, "runtime.json"), record.replace(/"started_at":"/, '"started_at":"earlier '));
+    const second = await openStateFolder(path);
+    second.release();
+    expect(isAlive(pid)).toBe(true);
+
+    writeFileSync(join(path, "runtime.json"), record);
+    const third = await openStateFolder(path);
+    third.release();
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test("opens though the record of its runtime is garbled", async ({ expect }) => {
+    const path = temporaryFolder();
+    writeFileSync(join(path, "runtime.json"), '{"pid": 1');
+    const folder = await openStateFolder(path);
+    folder.release();
+    expect(folder.path).toBe(path);
+  });
+});
+
+describe("the databases of a state folder", () => {
+  test("are named if they are garbled or damaged, and not if they are empty or sound", ({ expect }) => {
+    const path = temporaryFolder();
+    expect(describeGarbledFiles(path)).toBeNull();
+    const sound = new DatabaseSync(join(path, "metadata.sqlite"));
+    sound.exec("CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(20000))");
+    sound.close();
+    writeFileSync(join(path, "empty.sqlite"), "");
+    expect(describeGarbledFiles(path)).toBeNull();
+
+    mkdirSync(join(path, "damaged"));
+    const damaged = readFileSync(join(path, "metadata.sqlite"));
+    writeFileSync(join(path, "damaged", "metadata.sqlite"), damaged.fill(255, 4096));
+    expect(describeGarbledFiles(path)).toMatch(/damaged\/metadata\.sqlite is garbled.*sweep/);
+
+    writeFileSync(join(path, "object.sqlite"), randomBytes(100));
+    expect(describeGarbledFiles(path)).toMatch(/object\.sqlite.* are garbled.*restore it from a copy/);
+  });
+});
+
+describe("a start that fails", () => {
+  test("names the garbled file if the runtime met one, and says what it said if not", ({ expect }) => {
+    const path = temporaryFolder();
+    const file = join(path, "metadata.sqlite");
+    writeFileSync(file, randomBytes(100));
+    const met = new Error("SQLite failed; file is not a database: SQLITE_NOTADB");
+    expect(explainStartFailure(met, path).message).toContain(`${file} is garbled`);
+    expect(explainStartFailure(new Error("no such binding"), path).message).toBe("no such binding");
   });
 });
 

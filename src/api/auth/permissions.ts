@@ -17,9 +17,14 @@ export function isSafe(method: string): boolean {
   return SAFE_METHODS.has(method);
 }
 
+/** Says whether a request changes nothing. */
+export function isRead(method: string, path: string): boolean {
+  return isSafe(method) || (method === "POST" && READS_BY_POST.test(path));
+}
+
 /** @throws ApiError 403 if the caller's role may not send such a request. */
 export function requirePermission({ role }: Caller, method: string, path: string): void {
-  if (role === "viewer" && !isSafe(method) && !(method === "POST" && READS_BY_POST.test(path))) {
+  if (role === "viewer" && !isRead(method, path)) {
     const writers = ROLES.filter((each) => each !== "viewer").join(", ");
     throw new ApiError(403, `Forbidden: expected a role that may write (${writers}), got viewer`);
   }

@@ -36,20 +36,24 @@ const healthRoute = createRoute({
   tags: ["Monitor"],
   summary: "Get the health",
   description:
-    "Every DAG schedules itself in the process that answers this, so an answer is the scheduler's heartbeat.",
+    "Every DAG schedules itself in the process that answers this, so an answer is the scheduler's heartbeat. The scheduler is unhealthy while the server stops, the metadatabase while its disk is full.",
   security: PUBLIC,
   responses: { 200: json(healthSchema, "The health of each part; null for parts that never ran") },
 });
 
+function healthyUnless(isUnwell: boolean): "healthy" | "unhealthy" {
+  return isUnwell ? "unhealthy" : "healthy";
+}
+
 /** Routes of version and health. */
-export function monitorRoutes({ version, now }: ApiDeps) {
+export function monitorRoutes({ version, now, service }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(versionRoute, (c) => c.json({ version, git_version: null }, 200))
     .openapi(healthRoute, (c) =>
       c.json(
         {
-          metadatabase: { status: "healthy" as const },
-          scheduler: { status: "healthy" as const, latest_scheduler_heartbeat: iso(now()) },
+          metadatabase: { status: healthyUnless(service.unavailable?.state === "disk_full") },
+          scheduler: { status: healthyUnless(service.isStopping), latest_scheduler_heartbeat: iso(now()) },
           triggerer: { status: null, latest_triggerer_heartbeat: null },
           dag_processor: { status: null, latest_dag_processor_heartbeat: null },
         },

@@ -1,0 +1,59 @@
+/**
+ * The product with tasks that last as long as a test wants: they call a gate that the test opens, and says what it saw.
+ *
+ * @module
+ */
+import { createJobbers } from "../../../src/jobbers.ts";
+import { createRegistry, dag, task } from "../../../src/sdk/index.ts";
+
+interface Gated {
+  /** Address of the gate. */
+  gate: string;
+}
+
+/** Stands at the gate, and leaves it when its signal fires. */
+const obey = task({ id: "obey" }, async (ctx, { gate }: Gated) => {
+  const response = await fetch(`${gate}/obey/${ctx.ti.tryNumber}`, { signal: ctx.signal });
+  return { passed: await response.text() };
+});
+
+/** Stands at the gate whatever its signal says. */
+const ignore = task({ id: "ignore" }, async (ctx, { gate }: Gated) => {
+  const response = await fetch(`${gate}/ignore/${ctx.ti.tryNumber}`);
+  return { passed: await response.text() };
+});
+
+/** Stands at the gate, and when its signal fires goes through another one and ends well. */
+const finish = task({ id: "finish" }, async (ctx, { gate }: Gated) => {
+  try {
+    await fetch(`${gate}/finish/${ctx.ti.tryNumber}`, { signal: ctx.signal });
+    return { finished: "undisturbed" };
+  } catch {
+    await fetch(`${gate}/cleanup/${ctx.ti.tryNumber}`);
+    return { finished: "in time" };
+  }
+});
+
+/** Takes memory until the runtime has none left. */
+const exhaust = task({ id: "exhaust" }, () => {
+  const held: string[][] = [];
+  for (;;) {
+    held.push(Array.from({ length: 1_000_000 }, (_, index) => `${held.length} ${index}`));
+  }
+});
+
+/** One task that leaves the gate, and one after it. */
+const gated = dag({ id: "gated", params: { gate: "" } }, (d) => {
+  const first = d.run(obey, { gate: d.params.gate });
+  const second = d.run(finish, { gate: d.params.gate });
+  d.after(first, second);
+});
+
+const jobbers = createJobbers(createRegistry({ dags: [gated], tasks: [obey, ignore, finish, exhaust] }));
+
+export default jobbers.handler;
+export class Dag extends jobbers.Dag {}
+export class Job extends jobbers.Job {}
+export class Catalog extends jobbers.Catalog {}
+export class Pool extends jobbers.Pool {}
+export class RateLimiter extends jobbers.RateLimiter {}
