@@ -8,7 +8,7 @@ import type { Context } from "hono";
 import type { Range } from "../engine/objects.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
-import { dateTimeInput } from "./time.ts";
+import { dateTimeQuery } from "./time.ts";
 
 /** Entries on a page unless the caller says otherwise, and at most; a larger `limit` counts as this one. */
 const DEFAULT_LIMIT = 50;
@@ -93,7 +93,7 @@ const seconds = z
 
 /** The range parameters of fields: `x_gte`, `x_gt`, `x_lte` and `x_lt`, dates or, for `duration`, seconds. */
 export function rangeQuery<const F extends string>(...fields: F[]) {
-  const schemaOf = (field: F): z.ZodType<number, string> => (field === "duration" ? seconds : dateTimeInput);
+  const schemaOf = (field: F): z.ZodType<number, string> => (field === "duration" ? seconds : dateTimeQuery);
   const entries = fields.flatMap((field) =>
     BOUNDS.map((bound): [string, z.ZodOptional<z.ZodType<number, string>>] => [
       `${field}_${bound}`,

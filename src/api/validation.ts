@@ -79,6 +79,9 @@ function phrase(issue: Issue, value: unknown): { message: string; type: string }
       ? { message: `field required: ${message}`, type: "missing" }
       : { message, type: `${issue.expected}_type` };
   }
+  if (own !== undefined && issue.code === "invalid_union" && value === undefined) {
+    return { message: `field required: ${own}`, type: "missing" };
+  }
   if (own !== undefined) {
     return { message: own, type: "value_error" };
   }

@@ -450,7 +450,7 @@ describe("the list of DAGs", () => {
     },
   );
 
-  it.for(["last_dag_run_state=nope", "dag_run_state=nope", "dag_run_start_date_gte=2026-01-31", "is_favorite=x"])(
+  it.for(["last_dag_run_state=nope", "dag_run_state=nope", "dag_run_start_date_gte=2026-1-31", "is_favorite=x"])(
     "?%s is a 422",
     async (query, { expect }) => {
       expect((await testApi().send("GET", `/api/v2/dags?${query}`)).status).toBe(422);
