@@ -60,9 +60,6 @@ export interface Graph {
   dependsOnPast: boolean;
 }
 
-/** Rules for which every element of an upstream in the same mapped group counts, as in Airflow. */
-const ANY_ELEMENT_RULES: ReadonlySet<string> = new Set(["one_success", "one_failed", "one_done"]);
-
 /** Operators whose answer skips tasks that follow directly. */
 const SKIPPING_OPERATORS: ReadonlySet<string> = new Set(["branch", "short_circuit", "latest_only"]);
 
@@ -167,8 +164,7 @@ function innermostMappedGroup(spec: DagSpec, groupIndex: Map<string, number>, id
 }
 
 function addEdge(from: GraphTask, to: GraphTask, kind: EdgeKind): void {
-  const element =
-    to.mappedGroup >= 0 && from.mappedGroup === to.mappedGroup && !ANY_ELEMENT_RULES.has(to.spec.trigger_rule);
+  const element = to.mappedGroup >= 0 && from.mappedGroup === to.mappedGroup;
   from.out.push({ to: to.index, kind, element });
   to.in.push({ from: from.index, kind, element });
 }

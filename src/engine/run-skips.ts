@@ -9,6 +9,7 @@ import type { RunState } from "./run-state.ts";
 import { branchSkips, shortCircuitSkips, type SkipDecision } from "./skips.ts";
 import type { TaskInstanceState } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
+import { compileTimetable } from "./timetable/compile.ts";
 import type { Outcome } from "./work.ts";
 
 /**
@@ -46,10 +47,16 @@ export function skipsOf(
   return null;
 }
 
-/** What a latest_only decides. A run without a schedule behind it always goes on. */
-export function latestOnly(state: RunState, instance: NodeInstance, now: number): SkipDecision {
-  const direct = instance.node.task.downstream.map((index) => state.graph.tasks[index]?.id ?? "");
-  const proceeds = latestOnlyProceeds({ runType: state.info.run_type, now, nextInterval: null });
+/** What a latest_only decides: by the schedule of the run's own version of the DAG. */
+export function latestOnly({ graph, info }: RunState, instance: NodeInstance, now: number): SkipDecision {
+  const direct = instance.node.task.downstream.map((index) => graph.tasks[index]?.id ?? "");
+  const date = info.logical_date ?? info.run_after;
+  const proceeds = latestOnlyProceeds({
+    runType: info.run_type,
+    now,
+    interval: { start: info.data_interval_start ?? date, end: info.data_interval_end ?? date },
+    timetable: compileTimetable(graph.spec.schedule, graph.spec.timezone),
+  });
   return { skip: proceeds ? [] : direct, record: { followed: proceeds ? direct : [] } };
 }
 

@@ -25,6 +25,9 @@ export interface RunInfo {
   state: DagRunState;
   reason: RunEndReason | null;
   logical_date: number | null;
+  /** Both, or neither; left out is null. */
+  data_interval_start?: number | null;
+  data_interval_end?: number | null;
   run_after: number;
   queued_at: number | null;
   start_date: number | null;

@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { TRIGGER_RULES } from "../../src/engine/spec.ts";
+import { TRIGGER_RULES, type TriggerRule } from "../../src/engine/spec.ts";
 import { FAILED, Run, SECOND, over, task } from "./run-machine-support.ts";
 
 describe("a length that changes after a clear", () => {
@@ -191,6 +191,26 @@ describe("a mapped group", () => {
       "b[2]": "upstream_failed",
       end: "upstream_failed",
     });
+  });
+
+  test.for<[TriggerRule, (string | null)[], (string | null)[]]>([
+    ["one_success", ["queued", null, null], ["queued", "upstream_failed", "skipped"]],
+    ["one_failed", [null, "queued", null], ["skipped", "queued", "skipped"]],
+    ["one_done", ["queued", "queued", null], ["queued", "queued", "skipped"]],
+    ["none_failed_min_one_success", [null, "upstream_failed", null], ["queued", "upstream_failed", "skipped"]],
+  ])("element i goes by its own element with the rule %s, too", ([rule, early, late], { expect }) => {
+    const literal = { type: "expand" as const, kwargs: { x: { literal: [1, 2, 3] } } };
+    const run = new Run(
+      [task("a", [], inGroup), task("b", [], inGroup), task("any", ["a", "b"], { ...inGroup, trigger_rule: rule })],
+      { task_groups: [{ group_id: "g", expand: literal }] },
+    );
+    const states = () => [0, 1, 2].map((index) => run.state(`any[${index}]`));
+    run.succeed("a[0]");
+    run.fail("a[1]");
+    run.end({ state: "skipped" }, "a[2]");
+    expect(states()).toEqual(early);
+    run.end({ state: "skipped" }, "b[0]", "b[1]", "b[2]");
+    expect(states()).toEqual(late);
   });
 
   test("a task of it that ended unexpanded and is cleared joins its elements one by one", ({ expect }) => {

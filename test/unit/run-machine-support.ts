@@ -25,6 +25,8 @@ export function over(taskId: string): NonNullable<TaskInput["expand"]> {
 interface RunOptions {
   start?: boolean;
   sizes?: ReadonlyMap<string, number>;
+  /** What its run is, where that is not a manual one of the start. */
+  info?: Partial<RunInfo>;
 }
 
 /** A run that a test drives by the names of its tasks: `"load"`, or `"clean[2]"` for an element. */
@@ -35,12 +37,12 @@ export class Run {
 
   /** `start: false` leaves it queued; `sizes` are those of a bulk submission. */
   constructor(tasks: TaskInput[], dag: Partial<DagSpecInput> = {}, options: RunOptions = {}) {
-    const { start = true, sizes = new Map<string, number>() } = options;
+    const { start = true, sizes = new Map<string, number>(), info = {} } = options;
     const result = validateDagSpec({ dag_id: "d", ...dag, tasks });
     if (!result.ok) {
       throw new Error(JSON.stringify(result.errors));
     }
-    this.machine = RunMachine.create(compileGraph(result.spec), newInfo(), undefined, sizes);
+    this.machine = RunMachine.create(compileGraph(result.spec), { ...newInfo(), ...info }, undefined, sizes);
     if (start) {
       this.machine.begin(this.now);
     }

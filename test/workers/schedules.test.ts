@@ -12,12 +12,13 @@ import {
   rowsOf,
   runOf,
   start,
+  statesOf,
   stopClock,
   stubOf,
   success,
   value,
 } from "./lab.ts";
-import { empty } from "../../src/sdk/index.ts";
+import { empty, latestOnly } from "../../src/sdk/index.ts";
 import { addDag, deploy, step } from "./registry.ts";
 
 stopClock();
@@ -61,6 +62,24 @@ describe("a scheduled DAG", () => {
     expect((await runsOf(dagId))[1]).toEqual(["scheduled__2100-01-01T02:00:00+00:00", "running"]);
     const run = await runOf(dagId, "scheduled__2100-01-01T02:00:00+00:00");
     expect(run).toMatchObject({ run_type: "scheduled", triggered_by: "timetable", logical_date: FIRST + 2 * HOUR });
+  });
+
+  it("skips behind a latest-only task in all runs that it makes up for but the latest", async ({ expect }) => {
+    const dagId = addDag({ schedule: "0 * * * *", startDate: new Date(FIRST), catchup: true }, (d) => {
+      d.after(d.run(latestOnly({ id: "latest" })), d.run(step("a")));
+    });
+    await dagOf(dagId).describe();
+    clock.advance(2 * HOUR + MINUTE);
+    await evictDurableObject(stubOf("DAG", dagId));
+    await fireAlarm(stubOf("DAG", dagId));
+    const ids = (await runsOf(dagId)).map(([runId]) => runId);
+    const states = await Promise.all(ids.map((runId) => statesOf(dagId, runId)));
+    // The first was made in time, before the others.
+    expect(states).toEqual([
+      { latest: "success", a: "queued" },
+      { latest: "success", a: "skipped" },
+      { latest: "success", a: "queued" },
+    ]);
   });
 
   it("makes what was missed if it catches up, each date once, and never more than may be active", async ({

@@ -31,6 +31,7 @@ interface DagSketch {
   literal: number;
   failFast: number;
   timeout: number;
+  schedule: number;
 }
 
 const LITERALS: ExpandSpec[] = [0, 1, 2, 3].map((length) => ({
@@ -77,7 +78,14 @@ const sketch: fc.Arbitrary<DagSketch> = fc.record({
   literal: fc.nat(3),
   failFast: fc.nat(5),
   timeout: fc.nat(5),
+  schedule: fc.nat(2),
 });
+
+const SCHEDULES: readonly DagSpecInput["schedule"][] = [
+  null,
+  { type: "delta_data_interval", seconds: 40 },
+  { type: "delta_trigger", seconds: 40 },
+];
 
 /** A canonical spec of 2 to 12 tasks. */
 export const dagSpecs: fc.Arbitrary<DagSpec> = sketch.map((numbers) => {
@@ -88,7 +96,7 @@ export const dagSpecs: fc.Arbitrary<DagSpec> = sketch.map((numbers) => {
   return result.spec;
 });
 
-function dagOf({ tasks: sketches, feeder, literal, failFast, timeout }: DagSketch): DagSpecInput {
+function dagOf({ tasks: sketches, feeder, literal, failFast, timeout, schedule }: DagSketch): DagSpecInput {
   const failsFast = failFast === 0;
   const tasks: TaskInput[] = [];
   // Only tasks behind the feeder may stand in the group it feeds.
@@ -110,6 +118,7 @@ function dagOf({ tasks: sketches, feeder, literal, failFast, timeout }: DagSketc
   return {
     dag_id: "random",
     fail_fast: failsFast,
+    schedule: SCHEDULES[schedule],
     dagrun_timeout: timeout === 0 ? 60 : null,
     task_groups: groups,
     tasks,

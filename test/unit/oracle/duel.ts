@@ -47,11 +47,13 @@ export class Duel {
   /** Somebody cleared without the run, so that a run that is over may have what is not. */
   #clearedAlone = false;
 
-  constructor(spec: DagSpec) {
+  constructor(spec: DagSpec, runType = "manual") {
     this.spec = spec;
     this.#graph = compileGraph(spec);
-    this.world = newWorld(spec, START);
-    this.machine = RunMachine.create(this.#graph, newInfo(), oracle.TIMING);
+    const interval = { start: START - (spec.schedule?.type === "delta_data_interval" ? 40_000 : 0), end: START };
+    this.world = newWorld(spec, { logicalDate: START, runType, interval });
+    const dates = { data_interval_start: interval.start, data_interval_end: interval.end };
+    this.machine = RunMachine.create(this.#graph, { ...newInfo(), ...dates, run_type: runType }, oracle.TIMING);
     this.#givePast();
     this.#watch();
     this.#compare("create");

@@ -5,6 +5,7 @@ import { Duel } from "./duel.ts";
 import { finish, play, plays } from "./plays.ts";
 
 const RUNS = 10_000;
+const runTypes = fc.constantFrom("manual", "scheduled", "backfill");
 
 test(
   "the machine agrees with a naive evaluation after every event of random runs",
@@ -13,8 +14,8 @@ test(
     let runs = 0;
     let events = 0;
     fc.assert(
-      fc.property(dagSpecs, plays, (spec, moves) => {
-        const duel = new Duel(spec);
+      fc.property(dagSpecs, runTypes, plays, (spec, runType, moves) => {
+        const duel = new Duel(spec, runType);
         for (const move of moves) {
           play(duel, move);
         }

@@ -207,14 +207,14 @@ function pass(world: World, now: number): boolean {
   for (const { cell, index, verdict } of looked) {
     const still = w.WAITING.includes(cell.state) && cell.index === index;
     if (verdict === "pass" && still && (cell.due === null || isDue(cell, now))) {
-      goOn(world, cell);
+      goOn(world, cell, now);
       changed = true;
     }
   }
   return changed;
 }
 
-function goOn(world: World, cell: Cell): void {
+function goOn(world: World, cell: Cell, now: number): void {
   const { task } = cell;
   if (w.expansionOf(world, task) !== null && cell.index < 0) {
     expand(world, cell);
@@ -228,9 +228,23 @@ function goOn(world: World, cell: Cell): void {
   }
   cell.tries += cell.state === "up_for_reschedule" ? 0 : 1;
   if (task.operator === "latest_only") {
-    cell.answer = { kind: "followed", ids: w.downstreamOf(world, task.task_id).map(({ task_id }) => task_id) };
+    const direct = w.downstreamOf(world, task.task_id).map(({ task_id }) => task_id);
+    const isLatest = isLatestRun(world, now);
+    cell.answer = { kind: "followed", ids: isLatest ? direct : [] };
+    skipCells(world, cell, isLatest ? [] : direct);
   }
   put(cell, task.operator === "latest_only" || task.operator === "empty" ? "success" : "scheduled");
+}
+
+/** The next run of a schedule has not ended its interval yet; a run by hand, or of no schedule, has no next. */
+function isLatestRun({ spec, runType, interval }: World, now: number): boolean {
+  if (runType === "manual" || spec.schedule === null) {
+    return true;
+  }
+  if (spec.schedule.type !== "delta_data_interval" && spec.schedule.type !== "delta_trigger") {
+    throw new Error(`the oracle does not know when ${spec.schedule.type} comes again`);
+  }
+  return interval.start <= now && now < interval.end + spec.schedule.seconds * 1000;
 }
 
 function expand(world: World, cell: Cell): void {
@@ -336,6 +350,11 @@ function skipBehind(world: World, cell: Cell, outcome: Outcome & { state: "succe
     skipped = behind.filter((id) => !w.taskOf(world, id).is_teardown);
     cell.answer = skipped.length === 0 ? null : { kind: "skipped", ids: skipped };
   }
+  skipCells(world, cell, skipped);
+}
+
+/** Skips what has not begun: of a mapped cell, what stands beside it in its group. */
+function skipCells(world: World, cell: Cell, skipped: readonly string[]): void {
   const group = w.mappedGroupOf(world, cell.task);
   for (const target of skipped.flatMap((id) => w.cellsOf(world, id))) {
     const together = group !== null && w.mappedGroupOf(world, target.task) === group;

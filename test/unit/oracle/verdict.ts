@@ -76,9 +76,8 @@ function mappedUpstream(world: World, cell: Cell): Verdict {
 /** Cells of upstream tasks that count for this one: inside one mapped group, those of the same element. */
 function relevant(world: World, cell: Cell, upstream: readonly string[]): Cell[] {
   const group = mappedGroupOf(world, cell.task);
-  const anyElement = ["one_success", "one_failed", "one_done"].includes(cell.task.trigger_rule);
   return upstream.flatMap((id) => {
-    const together = group !== null && mappedGroupOf(world, taskOf(world, id)) === group && !anyElement;
+    const together = group !== null && mappedGroupOf(world, taskOf(world, id)) === group;
     return cellsOf(world, id).filter((other) => !together || other.index < 0 || other.index === cell.index);
   });
 }

@@ -42,6 +42,8 @@ export interface Sent {
 export interface World {
   readonly spec: DagSpec;
   readonly logicalDate: number | null;
+  readonly runType: string;
+  readonly interval: { start: number; end: number };
   run: { state: DagRunState; reason: string | null; start: number | null };
   held: boolean;
   /** Ids of tasks that the run before holds, if they depend on it. */
@@ -55,10 +57,10 @@ export const OVER: readonly TaskInstanceState[] = ["success", "failed", "skipped
 export const WAITING: readonly TaskInstanceState[] = [null, "up_for_retry", "up_for_reschedule"];
 
 /** A run nobody has started yet: one cell per task, or one per element where the spec alone says how many. */
-export function newWorld(spec: DagSpec, logicalDate: number | null): World {
+export function newWorld(spec: DagSpec, of: Pick<World, "logicalDate" | "runType" | "interval">): World {
   const world: World = {
     spec,
-    logicalDate,
+    ...of,
     run: { state: "queued", reason: null, start: null },
     held: false,
     shut: new Set(),
