@@ -178,6 +178,11 @@ export function sortKeys(
   });
 }
 
+/** Says whether ties of a list are in descending order, as in Airflow: if its first key is. */
+export function hasDescendingTies(keys: readonly string[]): boolean {
+  return keys[0]?.startsWith("-") === true;
+}
+
 const RANGE =
   /^(run_after|logical_date|start_date|end_date|duration|updated_at|dag_run_(?:start|end)_date)_(?:gte|gt|lte|lt)$/;
 

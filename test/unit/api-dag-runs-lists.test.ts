@@ -153,9 +153,9 @@ describe("the runs of all DAGs", () => {
     await api.send("GET", `${ALL_RUNS}?state=failed&limit=2&offset=1&order_by=-start_date`);
     const query = { limit: 3, offset: 0, order_by: ["-start_date"], state: ["failed"] };
     expect(api.asked).toEqual([
-      ["etl", query],
-      ["on_push", query],
       ["reports", query],
+      ["on_push", query],
+      ["etl", query],
     ]);
   });
 
