@@ -45,6 +45,7 @@ import { taskRoutes } from "./routes/tasks.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { xcomEntryRoutes } from "./routes/xcom-entries.ts";
 import { xcomListRoutes } from "./routes/xcom-lists.ts";
+import { routedPath } from "./slashes.ts";
 import { refuseInvalid } from "./validation.ts";
 
 /** Where Airflow's API lives. */
@@ -61,7 +62,7 @@ export interface CreateApiDeps {
 /** Builds the API. Meant to be called once, at module scope: a request then only walks the routes. */
 export function createApi({ registry, version = packageJson.version, now = Date.now }: CreateApiDeps) {
   const deps: ApiDeps = { registry: { dags: registry.dags, tasks: withHandlers(registry) }, version, now };
-  const app = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid });
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid, getPath: routedPath });
   app.onError(respondToError);
   app.notFound((c) =>
     c.json(
