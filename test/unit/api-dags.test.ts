@@ -341,14 +341,14 @@ describe("PUT of a DAG", () => {
 describe("DELETE of a DAG", () => {
   it("deletes at the object, then takes it out of the catalog", async ({ expect }) => {
     const api = withRegistered({ deleteDag: async () => ok(null), describe: async () => NO_DAG });
-    expect(await api.send("DELETE", "/api/v2/dags/by_hand")).toMatchObject({ status: 200, body: null });
+    expect((await api.send("DELETE", "/api/v2/dags/by_hand")).status).toBe(204);
     expect(api.calls.map(({ method }) => method)).toEqual(["deleteDag", "describe"]);
     expect(api.log).toEqual(["remove by_hand"]);
   });
 
   it("puts it back into the catalog if it was registered again meanwhile", async ({ expect }) => {
     const api = withRegistered({ deleteDag: async () => ok(null), describe: async () => ok(view(BY_HAND)) });
-    expect((await api.send("DELETE", "/api/v2/dags/by_hand")).status).toBe(200);
+    expect((await api.send("DELETE", "/api/v2/dags/by_hand")).status).toBe(204);
     expect(api.log).toEqual(["remove by_hand", "add by_hand"]);
   });
 
@@ -367,7 +367,7 @@ describe("DELETE of a DAG", () => {
 
   it("of a DAG of the code asks its object only", async ({ expect }) => {
     const api = withRegistered({ deleteDag: async () => ok(null) });
-    expect((await api.send("DELETE", "/api/v2/dags/etl")).status).toBe(200);
+    expect((await api.send("DELETE", "/api/v2/dags/etl")).status).toBe(204);
     expect(api.calls).toEqual([{ object: "DAG etl", method: "deleteDag", args: [] }]);
     expect(api.log).toEqual([]);
   });
