@@ -98,9 +98,9 @@ export class InputResolver {
   #xcom(taskId: string, key: string, instance: NodeInstance, hasPath: boolean): Json | RemoteValue {
     const upstream = this.#node(taskId);
     const { mappedGroup } = instance.node.task;
-    const sameElement = upstream.expanded && mappedGroup >= 0 && upstream.task.mappedGroup === mappedGroup;
-    if (!upstream.expanded || sameElement) {
-      const value = this.#one(taskId, sameElement ? instance.mapIndex : -1, key);
+    const sameGroup = mappedGroup >= 0 && upstream.task.mappedGroup === mappedGroup;
+    if (upstream.task.expand === null || sameGroup) {
+      const value = this.#one(taskId, sameGroup && upstream.expanded ? instance.mapIndex : -1, key);
       return value === null ? null : "json" in value ? this.#parse(value) : new RemoteValue(value.r2);
     }
     return this.#all(taskId, key).map((value) => {

@@ -10,7 +10,7 @@ import { skipDownstream, skipsOf } from "./run-skips.ts";
 import type { RunState } from "./run-state.ts";
 import { isFinished } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
-import type { Outcome } from "./work.ts";
+import type { Outcome, StoredValue } from "./work.ts";
 
 /** Ends a try by its outcome: value, skips, retry, reschedule or failure. */
 export function endAttempt(state: RunState, instance: NodeInstance, reported: Outcome, now: number): void {
@@ -31,10 +31,11 @@ export function endAttempt(state: RunState, instance: NodeInstance, reported: Ou
     return;
   }
   if (result.state === "success" && outcome.state === "success") {
-    instance.hasValue = outcome.value !== undefined;
+    const value = leftValue(outcome);
+    instance.hasValue = value !== null;
     instance.mapLength = outcome.mapLength ?? null;
-    if (outcome.value !== undefined) {
-      state.changes.values.set(instance, outcome.value);
+    if (value !== null) {
+      state.changes.values.set(instance, value);
     }
     skipDownstream(state, instance, skipsOf(state, instance, outcome), now);
   }
@@ -42,6 +43,11 @@ export function endAttempt(state: RunState, instance: NodeInstance, reported: Ou
   if (result.state === "failed") {
     failFast(state, instance, now);
   }
+}
+
+/** What a success leaves for others. A task that returns null leaves nothing, and is no element of any list (Airflow's None). */
+function leftValue({ value }: Outcome & { state: "success" }): StoredValue | null {
+  return value === undefined || ("json" in value && value.json === "null") ? null : value;
 }
 
 function decide(state: RunState, instance: NodeInstance, outcome: Outcome, now: number): AttemptResult {

@@ -10,7 +10,7 @@ export type { DagDefinition, DagOptions } from "./dag.ts";
 export type { Duration, DurationUnit } from "./duration.ts";
 export { NonRetryableError, RescheduleError, RetryableError, SkipError, classifyThrown } from "./errors.ts";
 export type { RescheduleTime, ThrownKind } from "./errors.ts";
-export type { Jsonified, Returned } from "./json.ts";
+export type { Elements, Jsonified, Returned } from "./json.ts";
 export type { Collected, GroupNode, TaskNode, TeardownOptions } from "./nodes.ts";
 export { param } from "./params.ts";
 export type { NoParams, ParamDefinition, ParamOptions, ParamRefs, ParamShape } from "./params.ts";

@@ -25,4 +25,7 @@ export type Jsonified<T> = unknown extends T
 /** The type of a return value as other tasks see it; a handler that returns nothing leaves null. */
 export type Returned<Out> = unknown extends Out ? Out : [Out] extends [void] ? null : Jsonified<NullForUndefined<Out>>;
 
+/** The list that the results of a mapped task make up: what returns null leaves nothing, and is not in it. */
+export type Elements<Out> = Exclude<Returned<Out>, null>[];
+
 type NullForUndefined<T> = T extends undefined ? null : T;

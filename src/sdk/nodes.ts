@@ -113,7 +113,7 @@ export class GroupNode<out R> {
 
 /** What a mapped group's function returned, as seen from outside the group. */
 export type Collected<R> =
-  R extends XComRef<infer T> ? XComRef<T[]> : R extends object ? { [K in keyof R]: Collected<R[K]> } : R;
+  R extends XComRef<infer T> ? XComRef<Exclude<T, null>[]> : R extends object ? { [K in keyof R]: Collected<R[K]> } : R;
 
 /** Makes every task in a mapped group's result stand for the list of its values. */
 export function collect(result: unknown, wiring: Wiring, where: string): unknown {

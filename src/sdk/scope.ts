@@ -5,7 +5,7 @@
  */
 import type { ExpandSpec, Json } from "../engine/spec.ts";
 import type { DagBuilder } from "./builder.ts";
-import type { Returned } from "./json.ts";
+import type { Elements, Returned } from "./json.ts";
 import { GroupNode, RECORD, TaskNode, WIRING, collect } from "./nodes.ts";
 import type { Collected, GroupRecord } from "./nodes.ts";
 import type { ParamRefs, ParamShape } from "./params.ts";
@@ -95,7 +95,7 @@ export class Scope<P extends ParamShape> {
 
   /**
    * Uses a task once for each combination of the elements of some lists, the last list varying fastest. The number may be
-   * known only at run time. Gives back a reference to the list of all results.
+   * known only at run time. Gives back a reference to the list of all results; one that returns null is not in it.
    *
    * @example
    * d.expand(clean, { row: rows }, { partial: { strict: true } });
@@ -104,7 +104,7 @@ export class Scope<P extends ParamShape> {
     task: TaskDefinition<In, Out>,
     lists: { readonly [N in K]: Source<In[N]> },
     ...[options = {}]: ExpandArgs<Omit<In, K>>
-  ): TaskNode<Returned<Out>[]> {
+  ): TaskNode<Elements<Out>> {
     const { partial, ...rest } = options;
     return this.#addMapped(task, rest, partial, Object.keys(lists), (place) => compileExpand(lists, place));
   }
@@ -113,16 +113,12 @@ export class Scope<P extends ParamShape> {
    * Uses a task once for each object of one list, which is its whole input; or, with `keys`, gives it these fields of the
    * object beside a common part.
    */
-  expandKwargs<In, Out>(
-    task: TaskDefinition<In, Out>,
-    list: Source<In>,
-    options?: RunOptions,
-  ): TaskNode<Returned<Out>[]>;
+  expandKwargs<In, Out>(task: TaskDefinition<In, Out>, list: Source<In>, options?: RunOptions): TaskNode<Elements<Out>>;
   expandKwargs<In, Out, K extends keyof In & string>(
     task: TaskDefinition<In, Out>,
     list: Source<Pick<In, K>>,
     options: RunOptions & { keys: readonly K[]; partial: Input<Omit<In, K>> },
-  ): TaskNode<Returned<Out>[]>;
+  ): TaskNode<Elements<Out>>;
   expandKwargs(
     task: AnyTaskDefinition,
     list: unknown,

@@ -166,6 +166,18 @@ describe("expansion", () => {
     expect(Object.keys(run.states)).toHaveLength(3);
   });
 
+  test("over a mapped task has as many elements as that left values: null is none, as a skip is none", ({ expect }) => {
+    const run = new Run([
+      task("each", [], { expand: { type: "expand", kwargs: { x: { literal: [1, 2, 3, 4] } } } }),
+      task("next", ["each"], { expand: over("each"), trigger_rule: "all_done" }),
+    ]);
+    run.end({ state: "success", value: { json: "5" } }, "each[0]", "each[2]");
+    run.end({ state: "success", value: { json: "null" } }, "each[1]");
+    run.end({ state: "skipped" }, "each[3]");
+    expect(run.states).toMatchObject({ "next[0]": "queued", "next[1]": "queued" });
+    expect(Object.keys(run.states)).toHaveLength(6);
+  });
+
   test("over max_map_length fails the task that returned too much", ({ expect }) => {
     const run = new Run([task("list"), task("each", ["list"], { expand: over("list") })], { max_map_length: 2 });
     run.give("list", 3);

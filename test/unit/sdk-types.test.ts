@@ -181,6 +181,8 @@ describe("d.expand", () => {
       const cleaned = d.expand(clean, { row: rows });
       expectTypeOf(cleaned).toEqualTypeOf<TaskNode<{ strict: boolean; id: number; name: string; note?: string }[]>>();
       d.run(count, { rows: cleaned });
+      const found = task({ id: "found" }, (_ctx, { row }: { row: Row }) => (row.id > 0 ? row.name : null));
+      expectTypeOf(d.expand(found, { row: rows })).toEqualTypeOf<TaskNode<string[]>>();
       d.expand(clean, { row: rows }, { partial: { strict: true } });
       d.expand(clean, { row: rows, strict: [true, false] });
       d.expand(shout, { text: ["a", "b"] }, { id: "shout_all", retries: 2 });

@@ -92,6 +92,49 @@ describe("values", () => {
     expect(await stored(dagId, runId, join.id)).toEqual({ json: JSON.stringify(lengths) });
   });
 
+  it("that are null are left by no task, and are not in the list of a mapped one", async ({ expect }) => {
+    const odd = task({ id: fresh("odd") }, (_ctx, { n }: { n: number }) => (n % 2 === 1 ? n : null));
+    const twice = task({ id: fresh("twice") }, (_ctx, { n }: { n: number }) => 2 * n);
+    const collect = task({ id: fresh("collect") }, (_ctx, { all }: { all: number[] }) => all);
+    const nothing = task({ id: fresh("nothing") }, () => null);
+    const read = task({ id: fresh("read") }, (_ctx, { one }: { one: null }) => [one]);
+    const dagId = addDag({}, (d) => {
+      const odds = d.expand(odd, { n: [5, 6, 7] });
+      d.run(collect, { all: odds });
+      d.expand(twice, { n: odds });
+      d.run(read, { one: d.run(nothing) });
+    });
+    const runId = await start(dagId);
+    expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
+    expect(await stored(dagId, runId, collect.id)).toEqual({ json: "[5,7]" });
+    expect([await stored(dagId, runId, twice.id, 0), await stored(dagId, runId, twice.id, 1)]).toEqual([
+      { json: "10" },
+      { json: "14" },
+    ]);
+    expect(Object.keys(await statesOf(dagId, runId)).filter((name) => name.startsWith(twice.id))).toHaveLength(2);
+    const key = { run_id: runId, task_id: nothing.id, map_index: -1 };
+    expect(await dagOf(dagId).getXCom(key, "return_value")).toMatchObject({ refusal: { code: "not_found" } });
+    expect(await stored(dagId, runId, read.id)).toEqual({ json: "[null]" });
+  });
+
+  it("of a mapped task that had no elements are an empty list", async ({ expect }) => {
+    const none = task({ id: fresh("none") }, (): number[] => []);
+    const each = task({ id: fresh("each") }, (_ctx, { n }: { n: number }) => n);
+    const collect = task(
+      { id: fresh("collect"), triggerRule: "all_done" },
+      (_ctx, input: { all: number[]; out: number[] }) => [input.all, input.out],
+    );
+    const dagId = addDag({}, (d) => {
+      const empty = d.run(none);
+      const group = d.expandGroup("g", { n: empty }, (g, { n }) => g.run(each, { n }, { id: "inside" }));
+      d.run(collect, { all: d.expand(each, { n: empty }), out: group.result });
+    });
+    const runId = await start(dagId);
+    expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
+    expect(await statesOf(dagId, runId)).toMatchObject({ [each.id]: "skipped", [collect.id]: "success" });
+    expect(await stored(dagId, runId, collect.id)).toEqual({ json: "[[],[]]" });
+  });
+
   it("over 10 MB fail their task for good, returned or pushed", async ({ expect }) => {
     const huge = "z".repeat(LIMITS.valueBytes + 1);
     const returning = task({ id: fresh("returning"), retries: 2 }, () => huge);

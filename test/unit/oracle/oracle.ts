@@ -291,7 +291,8 @@ function end(world: World, cell: Cell, reported: Outcome, now: number): void {
   } else if (outcome.state === "skipped") {
     put(cell, "skipped");
   } else if (outcome.state === "success") {
-    cell.gaveValue = outcome.value !== undefined;
+    const { value } = outcome;
+    cell.gaveValue = value !== undefined && !("json" in value && JSON.parse(value.json) === null);
     cell.length = outcome.mapLength ?? null;
     skipBehind(world, cell, outcome);
     put(cell, "success");

@@ -170,7 +170,7 @@ function outcomeOf(duel: Duel, { task }: Held, b: number, c: number): Outcome {
     case 6:
       return { state: "success", ...(operator === "branch" ? { follow: ["nowhere"] } : {}) };
     case 7:
-      return { state: "success", value: { json: "1" } };
+      return { state: "success", value: { json: c % 2 === 0 ? "1" : "null" } };
     default: {
       const ids = [
         ...duel.spec.tasks.map((other) => other.task_id),
