@@ -95,7 +95,7 @@ async function startAtOnce(client: Client, round: number, count: number): Promis
   const { times } = read(wakesSchema, woken, "POST /bench/wakes");
   const starts = await together(ids, async (id) => startOf(client, id, due));
   await together(ids, async (id) => {
-    read(z.null(), await client.http.call("DELETE", `/api/v2/dags/${id}`), `DELETE /api/v2/dags/${id}`);
+    read(z.literal(""), await client.http.call("DELETE", `/api/v2/dags/${id}`), `DELETE /api/v2/dags/${id}`);
   });
   return { starts, asleep: times.filter((time) => time >= due).length };
 }

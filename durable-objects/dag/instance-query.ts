@@ -85,12 +85,16 @@ const KEYS: Readonly<Record<string, (listed: Listed) => Sortable>> = {
   data_interval_end: ({ run }) => run.data_interval_end,
 };
 
-/** The order of a list; nulls last, or first if descending. Ties, and lists without an order: run, task, map index. */
+/**
+ * The order of a list; nulls last, or first if descending. Ties, and lists without an order: run, task, map index, the way the
+ * first key goes.
+ */
 export function listedOrder(orderBy: readonly string[]): (a: Listed, b: Listed) => number {
   const keys = orderBy.flatMap((key) => {
     const read = KEYS[key.replace(/^-/, "")];
     return read === undefined ? [] : [{ read, sign: key.startsWith("-") ? -1 : 1 }];
   });
+  const ties = keys[0]?.sign ?? 1;
   return (a, b) => {
     for (const { read, sign } of keys) {
       const order = compare(read(a), read(b));
@@ -98,7 +102,7 @@ export function listedOrder(orderBy: readonly string[]): (a: Listed, b: Listed) 
         return order * sign;
       }
     }
-    return a.run.id - b.run.id || a.taskIndex - b.taskIndex || a.row.map_index - b.row.map_index;
+    return ties * (a.run.id - b.run.id || a.taskIndex - b.taskIndex || a.row.map_index - b.row.map_index);
   };
 }
 

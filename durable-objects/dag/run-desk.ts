@@ -37,10 +37,6 @@ export class RunDesk {
     if (!runs.ok) {
       return runs;
     }
-    const missing = unknownTask(runs.value, request.task_ids);
-    if (missing !== null) {
-      return refuse("not_found", `Task id ${missing} not found`, ["body", "task_ids"]);
-    }
     const chosen = choose(runs.value, (run) => chooseForClear(run.machine.state, request), request.note);
     if (!chosen.ok) {
       return chosen;
@@ -67,8 +63,8 @@ export class RunDesk {
       return found;
     }
     const taskIds = markedTasks(request);
-    const missing = unknownTask([found.value], taskIds);
-    if (missing !== null) {
+    const missing = taskIds.find((id) => !found.value.machine.state.graph.byId.has(id));
+    if (missing !== undefined) {
       return refuse("not_found", `Task id ${missing} not found`);
     }
     const runs = this.#around(found.value, request);
@@ -300,20 +296,6 @@ function wordsOf(instance: NodeInstance, note: string | null): number {
 
 function viewsOf(choices: readonly Choice[]): TaskInstanceView[] {
   return choices.flatMap(({ run, instances }) => instances.map((instance) => instanceView(run, instance)));
-}
-
-/** A task that none of the runs has, or null. */
-function unknownTask(
-  runs: readonly LoadedRun[],
-  names: readonly (string | readonly [string, number])[] | null,
-): string | null {
-  for (const name of names ?? []) {
-    const taskId = typeof name === "string" ? name : name[0];
-    if (runs.length > 0 && !runs.some(({ machine }) => machine.state.graph.byId.has(taskId))) {
-      return taskId;
-    }
-  }
-  return null;
 }
 
 function putNote(run: LoadedRun, instances: readonly NodeInstance[], note: string | null): void {

@@ -34,7 +34,7 @@ const RANGES = {
 
 const COMPARISONS = { gte: ">=", gt: ">", lte: "<=", lt: "<" } as const satisfies Record<keyof Range, string>;
 
-/** The ORDER BY of a list of runs: nulls last, or first if descending; the sequence number breaks ties. */
+/** The ORDER BY of a list of runs: nulls last, or first if descending; the sequence number breaks ties, the way the first key goes. */
 export function runOrder(orderBy: readonly string[]): string {
   const parts = orderBy.flatMap((key) => {
     const column = ORDER[key.replace(/^-/, "")];
@@ -42,7 +42,7 @@ export function runOrder(orderBy: readonly string[]): string {
       ? []
       : [key.startsWith("-") ? `${column} DESC NULLS FIRST` : `${column} ASC NULLS LAST`];
   });
-  return [...parts, "id ASC"].join(", ");
+  return [...parts, orderBy[0]?.startsWith("-") === true ? "id DESC" : "id ASC"].join(", ");
 }
 
 /** The WHERE of a filter with its bindings. */

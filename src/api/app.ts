@@ -50,6 +50,7 @@ import { taskRoutes } from "./routes/tasks.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { xcomEntryRoutes } from "./routes/xcom-entries.ts";
 import { xcomListRoutes } from "./routes/xcom-lists.ts";
+import { routedPath } from "./slashes.ts";
 import { refuseInvalid } from "./validation.ts";
 
 /** Where Airflow's API lives. */
@@ -73,7 +74,7 @@ export function createApi({
   service = ofIsolate,
 }: CreateApiDeps) {
   const deps: ApiDeps = { registry: { dags: registry.dags, tasks: withHandlers(registry) }, version, now, service };
-  const app = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid });
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid, getPath: routedPath });
   app.onError(respondToError);
   app.notFound((c) =>
     c.json(

@@ -13,7 +13,7 @@ import { unwrap } from "./errors.ts";
 import { compareBy, eachAtMost, type SortValue } from "./gather.ts";
 import { knownDagIds } from "./known-dag.ts";
 import { dagObject } from "./objects.ts";
-import { sortKeys } from "./query.ts";
+import { hasDescendingTies, sortKeys } from "./query.ts";
 import type { Unavailable } from "./unavailable.ts";
 
 /** Which DAGs. What is left out does not filter. */
@@ -69,7 +69,7 @@ export async function findDags(
   }
   const compare = compareBy(keys, sortValue);
   // As in Airflow, the first key says which way those go that are equal in all of them.
-  const sign = keys[0]?.startsWith("-") === true ? -1 : 1;
+  const sign = hasDescendingTies(keys) ? -1 : 1;
   found.sort((left, right) => compare(left, right) || sign * (left.dagId < right.dagId ? -1 : 1));
   return new DagList(env, unavailable, found);
 }

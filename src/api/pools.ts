@@ -110,7 +110,7 @@ export async function changePool(
   patch: PoolPatchBody,
   mask: readonly string[],
 ): Promise<LedgerView> {
-  if (typeof patch.pool === "string" && patch.pool !== "" && patch.pool !== name) {
+  if ([patch.name, patch.pool].some((given) => typeof given === "string" && given !== "" && given !== name)) {
     throw new ApiError(400, "Invalid body, pool name from request body doesn't match uri parameter");
   }
   const config = poolConfig(patch, mask);

@@ -9,7 +9,7 @@ import type { Range } from "../engine/objects.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
 import { allowedWait } from "./long-polls.ts";
-import { dateTimeInput } from "./time.ts";
+import { dateTimeQuery } from "./time.ts";
 
 /** Entries on a page unless the caller says otherwise, and at most; a larger `limit` counts as this one. */
 const DEFAULT_LIMIT = 50;
@@ -95,7 +95,7 @@ const seconds = z
 
 /** The range parameters of fields: `x_gte`, `x_gt`, `x_lte` and `x_lt`, dates or, for `duration`, seconds. */
 export function rangeQuery<const F extends string>(...fields: F[]) {
-  const schemaOf = (field: F): z.ZodType<number, string> => (field === "duration" ? seconds : dateTimeInput);
+  const schemaOf = (field: F): z.ZodType<number, string> => (field === "duration" ? seconds : dateTimeQuery);
   const entries = fields.flatMap((field) =>
     BOUNDS.map((bound): [string, z.ZodOptional<z.ZodType<number, string>>] => [
       `${field}_${bound}`,
@@ -178,6 +178,11 @@ export function sortKeys(
     }
     return key.startsWith("-") ? `-${field}` : field;
   });
+}
+
+/** Says whether ties of a list are in descending order, as in Airflow: if its first key is. */
+export function hasDescendingTies(keys: readonly string[]): boolean {
+  return keys[0]?.startsWith("-") === true;
 }
 
 const RANGE =

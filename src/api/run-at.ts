@@ -5,7 +5,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { invalid } from "./errors.ts";
-import { dateTimeInput } from "./time.ts";
+import { dateTimeText } from "./time.ts";
 
 /** Seconds a start may lie ahead: a year. */
 export const MAX_DELAY_SECONDS = 31_536_000;
@@ -20,7 +20,7 @@ export const startFields = {
     .max(MAX_DELAY_SECONDS, DELAY)
     .nullish()
     .openapi({ description: "Seconds from now; not together with run_at" }),
-  run_at: dateTimeInput.nullish().openapi({ description: "Not before this time; not together with delay" }),
+  run_at: dateTimeText.nullish().openapi({ description: "Not before this time; not together with delay" }),
 };
 
 const startSchema = z.object(startFields);

@@ -10,7 +10,7 @@ import type { ApiEnv, ApiRegistry } from "./env.ts";
 import { compareBy, gather, type SortValue } from "./gather.ts";
 import { ALL, knownDag, knownDagIds } from "./known-dag.ts";
 import { dagObject } from "./objects.ts";
-import { sortKeys } from "./query.ts";
+import { hasDescendingTies, sortKeys } from "./query.ts";
 import { durationSeconds } from "./time.ts";
 import type { Unavailable } from "./unavailable.ts";
 
@@ -70,7 +70,8 @@ export async function listRuns(
   unavailable?: Unavailable,
 ): Promise<Page<DagRunView>> {
   const order = runOrder(request.orderBy);
-  const parts = dagIds.toSorted().map((dagId) => ({
+  const inOrder = hasDescendingTies(order) ? dagIds.toSorted().toReversed() : dagIds.toSorted();
+  const parts = inOrder.map((dagId) => ({
     dagId,
     read: (limit: number, offset: number) =>
       dagObject(env, dagId).listRuns({ ...request.filter, limit, offset, order_by: order }),

@@ -9,6 +9,7 @@ import type { ApiEnv } from "./env.ts";
 import { notFound, unwrap } from "./errors.ts";
 import { compareBy, gather, type SortValue } from "./gather.ts";
 import { dagObject } from "./objects.ts";
+import { hasDescendingTies } from "./query.ts";
 import { instanceNotFound, type Target } from "./task-instance-address.ts";
 import { durationSeconds } from "./time.ts";
 import type { Unavailable } from "./unavailable.ts";
@@ -58,7 +59,8 @@ export async function listInstances(
   unavailable?: Unavailable,
 ): Promise<Page<TaskInstanceView>> {
   let isRunKnown = false;
-  const parts = dagIds.toSorted().map((dagId) => ({
+  const inOrder = hasDescendingTies(orderBy) ? dagIds.toSorted().toReversed() : dagIds.toSorted();
+  const parts = inOrder.map((dagId) => ({
     dagId,
     read: async (count: number, from: number) => {
       const query = { ...filter, limit: count, offset: from, order_by: orderBy };

@@ -19,6 +19,11 @@ const PLACES: Partial<Record<keyof ValidationTargets, string>> = { json: "body",
 
 /** The hook of every route: refuses a request that does not fit the route's schemas. */
 export const refuseInvalid: Hook<unknown, AppEnv, string, Promise<void>> = async (result, c) => {
+  const lacksBody = result.target === "json" && c.req.header("content-type") === undefined;
+  if (result.success && lacksBody && c.get("mayLackBody") !== true) {
+    // All its fields may be left out, itself it may not.
+    throw new ApiError(422, [problem(["body"], "field required: expected a JSON body", undefined, "missing")]);
+  }
   if (!result.success) {
     const place = PLACES[result.target] ?? result.target;
     const problems = describeIssues(result.error.issues, place, await rawInput(result.target, c));
@@ -78,6 +83,9 @@ function phrase(issue: Issue, value: unknown): { message: string; type: string }
     return value === undefined
       ? { message: `field required: ${message}`, type: "missing" }
       : { message, type: `${issue.expected}_type` };
+  }
+  if (own !== undefined && issue.code === "invalid_union" && value === undefined) {
+    return { message: `field required: ${own}`, type: "missing" };
   }
   if (own !== undefined) {
     return { message: own, type: "value_error" };

@@ -276,7 +276,7 @@ export interface DagObject extends BackfillOwner {
     mapIndex: number | null,
     note: string | null,
   ): Promise<Result<TaskInstanceView[]>>;
-  /** Forgets a task instance: stopped if it runs, from then on as if its task had been removed from the run. */
+  /** Forgets a task instance: stopped if it runs, then hidden. Of a mapped task it is not missed; else what follows never runs. */
   deleteTaskInstance(key: TaskInstanceKey): Promise<Result<null>>;
   /**
    * The log of one try from line `from` on, as much as fits a page and follows without a gap. With `waitMs`, answers when

@@ -84,7 +84,8 @@ export function selectForMark(
   { upstream, downstream }: Directions,
 ): Selection {
   const selection = selectNamed(graph, names);
-  for (const index of [...selection.keys()]) {
+  const named = [...selection.keys()];
+  for (const index of named) {
     addAll(selection, upstream ? reachable(graph.tasks, index, "upstream") : []);
     const below = downstream ? [...reachable(graph.tasks, index, "downstream")] : [];
     addAll(

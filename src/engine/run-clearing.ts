@@ -70,7 +70,10 @@ export function resetRun(state: RunState, now: number): void {
   }
 }
 
-/** Takes an instance out of the run: stopped if it runs, then `removed`, and hidden from whoever asks. */
+/**
+ * Takes an instance out of the run: stopped if it runs, then `removed`, and hidden. As in Airflow, what follows a mapped task
+ * goes on without a deleted element, and what follows a deleted task never runs, unless its rule is met without it.
+ */
 export function forgetInstance(state: RunState, instance: NodeInstance, now: number): void {
   if (instance.state === "running" || instance.state === "restarting") {
     state.stop(instance, "the task instance was deleted");
@@ -84,6 +87,13 @@ export function forgetInstance(state: RunState, instance: NodeInstance, now: num
   instance.jobId = null;
   state.set(instance, "removed", now);
   instance.deleted = true;
+  for (const { to } of instance.node.task.out) {
+    const target = state.nodes[to];
+    target?.recount(state.nodes);
+    if (target !== undefined && target.waiting > 0) {
+      state.dirtyNodes.add(target);
+    }
+  }
   state.changes.values.set(instance, null);
   state.touch(instance);
 }

@@ -103,8 +103,9 @@ export class TaskNode {
       }
       for (const instance of from.instances) {
         const bank = tally.bank(byElement, instance.mapIndex);
-        if (bank !== undefined) {
-          countOne(bank, from.task.spec.is_setup, null, instance.state, 1);
+        // A deleted element is not there any more; a deleted task is, and will never be over.
+        if (bank !== undefined && !(instance.deleted && from.expanded)) {
+          countOne(bank, from.task.spec.is_setup, null, instance.deleted ? null : instance.state, 1);
         }
       }
     }

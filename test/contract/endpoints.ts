@@ -210,5 +210,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
 
   { call: `DELETE ${INSTANCE}`, status: 200, answer: "any" },
   { call: `DELETE ${RUN}`, status: 204, answer: null },
-  { call: `DELETE ${DAG}`, status: 200, answer: "any" },
+  { call: `DELETE ${DAG}`, status: 204, answer: null },
 ];

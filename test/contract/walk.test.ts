@@ -300,7 +300,7 @@ describe("refusals", () => {
 
   it.for([
     [`/dags/${ORDERS}/dagRuns?run_after_gte=yesterday`, "run_after_gte"],
-    [`/dags/${ORDERS}/dagRuns?run_after_gte=2026-01-01T00:00:00`, "run_after_gte"],
+    [`/dags/${ORDERS}/dagRuns?run_after_gte=2026-01-01T25:00:00`, "run_after_gte"],
     [`/dags/${ORDERS}/dagRuns?state=done`, "state"],
     [`/dags/${ORDERS}/dagRuns/r/taskInstances?duration_lt=short`, "duration_lt"],
     ["/dags?paused=perhaps", "paused"],

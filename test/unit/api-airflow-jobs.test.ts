@@ -95,7 +95,7 @@ describe("Airflow's list of jobs", () => {
     [`?job_id=${C}`, [A, B, C], 3],
     [`?job_id=${C}&job_id=${A}`, [A, B, C], 3],
     [`?job_id=${C}&order_by=executor_class`, [A, B, C], 3],
-    [`?job_id=${C}&order_by=-executor_class`, [C, A, B], 3],
+    [`?job_id=${C}&order_by=-executor_class`, [C, B, A], 3],
     ["?is_alive=true", [A], 1],
     [`?is_alive=false&job_id=${C}`, [B, C], 2],
     ["?job_state=running", [A, B], 2],

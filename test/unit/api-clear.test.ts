@@ -134,13 +134,6 @@ describe("clearing task instances", () => {
       "Dag Run id r1 not found in dag etl",
     ],
     [
-      "a task that is not there",
-      { code: "not_found", message: "Task id x not found", loc: ["body", "task_ids"] },
-      { dag_run_id: "r1", task_ids: ["x"] },
-      404,
-      "Task id x not found",
-    ],
-    [
       "the past of a run without a date",
       { code: "invalid", message: "Cannot use include_past or include_future with no logical_date", loc: ["body"] },
       { dag_run_id: "r1", include_past: true },

@@ -141,10 +141,10 @@ describe("triggering a run", () => {
       "expected an ISO 8601 date-time with a time zone",
     ],
     [
-      "a logical_date that is a number",
-      { logical_date: 5 },
+      "a logical_date that is no time",
+      { logical_date: true },
       ["body", "logical_date"],
-      "expected an ISO 8601 date-time with a time zone, such as 2026-01-31T06:00:00Z, got 5",
+      "expected an ISO 8601 date-time with a time zone, such as 2026-01-31T06:00:00Z, or seconds since 1970, got true",
     ],
     [
       "a time that no alarm reaches",

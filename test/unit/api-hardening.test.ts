@@ -57,6 +57,23 @@ describe("the type of a body", () => {
     expect((await send("[]")).status).toBe(422);
   });
 
+  it.for([
+    ["POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list"],
+    ["POST", "/api/v2/dags/~/dagRuns/list"],
+    ["POST", "/api/v2/dags/etl/clearTaskInstances"],
+    ["POST", `${RUNS}/r1/clear`],
+    ["PATCH", `${RUNS}/r1`],
+    ["PATCH", `${RUNS}/r1/taskInstances/extract`],
+    ["PATCH", "/api/v2/pools/db"],
+  ] as const)("is asked for where no body came, at %s %s", async ([method, path], { expect }) => {
+    const api = testApi();
+    expect(await api.send(method, path)).toMatchObject({
+      status: 422,
+      body: { detail: [{ loc: ["body"], type: "missing", msg: containing("field required") }] },
+    });
+    expect(api.calls).toEqual([]);
+  });
+
   it("may not stand without a body that is required", async ({ expect }) => {
     const api = triggering();
     for (const path of [RUNS, "/tasks/hello", "/api/v2/dags/etl/clearTaskInstances"]) {

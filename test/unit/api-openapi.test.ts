@@ -163,7 +163,9 @@ describe("descriptions made from what the routes check", () => {
     const { components } = await readDocument();
     expect(components.schemas["TriggerDAGRunPostBody"]).toMatchObject({
       required: ["logical_date"],
-      properties: { logical_date: { type: ["string", "null"], format: "date-time" } },
+      properties: {
+        logical_date: { anyOf: [{ type: "string", format: "date-time" }, { type: "number" }, { type: "null" }] },
+      },
       additionalProperties: false,
     });
   });

@@ -179,6 +179,17 @@ describe("a pool over HTTP", () => {
     }
   });
 
+  it("is found by a name with slashes as they are", async ({ expect }) => {
+    const api = stage();
+    await api.send("POST", POOLS, { json: { name: "a/b/permits c", slots: 1 } });
+    const path = `${POOLS}/a/b/permits%20c`;
+    expect((await api.send("GET", path)).body).toMatchObject({ name: "a/b/permits c" });
+    expect((await api.send("PATCH", path, { json: { slots: 2 } })).body).toMatchObject({ slots: 2 });
+    expect((await api.send("GET", `${path}/permits`)).body).toMatchObject({ permits: [] });
+    expect((await api.send("DELETE", path)).status).toBe(204);
+    expect((await api.send("GET", `${POOLS}/permits`)).status).toBe(404);
+  });
+
   it("is changed by what the body gives, and by less with a mask", async ({ expect }) => {
     const api = stage();
     await api.send("POST", POOLS, { json: { name: "db", slots: 5, description: "the database" } });
@@ -191,10 +202,13 @@ describe("a pool over HTTP", () => {
       include_deferred: false,
     });
     expect(await patch({})).toMatchObject({ slots: 9 });
+    expect(await patch({ name: "db", slots: 7 })).toMatchObject({ name: "db", slots: 7 });
+    const renamed = await api.send("PATCH", `${POOLS}/db`, { json: { name: "other", slots: 1 } });
+    expect(renamed.status).toBe(400);
     const other = await api.send("PATCH", `${POOLS}/db`, { json: { pool: "other", slots: 1 } });
     const detail = "Invalid body, pool name from request body doesn't match uri parameter";
     expect([other.status, other.body]).toEqual([400, { detail }]);
-    for (const json of [{ slots: -2 }, { slots: null }, { name: "db" }, { team_name: "ours" }]) {
+    for (const json of [{ slots: -2 }, { slots: null }, { title: "db" }, { team_name: "ours" }]) {
       expect((await api.send("PATCH", `${POOLS}/db`, { json })).status).toBe(422);
     }
   });

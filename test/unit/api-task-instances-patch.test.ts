@@ -315,6 +315,18 @@ describe("a bulk change of task instances", () => {
     expect(asked(api.calls)).toEqual([]);
   });
 
+  it("with a map index that no instance can have misses that one alone", async ({ expect }) => {
+    const api = testApi({ dag: having([instanceView()]) });
+    const json = update([
+      { task_id: "extract", map_index: -2, new_state: "failed" },
+      { task_id: "extract", new_state: "failed" },
+    ]);
+    expect(await api.send("PATCH", BASE, { json })).toMatchObject({
+      status: 200,
+      body: { update: { success: ["etl.r1.extract[-1]"], errors: [{ status_code: 404 }] } },
+    });
+  });
+
   it("creates nothing", async ({ expect }) => {
     const json = { actions: [{ action: "create", entities: [{ task_id: "extract" }] }] };
     expect(await testApi().send("PATCH", BASE, { json })).toMatchObject({
@@ -356,7 +368,7 @@ describe("a bulk change of task instances", () => {
   it.for([
     ["a state that users may not give", update([{ task_id: "extract", new_state: "queued" }])],
     ["no task", update([{ new_state: "failed" }])],
-    ["a map index that is none", update([{ task_id: "extract", map_index: -2 }])],
+    ["a map index that is no whole number", update([{ task_id: "extract", map_index: 0.5 }])],
     ["an unknown action", { actions: [{ action: "destroy", entities: [] }] }],
     ["an unknown field of an entity", update([{ task_id: "extract", pool: "p" }])],
     ["too many entities", remove(Array.from({ length: 501 }, () => "extract"))],

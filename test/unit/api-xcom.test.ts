@@ -53,6 +53,14 @@ describe("a value of a task instance", () => {
     expect(Object.keys(answer.body as object)).toHaveLength(11);
   });
 
+  test("may have a key with slashes, in the path as they are", async ({ expect }) => {
+    for (const key of ["a/b", "a%2Fb"]) {
+      const api = testApi({ dag: having({ json: "7" }, { key: "a/b" }) });
+      expect((await api.send("GET", `${ENTRIES}/${key}`)).body).toMatchObject({ key: "a/b", value: 7 });
+      expect(api.calls.find(({ method }) => method === "getXCom")?.args).toContain("a/b");
+    }
+  });
+
   test("of a mapped task is asked for by its map index", async ({ expect }) => {
     const api = testApi({ dag: having({ json: "7" }, { map_index: 3 }) });
     const answer = await api.send("GET", `${PATH}?map_index=3`);

@@ -119,7 +119,7 @@ describe("its types", () => {
     const { runs } = testClient();
     type Sent = Parameters<typeof runs.$post>[0];
     expectTypeOf<Sent["param"]>().toEqualTypeOf<{ dag_id: string }>();
-    expectTypeOf<Sent["json"]["logical_date"]>().toEqualTypeOf<string | null>();
+    expectTypeOf<Sent["json"]["logical_date"]>().toEqualTypeOf<string | number | null>();
     expectTypeOf<{ param: { dag_id: string }; json: { conf: object } }>().not.toExtend<Sent>();
     expectTypeOf<{ param: object; json: { logical_date: null } }>().not.toExtend<Sent>();
   });

@@ -1,6 +1,6 @@
 import { describe, test } from "vitest";
 import { explainDependencies } from "../../src/engine/explain-dependencies.ts";
-import { FAILED, Run, SECOND, WORKER, task } from "./run-machine-support.ts";
+import { FAILED, Run, SECOND, WORKER, task, type TaskInput } from "./run-machine-support.ts";
 
 describe("the outcome of a run", () => {
   test("is a success without any task", ({ expect }) => {
@@ -172,6 +172,35 @@ describe("setups and teardowns", () => {
     run.claim("up");
     run.machine.mark(run.find("up"), "skipped", null, run.now);
     expect(run.states).toEqual({ up: "skipped", work: "skipped", last: "skipped", down: "skipped" });
+  });
+});
+
+describe("a deleted instance", () => {
+  const RULES = ["all_success", "all_done", "none_failed", "one_success"] as const;
+
+  function behind(upstream: string[]): TaskInput[] {
+    return RULES.map((rule) => task(rule, upstream, { trigger_rule: rule }));
+  }
+
+  test("of a task is waited for, unless a rule is met without it", ({ expect }) => {
+    const run = new Run([task("gone"), task("other"), ...behind(["gone", "other"])]);
+    run.machine.forget(run.find("gone"), run.now);
+    run.succeed("other", "one_success");
+    for (const rule of ["all_success", "all_done", "none_failed"]) {
+      expect([rule, run.state(rule)]).toEqual([rule, null]);
+    }
+    expect(run.outcome).toBe("failed: all_tasks_deadlocked");
+  });
+
+  test("that is an element of a mapped task is not missed, also by a machine that was loaded since", ({ expect }) => {
+    const literal = { type: "expand" as const, kwargs: { x: { literal: [1, 2] } } };
+    const run = new Run([task("m", [], { expand: literal }), ...behind(["m"])]);
+    run.machine.forget(run.find("m[0]"), run.now);
+    run.evict();
+    run.succeed("m[1]");
+    for (const rule of RULES) {
+      expect([rule, run.state(rule)]).toEqual([rule, "queued"]);
+    }
   });
 });
 

@@ -110,7 +110,7 @@ describe("backfills over HTTP", () => {
     });
     const { id } = made.parse((await ask("POST", "/backfills", range(dagId))).body);
     expect((await ask("PUT", `/backfills/${id}/cancel`)).status).toBe(200);
-    expect((await ask("DELETE", `/dags/${dagId}`)).status).toBe(200);
+    expect((await ask("DELETE", `/dags/${dagId}`)).status).toBe(204);
     expect((await ask("GET", `/backfills/${id}`)).status).toBe(404);
     expect((await ask("PUT", `/dags/${dagId}`, spec)).status).toBe(201);
     expect((await ask("GET", `/backfills/${id}`)).status).toBe(404);

@@ -140,13 +140,27 @@ describe("what a clear chooses", () => {
     expect(answer).toMatchObject({ refusal: { message: expect.stringContaining("no logical_date") } });
   });
 
-  it("cannot be of a task or a run that is not there", async ({ expect }) => {
+  it("of a task that is not there clears what else it names, or nothing", async ({ expect }) => {
     const dagId = chain();
     const runId = await finished(dagId);
-    const before = await rowsOf(stubOf("DAG", dagId), "SELECT * FROM task_instance");
-    expect(await dagOf(dagId).clear({ run_id: runId, task_ids: ["a", "ghost"] })).toMatchObject({
-      refusal: { code: "not_found", message: "Task id ghost not found" },
+    const around = { include_upstream: true, include_downstream: true };
+    for (const taskIds of [["ghost"], [["ghost", 0]]] satisfies ClearRequest["task_ids"][]) {
+      expect(await dagOf(dagId).clear({ run_id: runId, task_ids: taskIds, ...around })).toEqual({
+        ok: true,
+        value: [],
+      });
+    }
+    expect((await runOf(dagId, runId)).state).toBe("success");
+    expect(await dagOf(dagId).clear({ run_id: runId, task_ids: ["ghost", "a"] })).toMatchObject({
+      ok: true,
+      value: [{ task_id: "a" }],
     });
+  });
+
+  it("cannot be of a run that is not there", async ({ expect }) => {
+    const dagId = chain();
+    await finished(dagId);
+    const before = await rowsOf(stubOf("DAG", dagId), "SELECT * FROM task_instance");
     expect(await dagOf(dagId).clear({ run_id: "ghost", task_ids: null })).toMatchObject({
       refusal: { code: "not_found" },
     });

@@ -89,6 +89,31 @@ describe("runs over HTTP", () => {
     });
   });
 
+  it("are listed with their ties, and those of their task instances, turned round by a descending key", async ({
+    expect,
+  }) => {
+    const dagId = pair();
+    for (const runId of ["t1", "t2"]) {
+      await start(dagId, { run_id: runId });
+    }
+    const runIds = async (orderBy: string) =>
+      runsSchema
+        .parse((await ask("GET", `/dags/${dagId}/dagRuns?order_by=${orderBy}`)).body)
+        .dag_runs.map(({ dag_run_id: id }) => id);
+    expect(await runIds("state")).toEqual(["t1", "t2"]);
+    expect(await runIds("-state")).toEqual(["t2", "t1"]);
+    expect(await runIds("state&order_by=-conf")).toEqual(["t1", "t2"]);
+    const instances = async (orderBy: string) =>
+      (await ask("GET", `/dags/${dagId}/dagRuns/~/taskInstances?order_by=${orderBy}`)).body;
+    const named = (...names: string[][]) => names.map(([dag_run_id, task_id]) => ({ dag_run_id, task_id }));
+    expect(await instances("map_index")).toMatchObject({
+      task_instances: named(["t1", "a"], ["t1", "b"], ["t2", "a"], ["t2", "b"]),
+    });
+    expect(await instances("-map_index")).toMatchObject({
+      task_instances: named(["t2", "b"], ["t2", "a"], ["t1", "b"], ["t1", "a"]),
+    });
+  });
+
   it("of many DAGs are listed, cleared and deleted together", async ({ expect }) => {
     const [first, second] = [pair(), pair()];
     const ids: Record<string, string[]> = { [first]: ["m1", "m2"], [second]: ["m3"] };

@@ -242,7 +242,7 @@ describe("a DAG that is deleted", () => {
     const dagId = await registered();
     await settle(dagId, await start(dagId, { run_id: "one" }));
     await start(dagId, { run_id: "two" });
-    expect(await call("DELETE", `/api/v2/dags/${dagId}`)).toEqual({ status: 200, body: null });
+    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(204);
 
     const stub = stubOf("DAG", dagId);
     expect(await tablesOf(stub)).toEqual([]);
@@ -292,7 +292,7 @@ describe("a DAG that is deleted", () => {
       0,
     );
     expect(second?.task_id).toBe("second");
-    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(200);
+    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(204);
 
     expect((await put(dagId, 5)).status).toBe(201);
     expect(value(await dagOf(dagId).describe())).toMatchObject({ version: 1, is_registered: true });
@@ -316,7 +316,7 @@ describe("a DAG that is deleted", () => {
     expect(await inCatalog(dagId)).toBe(true);
     await report(dagId, first, success(20));
     expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
-    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(200);
+    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(204);
   });
 
   it("is not, while a cleared task instance waits for its worker to stop", async ({ expect }) => {
@@ -345,7 +345,7 @@ describe("a DAG that is deleted", () => {
         clock.now() + 3_600_000,
       );
     });
-    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(200);
+    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(204);
     expect(await tablesOf(stub)).toEqual([]);
     expect(await jobOf(watcher).beat(first.token, null)).toMatchObject({ verdict: "stop" });
   });
@@ -367,7 +367,7 @@ describe("a DAG that is deleted", () => {
     await evictDurableObject(stubOf("DAG", dagId));
     await start(dagId, { run_id: "one" });
     expect(value(await dagOf(dagId).describe())).toMatchObject({ version: 2, is_paused: true });
-    expect(await call("DELETE", `/api/v2/dags/${dagId}`)).toEqual({ status: 200, body: null });
+    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(204);
     expect(await tablesOf(stubOf("DAG", dagId))).toEqual([]);
 
     expect(value(await dagOf(dagId).describe())).toMatchObject({ version: 1, is_paused: false });

@@ -13,7 +13,7 @@ import { unwrap } from "../errors.ts";
 import { compareBy, eachAtMost, type SortValue } from "../gather.ts";
 import { knownDagIds } from "../known-dag.ts";
 import { dagObject, findBatch, jobObject } from "../objects.ts";
-import { booleanQuery, pageQuery, rangeQuery, rangesOf, repeated, sortKeys } from "../query.ts";
+import { hasDescendingTies, booleanQuery, pageQuery, rangeQuery, rangesOf, repeated, sortKeys } from "../query.ts";
 import { json, refusals } from "../responses.ts";
 import { airflowJobCollectionSchema, airflowJobJson } from "../schemas/airflow-job.ts";
 import { jobJson } from "../schemas/job.ts";
@@ -84,6 +84,9 @@ export function airflowJobRoutes({ registry, now }: ApiDeps) {
       return c.json({ jobs, total_entries: total, ...unavailable.field() }, 200);
     }
     const fitting = (await readJobs(c.env, ids)).filter((job) => fits(job, query, time));
+    if (hasDescendingTies(order)) {
+      fitting.reverse();
+    }
     fitting.sort(compareBy(order, sortValue));
     const jobs = fitting.slice(query.offset, end).map((job) => airflowJobJson(jobJson(job, time)));
     return c.json({ jobs, total_entries: fitting.length, ...unavailable.field() }, 200);

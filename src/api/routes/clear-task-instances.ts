@@ -46,8 +46,7 @@ function clearError(refusal: Refusal, dagId: string, { run_id: runId }: ClearReq
   if (refusal.code === "invalid") {
     return new ApiError(400, refusal.message);
   }
-  const isAboutTasks = refusal.loc?.includes("task_ids") === true;
-  return refusal.code === "not_found" && runId !== null && !isAboutTasks
+  return refusal.code === "not_found" && runId !== null
     ? notFound(`Dag Run id ${runId.slice(0, 250)} not found in dag ${dagId}`)
     : refusalError(refusal);
 }

@@ -64,7 +64,7 @@ const deleteRoute = createRoute({
   summary: "Delete a DAG with all its runs",
   description: "One that the deployed code defines begins anew, without runs.",
   request: { params },
-  responses: { 200: json(z.null(), "It is gone"), ...refusals(401, 404, 409) },
+  responses: { 204: { description: "It is gone" }, ...refusals(401, 404, 409) },
 });
 
 /** Routes that make DAGs and delete them. */
@@ -102,6 +102,6 @@ export function dagRegistrationRoutes({ registry }: ApiDeps) {
         }
       }
       unwrap(deleted);
-      return c.json(null, 200);
+      return c.body(null, 204);
     });
 }

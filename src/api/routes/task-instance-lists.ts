@@ -7,7 +7,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { DagObject, RunFilter, TaskInstanceFilter } from "../../engine/objects.ts";
 import { boundsOf } from "../batch-body.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
-import { notFound, unwrap } from "../errors.ts";
+import { ApiError, notFound, unwrap } from "../errors.ts";
 import { ALL, knownDag, knownDagIds } from "../known-dag.ts";
 import {
   MAX_LIMIT,
@@ -127,6 +127,9 @@ export function taskInstanceListRoutes({ registry }: ApiDeps) {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
       const query = c.req.valid("query");
       refuseUnservedFilters(c, UNSERVED, RANGES);
+      if (dagId === ALL && runId !== ALL) {
+        throw new ApiError(400, "dag_id is required when dag_run_id is specified");
+      }
       const orderBy = orderOf(query.order_by);
       const dagIds = await dagIdsOf(registry, c.env, dagId, query.dag_id_pattern);
       const { limit, offset } = query;

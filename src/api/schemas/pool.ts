@@ -81,7 +81,8 @@ export type PoolBody = z.output<typeof poolBody>;
 
 export const poolPatchBody = z
   .strictObject({
-    pool: z.string().nullish().openapi({ description: "The name that is in the path" }),
+    name: z.string().nullish().openapi({ description: "The name that is in the path" }),
+    pool: z.string().nullish().openapi({ description: "The same" }),
     slots: slots.optional(),
     description,
     include_deferred: z.boolean().optional(),

@@ -51,7 +51,8 @@ export type PatchTaskInstance = z.output<typeof patchTaskInstanceBody>;
 export const bulkTaskInstanceBody = z
   .strictObject({
     task_id: z.string(),
-    map_index: mapIndexNumber.nullish().openapi({ description: "Null: every instance of the task" }),
+    // One that no task instance can have is not found: the others are changed all the same.
+    map_index: z.int().nullish().openapi({ description: "Null: every instance of the task" }),
     dag_id: z.string().nullish(),
     dag_run_id: z.string().nullish(),
     ...patchFields,
