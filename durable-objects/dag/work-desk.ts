@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
 import { leaseEnd } from "../../src/engine/run-leases.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
@@ -43,7 +42,7 @@ export class WorkDesk {
       return [];
     }
     const now = Date.now();
-    this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
+    this.#core.workers.hear(worker, now);
     // What is not over is in memory: messages of finished runs, which may come by the thousand, cost a look.
     const runs = requests.map(({ run_id: runId }) => this.#core.runs.peek(runId));
     if (runs.every((run) => run === null || isRunFinished(run.row.state))) {
@@ -77,7 +76,7 @@ export class WorkDesk {
     }
     const now = Date.now();
     const roles = this.#core.outbox.rolesKnown(now);
-    this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
+    this.#core.workers.hear(worker, now);
     const answer = this.#core.act(now, (): ReportAnswer => {
       const touched = new Set<LoadedRun>();
       const verdicts = reports.map((report) => this.#take(report, worker, touched, now));
@@ -107,7 +106,7 @@ export class WorkDesk {
       const touched = new Set<LoadedRun>();
       const answers = beats.map((beat) => this.#takeBeat(beat, touched, now));
       if (answers.some(({ verdict }) => verdict === "continue")) {
-        this.#core.heartbeat(worker.hostname, now);
+        this.#core.workers.beat(worker.hostname, now);
       }
       for (const run of touched) {
         run.machine.advance(now);
@@ -124,10 +123,10 @@ export class WorkDesk {
       return seen.standing;
     }
     seen.attempt.instance.progress ??= progress;
-    const look = await this.#core.listen();
+    const look = await this.#core.workers.listen();
     // Everything may have changed meanwhile.
     const { attempt, standing } = this.#look(key, token);
-    if (look === null || attempt === null) {
+    if (attempt === null) {
       return standing;
     }
     const { run, instance } = attempt;

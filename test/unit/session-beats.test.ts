@@ -91,10 +91,11 @@ function begin(
   };
   const session = new Session(owner, around);
   let over = false;
-  const done = session.run(tasks, since).then(() => {
+  const work = async (): Promise<void> => {
+    await session.run(tasks, since);
     over = true;
-  });
-  return { session, done, isOver: () => over };
+  };
+  return { session, done: work(), isOver: () => over };
 }
 
 function waitMs(ms: number): Promise<void> {

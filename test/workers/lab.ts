@@ -17,6 +17,7 @@ import {
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, vi } from "vitest";
+import { queuesHeard } from "../../durable-objects/dag/worker-book.ts";
 import { openDag, openIntake, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
 import { INTAKE_DIGITS, intakeName } from "../../src/engine/intake.ts";
 import type { DagObject, JobObject, JobReader, Result, TriggerRequest } from "../../src/engine/objects.ts";
@@ -59,7 +60,10 @@ export const clock = {
 
 /** Stops the clock for every test of a file. */
 export function stopClock(): void {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: BEGINNING }));
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["Date"], now: BEGINNING });
+    queuesHeard.clear();
+  });
   afterEach(() => void vi.useRealTimers());
 }
 
