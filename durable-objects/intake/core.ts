@@ -226,6 +226,11 @@ export class IntakeCore {
    */
   standing(jobId: string, token: number, progress: Progress | null, now: number): AttemptStanding {
     const stored = this.find(jobId, now);
+    if (stored !== null && stored.job.is_watched !== true) {
+      // Its worker was lost before it said so, with a beat or a report: what it logged lies there alone.
+      stored.job.is_watched = true;
+      this.save(stored, null, now);
+    }
     if (stored === null || stored.job.fence !== token) {
       const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
       return { state: "failed", error: { type: "Stopped", message: reason } };
