@@ -155,15 +155,21 @@ export class IntakeCore {
     if (!this.open(now)) {
       return;
     }
-    this.transaction(() => {
-      for (let turn = 0; turn < TIMERS_PER_TURN; turn += 1) {
-        const timer = this.#due.takeDue(now);
-        if (timer === undefined) {
-          return;
+    // Armed once, at the end: of several that are due, each but the last would have it ring again at once.
+    this.#alarmAt = now;
+    try {
+      this.transaction(() => {
+        for (let turn = 0; turn < TIMERS_PER_TURN; turn += 1) {
+          const timer = this.#due.takeDue(now);
+          if (timer === undefined) {
+            return;
+          }
+          this.#tick(timer, now);
         }
-        this.#tick(timer, now);
-      }
-    });
+      });
+    } finally {
+      this.#alarmAt = null;
+    }
     this.#arm(now);
   }
 

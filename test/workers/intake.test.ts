@@ -140,8 +140,10 @@ describe("a standalone job that is watched", () => {
   }) => {
     const { jobId, token } = await running({ retries: 2 });
     const evict = async (): Promise<void> => {
-      await evictDurableObject(stubOf("INTAKE", jobId));
+      // Only what runs can be evicted.
+      await jobOf(jobId).get(0);
       await watchOf(jobId).get(0);
+      await evictDurableObject(stubOf("INTAKE", jobId));
       await evictDurableObject(stubOf("JOB", jobId));
     };
     const lines = async (tryNumber: number): Promise<string[]> => {

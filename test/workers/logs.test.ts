@@ -492,6 +492,7 @@ describe("the log of a job", () => {
     // Of the first try, and late.
     await jobOf(jobId).beat(first.token, null, chunk(1, "ghost"));
     await jobOf(jobId).report(second.token, success(), chunk(1, "three"));
+    await watchOf(jobId).complete(second.token, "success", null);
     expect(eventsOf(value(await jobOf(jobId).readLog(1, 0, 0)))).toEqual(["one"]);
     const last = value(await jobOf(jobId).readLog(2, 0, 0));
     expect(eventsOf(last)).toEqual(["two", "three"]);
@@ -516,8 +517,8 @@ describe("the log of a job", () => {
     const last = (await claimJob(dead)).token;
     await jobOf(dead).beat(last, null);
     await jobOf(dead).beat(last, null, chunk(0, "a"));
-    while (value(await jobOf(dead).get(0)).state === "running") {
-      await fireAlarm(stubOf("INTAKE", dead));
+    while (value(await watchOf(dead).get(0)).state === "running") {
+      await fireAlarm(stubOf("JOB", dead));
     }
     expect(value(await jobOf(dead).readLog(1, 0, 0))).toMatchObject({
       lines: [{ event: "a" }],
