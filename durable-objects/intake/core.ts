@@ -178,15 +178,21 @@ export class IntakeCore {
       return;
     }
     const now = Date.now();
-    this.transaction(() => {
-      for (let turn = 0; turn < TIMERS_PER_TURN; turn += 1) {
-        const timer = this.#due.takeDue(now);
-        if (timer === undefined) {
-          return;
+    // Armed once, at the end: of several that are due, each but the last would have it ring again at once.
+    this.#alarmAt = now;
+    try {
+      this.transaction(() => {
+        for (let turn = 0; turn < TIMERS_PER_TURN; turn += 1) {
+          const timer = this.#due.takeDue(now);
+          if (timer === undefined) {
+            return;
+          }
+          this.#tick(timer, now);
         }
-        this.#tick(timer, now);
-      }
-    });
+      });
+    } finally {
+      this.#alarmAt = null;
+    }
     this.#arm(now);
   }
 
@@ -250,6 +256,11 @@ export class IntakeCore {
    */
   standing(jobId: string, token: number, progress: Progress | null, now: number): AttemptStanding {
     const stored = this.find(jobId, now);
+    if (stored !== null && stored.job.is_watched !== true) {
+      // Its worker was lost before it said so, with a beat or a report: what it logged lies there alone.
+      stored.job.is_watched = true;
+      this.save(stored, null, now);
+    }
     if (stored === null || stored.job.fence !== token) {
       const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
       return { state: "failed", error: { type: "Stopped", message: reason } };

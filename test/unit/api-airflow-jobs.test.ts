@@ -1,7 +1,8 @@
 import { describe, it } from "vitest";
 import { jobNumber } from "../../src/api/schemas/airflow-job.ts";
 import { memberId } from "../../src/engine/batch-ids.ts";
-import type { DagObject, JobObject, Result } from "../../src/engine/objects.ts";
+import type { IntakeObject } from "../../src/engine/intake.ts";
+import type { DagObject, Result } from "../../src/engine/objects.ts";
 import type { JobView, TaskInstanceView } from "../../src/engine/work.ts";
 import { listWith } from "./api-matchers.ts";
 import { instanceView, jobView, NOW, ok, testApi } from "./api-support.ts";
@@ -37,11 +38,12 @@ function jobsApi(adopted: (string | null)[] = [B, A, LOST, null], more: Partial<
         ...more,
       }),
     },
-    JOB: {
-      getByName: (name: string): Partial<JobObject> => ({
-        get: async () => {
-          asked.push(name);
-          const view = VIEWS[name];
+    INTAKE: {
+      getByName: (): Partial<IntakeObject> => ({
+        isLinked: async () => true,
+        get: async (jobId) => {
+          asked.push(jobId);
+          const view = VIEWS[jobId];
           return view === undefined ? missing : ok(view);
         },
       }),

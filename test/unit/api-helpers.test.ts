@@ -113,7 +113,7 @@ describe("suggestions", () => {
 
 describe("ids made here", () => {
   it("new ULIDs are canonical, of their time, distinct, and no member of a batch", ({ expect }) => {
-    const ids = Array.from({ length: 2000 }, (_, index) => newJobId(1_700_000_000_000 + index));
+    const ids = Array.from({ length: 2000 }, (_, index) => newJobId(1_700_000_000_000 + index, 0));
     expect(ids.every((id) => isUlid(id) && parseMemberId(id) === null)).toBe(true);
     expect(new Set(ids).size).toBe(2000);
     expect(ids.toSorted()).toEqual(ids);

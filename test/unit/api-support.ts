@@ -5,10 +5,11 @@
  */
 import { createApi } from "../../src/api/app.ts";
 import type { ApiRegistry } from "../../src/api/env.ts";
-import type { CatalogObject, DagObject, DagView, JobObject, Result } from "../../src/engine/objects.ts";
+import type { IntakeObject } from "../../src/engine/intake.ts";
+import type { CatalogObject, DagObject, DagView, JobReader, Result } from "../../src/engine/objects.ts";
 import type { PoolObject } from "../../src/engine/permits/objects.ts";
 import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
-import type { DagRunView, JobView, TaskInstanceView } from "../../src/engine/work.ts";
+import type { DagRunView, JobSubmission, JobView, TaskInstanceView } from "../../src/engine/work.ts";
 import { Service } from "../../src/isolate/service.ts";
 
 export const NOW = Date.UTC(2026, 0, 31, 6, 0, 0);
@@ -169,13 +170,18 @@ export interface Answer {
 
 export interface TestApiOptions {
   dag?: Partial<DagObject>;
-  job?: Partial<JobObject>;
+  job?: JobMethods;
+  /** What an intake object says of ids whose objects are others; by default it knows each of them. */
+  intake?: Partial<Pick<IntakeObject, "link" | "isLinked">>;
   catalog?: Partial<CatalogObject>;
   pool?: Partial<PoolObject>;
   registry?: ApiRegistry;
   env?: Record<string, unknown>;
   service?: Service;
 }
+
+/** What a job can be asked through its intake object, without its id; a call is recorded as one of the job. */
+export type JobMethods = Partial<JobReader> & Partial<Pick<IntakeObject, "submit">>;
 
 const EMPTY_CATALOG: CatalogObject = {
   has: async () => false,
@@ -200,6 +206,7 @@ const EMPTY_CATALOG: CatalogObject = {
 export function testApi({
   dag = {},
   job = {},
+  intake = {},
   catalog = {},
   pool = {},
   registry = testRegistry(),
@@ -210,7 +217,7 @@ export function testApi({
   const calls: Call[] = [];
   const bindings = {
     DAG: { getByName: (name: string) => recording(`DAG ${name}`, { ...describing(registry, name), ...dag }, calls) },
-    JOB: { getByName: (name: string) => recording(`JOB ${name}`, job, calls) },
+    INTAKE: { getByName: () => ({ ...KNOWING, ...intake, ...intakeOver(job, calls) }) },
     CATALOG: { getByName: (name: string) => recording(`CATALOG ${name}`, { ...EMPTY_CATALOG, ...catalog }, []) },
     POOL: { getByName: (name: string) => recording(`POOL ${name}`, pool, calls) },
     JOBBERS_API_KEY: API_KEY,
@@ -248,6 +255,24 @@ export function testApi({
   };
 }
 
+const KNOWING: Pick<IntakeObject, "link" | "isLinked"> = { link: async () => undefined, isLinked: async () => true };
+
+/** The methods of an intake object that ask a job. Gives each the job's id, and passes it on without. */
+function intakeOver(methods: JobMethods, calls: Call[]): object {
+  const { submit, ...reading } = methods;
+  const call = (jobId: string, method: string, args: unknown[]): unknown =>
+    Reflect.apply(recordingMethod(`JOB ${jobId}`, method, Reflect.get(methods, method), calls), undefined, args);
+  return {
+    ...(submit && { submit: (submission: JobSubmission) => call(submission.job_id, "submit", [submission]) }),
+    ...Object.fromEntries(
+      Object.keys(reading).map((method) => [
+        method,
+        (jobId: string, ...args: unknown[]): unknown => call(jobId, method, args),
+      ]),
+    ),
+  };
+}
+
 function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
   const view = (isPaused: boolean): Result<DagView> => {
     const definition = registry.dags.get(dagId);
@@ -271,16 +296,20 @@ function describing(registry: ApiRegistry, dagId: string): Partial<DagObject> {
 
 function recording(
   object: string,
-  methods: Partial<DagObject> | Partial<JobObject> | Partial<CatalogObject> | Partial<PoolObject>,
+  methods: Partial<DagObject> | Partial<CatalogObject> | Partial<PoolObject>,
   calls: Call[],
 ): unknown {
   return Object.fromEntries(
     Object.entries<unknown>(methods).map(([method, answer]) => [
       method,
-      (...args: unknown[]): unknown => {
-        calls.push({ object, method, args });
-        return typeof answer === "function" ? Reflect.apply(answer, undefined, args) : undefined;
-      },
+      recordingMethod(object, method, answer, calls),
     ]),
   );
+}
+
+function recordingMethod(object: string, method: string, answer: unknown, calls: Call[]) {
+  return (...args: unknown[]): unknown => {
+    calls.push({ object, method, args });
+    return typeof answer === "function" ? Reflect.apply(answer, undefined, args) : undefined;
+  };
 }

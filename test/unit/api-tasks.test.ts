@@ -1,10 +1,10 @@
 import { describe, it } from "vitest";
 import { batchKey, isUlid, memberId, memberIds } from "../../src/engine/batch-ids.ts";
-import type { BatchEntry, BatchView, JobObject } from "../../src/engine/objects.ts";
+import type { BatchEntry, BatchView } from "../../src/engine/objects.ts";
 import { anyText, containing, matching } from "./api-matchers.ts";
-import { JOB_ID, jobView, NOW, ok, testApi } from "./api-support.ts";
+import { JOB_ID, jobView, NOW, ok, testApi, type JobMethods } from "./api-support.ts";
 
-const submitting: Partial<JobObject> = {
+const submitting: JobMethods = {
   submit: async ({ job_id: id, name }) => ok({ job: jobView({ id, name, state: "queued" }), created: true }),
 };
 

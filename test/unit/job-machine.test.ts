@@ -28,24 +28,6 @@ function running(): JobRecord {
   return job;
 }
 
-function adopted(): JobRecord {
-  const request = {
-    dag_id: "d",
-    run_id: "r",
-    task_id: "t",
-    map_index: -1,
-    try_number: 1,
-    max_tries: 3,
-    token: 7,
-    handler: "t",
-    heartrateMs: 10 * SECOND,
-    startDate: NOW - 10 * SECOND,
-    worker: WORKER,
-    progress: null,
-  };
-  return jobs.adoptJob("01J", request, NOW);
-}
-
 const needsNothing = (): null => null;
 
 describe("a standalone job", () => {
@@ -122,39 +104,69 @@ describe("a standalone job", () => {
     expect(job).toMatchObject({ state: "queued", try_number: 1 });
   });
 
-  test("that goes silent is a zombie at its deadline, measured from its last beat; its late answer is refused", ({
-    expect,
-  }) => {
+  test("whose worker is lost is a zombie, with its last words; its late answer is refused", ({ expect }) => {
     const job = running();
     const token = job.fence;
-    expect(jobs.beatJob(job, token, { step: "half", fraction: 0.5 }, NOW + 9 * SECOND)).toMatchObject({
-      verdict: "continue",
+    const known = { lastBeat: NOW + 9 * SECOND, progress: { step: "half", fraction: 0.5 } };
+    jobs.endLost(job, known, NOW + 30 * SECOND);
+    expect(job).toMatchObject({
+      state: "up_for_retry",
+      error: { type: "Zombie" },
+      next_at: NOW + 60 * SECOND,
     });
-    expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe(null);
-    expect(job).toMatchObject({ state: "running", next_at: NOW + 30 * SECOND, progress: { step: "half" } });
-    expect(jobs.tickJob(job, NOW + 30 * SECOND, needsNothing)).toBe(null);
-    expect(job).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
+    expect(job.error?.message).toContain("No heartbeat for 21 s");
     expect(job.error?.message).toContain("at step 'half', 50 %");
     expect(jobs.reportJob(job, token, SUCCESS, NOW + 31 * SECOND)).toBe("late");
     expect(job).toMatchObject({ state: "up_for_retry", late_results: 1, result: null });
-    expect(jobs.beatJob(job, token, null, NOW + 31 * SECOND).verdict).toBe("stop");
+  });
+
+  test("that runs is left alone by its timer: whether its worker lives is known to its lease alone", ({ expect }) => {
+    const job = running();
+    const before = structuredClone(job);
+    expect(job.next_at).toBe(NOW + 21 * SECOND);
+    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
+    expect(job).toEqual(before);
+  });
+
+  test("is sent once more when what held its message is gone, and from then on as after the first time", ({
+    expect,
+  }) => {
+    const job = submitted();
+    jobs.tickJob(job, NOW + 10 * SECOND, needsNothing);
+    jobs.tickJob(job, NOW + 30 * SECOND, needsNothing);
+    expect(jobs.resendJob(job, NOW + 31 * SECOND)).toBe("send");
+    expect(job).toMatchObject({ sends: 1, next_at: NOW + 41 * SECOND });
+  });
+
+  test("takes lines of the try whose token they come with, also when it has just ended, and of no other", ({
+    expect,
+  }) => {
+    const job = running();
+    expect(jobs.tryOf(job, job.fence)).toBe(1);
+    expect(jobs.tryOf(job, job.fence - 1)).toBe(null);
+    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
+    expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
+    jobs.tickJob(job, NOW + MINUTE, needsNothing);
+    expect(job).toMatchObject({ state: "queued", try_number: 2 });
+    expect(jobs.tryOf(job, job.fence - 1)).toBe(null);
+    expect(jobs.tryOf(job, job.fence)).toBe(null);
   });
 });
 
 describe("killing", () => {
   test("a queued job ends it; its message finds nothing to run", ({ expect }) => {
     const job = submitted();
-    expect(jobs.killJob(job, "not needed", NOW)).toBe(null);
+    jobs.killJob(job, "not needed", NOW);
     expect(job).toMatchObject({ state: "failed", error: { type: "Killed", message: "not needed" }, next_at: null });
     expect(jobs.claimJob(job, WORKER, NOW)).toBe(false);
     expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
   });
 
-  test("a running job stops its worker at the next beat, and no retry follows", ({ expect }) => {
+  test("a running job takes its worker's token away, and no retry follows", ({ expect }) => {
     const job = running();
     const token = job.fence;
     jobs.killJob(job, "not needed", NOW + 1);
-    expect(jobs.beatJob(job, token, null, NOW + 2)).toEqual({ verdict: "stop", reason: "not needed", effect: null });
+    expect(job.fence).toBeGreaterThan(token);
     expect(jobs.reportJob(job, token, SUCCESS, NOW + 3)).toBe("late");
     expect(job).toMatchObject({ state: "failed", late_results: 1 });
   });
@@ -163,83 +175,7 @@ describe("killing", () => {
     const job = running();
     jobs.reportJob(job, job.fence, SUCCESS, NOW);
     const before = structuredClone(job);
-    expect(jobs.killJob(job, "too late", NOW + 1)).toBe(null);
+    jobs.killJob(job, "too late", NOW + 1);
     expect(job).toEqual(before);
-  });
-});
-
-describe("a job that watches an adopted task instance", () => {
-  test("runs from the start, under the token and the tries of the task instance", ({ expect }) => {
-    expect(adopted()).toMatchObject({
-      state: "running",
-      fence: 7,
-      try_number: 1,
-      max_tries: 3,
-      next_at: NOW + 21 * SECOND,
-    });
-  });
-
-  test("asks the owner after a silent worker until the owner answers, and decides nothing itself", ({ expect }) => {
-    const job = adopted();
-    for (const at of [NOW + 21 * SECOND, NOW + 23 * SECOND]) {
-      expect(jobs.tickJob(job, at, needsNothing)).toBe("ask_owner");
-      expect(job).toMatchObject({ state: "running", next_at: at + 2 * SECOND });
-    }
-    const error = { type: "Zombie", message: "silent" };
-    expect(jobs.learnStanding(job, { state: "failed", error }, NOW + 24 * SECOND)).toBe(true);
-    expect(job).toMatchObject({ state: "failed", error, end_date: NOW + 24 * SECOND, owed: null, next_at: null });
-    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
-  });
-
-  test("shows the heartbeat that its owner knows, and asks again when the next one is overdue", ({ expect }) => {
-    const job = adopted();
-    const now = NOW + 21 * SECOND;
-    expect(jobs.isStale(job, NOW + 10 * SECOND - 1)).toBe(false);
-    expect(jobs.isStale(job, NOW + 10 * SECOND)).toBe(true);
-    jobs.tickJob(job, now, needsNothing);
-    expect(jobs.learnStanding(job, { state: "running", latest_heartbeat: NOW + 18 * SECOND }, now)).toBe(false);
-    expect(job).toMatchObject({ state: "running", latest_heartbeat: NOW + 18 * SECOND, next_at: NOW + 39 * SECOND });
-    // An answer that comes late takes nothing back, and an owner that waits for a worker is asked again soon.
-    jobs.learnStanding(job, { state: "running", latest_heartbeat: NOW + 9 * SECOND }, NOW + 40 * SECOND);
-    expect(job).toMatchObject({ latest_heartbeat: NOW + 18 * SECOND, next_at: NOW + 40 * SECOND + 250 });
-  });
-
-  test("gives its owner's stop order with the answer to the next beat, then tells the owner", ({ expect }) => {
-    const job = adopted();
-    job.stop_reason = "the task instance was cleared";
-    expect(jobs.beatJob(job, 7, null, NOW + SECOND)).toEqual({
-      verdict: "stop",
-      reason: "the task instance was cleared",
-      effect: "tell_owner",
-    });
-    expect(job).toMatchObject({ state: "failed", owed: { retryable: false } });
-    expect(jobs.beatJob(job, 7, null, NOW + 2 * SECOND)).toMatchObject({ verdict: "stop", effect: null });
-  });
-
-  test("killed by a user tells the owner that no retry shall follow", ({ expect }) => {
-    const job = adopted();
-    expect(jobs.killJob(job, "not needed", NOW)).toBe("tell_owner");
-    expect(job).toMatchObject({ state: "failed", fence: 7, owed: { error: { type: "Killed" }, retryable: false } });
-  });
-
-  test("obeys only beats of its own token", ({ expect }) => {
-    const job = adopted();
-    expect(jobs.beatJob(job, 6, { step: "old" }, NOW + SECOND)).toMatchObject({ verdict: "stop", effect: null });
-    expect(job).toMatchObject({ state: "running", latest_heartbeat: NOW, progress: null });
-  });
-
-  test.for(["success", "failed", "skipped"] as const)("ends as its task instance ended: %s", (state, { expect }) => {
-    const job = adopted();
-    jobs.completeJob(job, 6, state, null, NOW + 1);
-    expect(job.state).toBe("running");
-    jobs.completeJob(job, 7, state, state === "failed" ? { type: "TaskFailed", message: "no" } : null, NOW + 1);
-    expect(job).toMatchObject({ state, end_date: NOW + 1, error: state === "failed" ? { message: "no" } : null });
-    expect(jobs.tickJob(job, NOW + MINUTE, needsNothing)).toBe(null);
-  });
-
-  test("is no work of its own: nobody completes a standalone job for it", ({ expect }) => {
-    const job = running();
-    jobs.completeJob(job, job.fence, "success", null, NOW);
-    expect(job.state).toBe("running");
   });
 });

@@ -11,6 +11,7 @@ import {
   drive,
   fireAlarm,
   jobOf,
+  newJobId,
   report,
   request,
   rowsOf,
@@ -21,8 +22,9 @@ import {
   stubOf,
   success,
   value,
-  WORKER,
+  watchOf,
   NO_LOGS,
+  WORKER,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, deploy, fresh, step } from "./registry.ts";
@@ -194,7 +196,7 @@ describe("what does not exist", () => {
   });
 
   it("leaves nothing behind in the object of an unknown job, nor of one of an unknown task", async ({ expect }) => {
-    const jobId = ulid();
+    const jobId = newJobId();
     const job = jobOf(jobId);
     const refused = [await job.get(0), await job.kill("x"), await job.heartbeat(null)];
     refused.push(await job.get(0));
@@ -202,12 +204,16 @@ describe("what does not exist", () => {
     expect(await job.claim(WORKER)).toBeNull();
     expect(await job.report(1, success(), NO_LOGS)).toBe("late");
     expect(await job.beat(1, null)).toMatchObject({ verdict: "stop" });
-    await job.stop("x");
-    await job.complete(1, "success", null);
+    const watch = watchOf(jobId);
+    expect(await watch.get(0)).toMatchObject({ ok: false, refusal: { code: "not_found" } });
+    expect(await watch.beat(1, null)).toMatchObject({ verdict: "stop" });
+    await watch.stop("x");
+    await watch.complete(1, "success", null);
     expect(await job.submit({ job_id: jobId, name: "nobody", payload: null, runAt: null })).toMatchObject({
       ok: false,
     });
     await expectNothing(expect, stubOf("JOB", jobId));
+    await expectNothing(expect, stubOf("INTAKE", jobId));
   });
 
   it("leaves a known DAG as it was: an unknown run, task or map index", async ({ expect }) => {

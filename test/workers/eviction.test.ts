@@ -18,6 +18,7 @@ import {
   instancesOf,
   jobOf,
   nameOf,
+  newJobId,
   report,
   reportOf,
   rowsOf,
@@ -27,8 +28,9 @@ import {
   stubOf,
   success,
   value,
-  WORKER,
+  watchOf,
   NO_LOGS,
+  WORKER,
 } from "./lab.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
 
@@ -192,7 +194,7 @@ describe("eviction of every object between every two steps", () => {
   it("changes nothing of a standalone job that fails, is lost, is rescheduled and ends", async ({ expect }) => {
     const { id } = addTask(step(fresh("job"), { retries: 2, retryDelay: "5s", heartrate: "1s" }));
     const trace = async (between: () => Promise<void>): Promise<unknown> => {
-      const jobId = ulid();
+      const jobId = newJobId();
       const job = jobOf(jobId);
       const seen: unknown[] = [];
       const look = async (): Promise<void> => {
@@ -206,7 +208,7 @@ describe("eviction of every object between every two steps", () => {
         const { state } = value(await jobOf(jobId).get(0));
         while (value(await jobOf(jobId).get(0)).state === state) {
           await between();
-          await fireAlarm(stubOf("JOB", jobId));
+          await fireAlarm(stubOf("INTAKE", jobId));
         }
       };
       const claim = async (): Promise<number> =>
@@ -214,7 +216,7 @@ describe("eviction of every object between every two steps", () => {
       value(await job.submit({ job_id: jobId, name: id, payload: { n: 1 }, runAt: clock.now() + 5000 }));
       await look();
       expect(await jobOf(jobId).claim(WORKER)).toBeNull();
-      await fireAlarm(stubOf("JOB", jobId));
+      await fireAlarm(stubOf("INTAKE", jobId));
       await look();
       const first = await claim();
       await look();
@@ -269,11 +271,11 @@ describe("eviction of every object between every two steps", () => {
     const jobId = ulid();
     expect(await adopt(dagId, jobId, claimed)).toBe("continue");
     await evictAllDurableObjects();
-    expect(await jobOf(jobId).beat(claimed.token, null)).toEqual({ verdict: "continue" });
+    expect(await watchOf(jobId).beat(claimed.token, null)).toEqual({ verdict: "continue" });
     await evictAllDurableObjects();
     value(await jobOf(jobId).kill("enough"));
     await evictAllDurableObjects();
-    expect(await jobOf(jobId).beat(claimed.token, null)).toMatchObject({ verdict: "stop" });
+    expect(await watchOf(jobId).beat(claimed.token, null)).toMatchObject({ verdict: "stop" });
     await evictAllDurableObjects();
 
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "failed", error: { type: "Killed" } });

@@ -10,6 +10,7 @@ import {
   instanceOf,
   jobOf,
   keyOf,
+  newJobId,
   report,
   rowsOf,
   runOf,
@@ -18,8 +19,8 @@ import {
   stubOf,
   success,
   value,
-  WORKER,
   NO_LOGS,
+  WORKER,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
@@ -112,7 +113,7 @@ describe("a late report of a dead attempt", () => {
   it("of a job that was declared dead and waits for its retry is refused and recorded", async ({ expect }) => {
     const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "60s", heartrate: "1s" }));
     const { jobId, token } = await running(id);
-    await fireAlarm(stubOf("JOB", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     const before = value(await jobOf(jobId).get(0));
     expect(before).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" }, late_results: 0 });
 
@@ -124,8 +125,8 @@ describe("a late report of a dead attempt", () => {
   it("of a job that runs again by now changes nothing of the new try", async ({ expect }) => {
     const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "1s", heartrate: "1s" }));
     const { jobId, token } = await running(id);
-    await fireAlarm(stubOf("JOB", jobId));
-    await fireAlarm(stubOf("JOB", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     const again = (await jobOf(jobId).claim(WORKER)) ?? expect.fail("expected the job to be queued again");
 
     expect(await jobOf(jobId).report(token, success("dead"), NO_LOGS)).toBe("late");
@@ -152,7 +153,7 @@ describe("a late report of a dead attempt", () => {
 
 /** A job of the task, claimed. */
 async function running(name: string): Promise<{ jobId: string; token: number }> {
-  const jobId = ulid();
+  const jobId = newJobId();
   value(await jobOf(jobId).submit({ job_id: jobId, name, payload: null, runAt: null }));
   mailbox.takeOfJob(jobId);
   const claimed = await jobOf(jobId).claim(WORKER);

@@ -106,28 +106,38 @@ export function jobOf(jobId: string): TestJob {
       return verdict ?? "late";
     },
     async beat(token, progress, logs = NO_LOGS) {
-      if (await intake.isLinked(jobId, "watch")) {
+      const isWatched = published.has(`${jobId} ${token}`);
+      if (!isWatched && (await intake.isLinked(jobId, "watch"))) {
         return watchOf(jobId).beat(token, progress, logs);
       }
-      const [answer] = await intake.beat([{ job_id: jobId, token, is_watched: true }]);
+      const gist = progress === null ? {} : { progress };
+      const [answer] = await intake.beat([{ job_id: jobId, token, is_watched: isWatched, ...gist }]);
       if (answer?.verdict !== "continue") {
         return answer ?? { verdict: "stop" };
+      }
+      if (isWatched) {
+        return watchOf(jobId).beat(token, progress, logs);
       }
       const job = value(await intake.get(jobId, 0));
       const { name: handler, try_number, max_tries } = job;
       const attempt = { try_number, max_tries, token, handler, heartrateMs: job.heartrate * 1000 };
-      await watchOf(jobId).adopt({
+      const adopted = await watchOf(jobId).adopt({
         dag_id: null,
         ...key,
         ...attempt,
         startDate: job.start_date ?? clock.now(),
         worker: WORKER,
         progress,
+        ...(logs.lines.length === 0 ? {} : { logs }),
       });
-      return watchOf(jobId).beat(token, progress, logs);
+      published.add(`${jobId} ${token}`);
+      return adopted;
     },
   };
 }
+
+/** Tries of standalone jobs that have a `Job` object, by job and token: their workers know. */
+const published = new Set<string>();
 
 let jobIds = 0;
 

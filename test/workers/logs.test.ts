@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import { batchKey } from "../../src/engine/batch-ids.ts";
+import { intakeName } from "../../src/engine/intake.ts";
 import type { LogPage } from "../../src/engine/objects.ts";
 import type { ClaimedTask, LogChunk, LogLine, TaskInstanceKey } from "../../src/engine/work.ts";
 import { RescheduleError, task } from "../../src/sdk/index.ts";
@@ -18,7 +19,7 @@ import {
   instanceOf,
   jobOf,
   keyOf,
-  NO_LOGS,
+  newJobId,
   objectEnv,
   report,
   reportOf,
@@ -30,6 +31,8 @@ import {
   stubOf,
   success,
   value,
+  watchOf,
+  NO_LOGS,
   WORKER,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
@@ -84,7 +87,7 @@ function eventsOf({ lines }: LogPage): string[] {
 
 async function submit(retries = 0): Promise<string> {
   const { id } = addTask(step(fresh("job"), { retries, retryDelay: "1s", heartrate: "1s" }));
-  const jobId = ulid();
+  const jobId = newJobId();
   value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
   return jobId;
 }
@@ -180,7 +183,7 @@ describe("the log of a try that a job watches", () => {
     const jobId = ulid();
     await adopt(dagId, jobId, one);
     const beat = async (logs: LogChunk): Promise<void> => {
-      expect(await jobOf(jobId).beat(one.token, null, logs)).toEqual({ verdict: "continue" });
+      expect(await watchOf(jobId).beat(one.token, null, logs)).toEqual({ verdict: "continue" });
     };
     await beat(chunk(0, "a", "b"));
     await evictDurableObject(stubOf("JOB", jobId));
@@ -192,7 +195,7 @@ describe("the log of a try that a job watches", () => {
     await evictDurableObject(stubOf("DAG", dagId));
     await reportLines(dagId, one, success(), chunk(3, "d", "e"));
     expect(await allOf((from) => page(dagId, key, 1, from))).toEqual(["0 a", "1 b", "2 c", "3 d", "4 e"]);
-    await jobOf(jobId).complete(one.token, "success", null);
+    await watchOf(jobId).complete(one.token, "success", null);
     const whole = await page(dagId, key);
     expect(eventsOf(whole)).toEqual(["a", "b", "c", "d", "e"]);
     expect(whole).toMatchObject({ next: 5, isOver: true, dropped: 0 });
@@ -205,8 +208,8 @@ describe("the log of a try that a job watches", () => {
     const { try_number, max_tries, token, handler, heartrateMs } = one;
     const identity = { dag_id: dagId, ...key, try_number, max_tries, token, handler, heartrateMs };
     const request = { ...identity, startDate: clock.now(), worker: WORKER, progress: null, logs: chunk(0, "a") };
-    await jobOf(jobId).adopt(request);
-    await jobOf(jobId).adopt({ ...request, logs: chunk(0, "a", "b") });
+    await watchOf(jobId).adopt(request);
+    await watchOf(jobId).adopt({ ...request, logs: chunk(0, "a", "b") });
     await beatFor(dagId, one, jobId);
     expect(eventsOf(await page(dagId, key))).toEqual(["a", "b"]);
   });
@@ -215,7 +218,7 @@ describe("the log of a try that a job watches", () => {
     const { dagId, runId, key, one } = await claimed(1);
     const jobId = ulid();
     await adopt(dagId, jobId, one);
-    await jobOf(jobId).beat(one.token, { step: "page 3" }, chunk(0, "page 1", "page 2", "page 3"));
+    await watchOf(jobId).beat(one.token, { step: "page 3" }, chunk(0, "page 1", "page 2", "page 3"));
     while ((await instanceOf(dagId, runId, "a")).state === "running") {
       await fireAlarm(stubOf("JOB", jobId));
     }
@@ -238,11 +241,11 @@ describe("the log of a try that a job watches", () => {
     const { dagId, runId, key, one } = await claimed();
     const jobId = ulid();
     await adopt(dagId, jobId, one);
-    await jobOf(jobId).beat(one.token, null, chunk(0, "a"));
+    await watchOf(jobId).beat(one.token, null, chunk(0, "a"));
     value(await dagOf(dagId).clear({ run_id: runId, task_ids: ["a"] }));
     expect(await page(dagId, key)).toMatchObject({ isOver: false, lines: [{ event: "a" }] });
-    await jobOf(jobId).stop("cleared");
-    expect(await jobOf(jobId).beat(one.token, null, chunk(1, "b"))).toMatchObject({ verdict: "stop" });
+    await watchOf(jobId).stop("cleared");
+    expect(await watchOf(jobId).beat(one.token, null, chunk(1, "b"))).toMatchObject({ verdict: "stop" });
     await dagOf(dagId).attemptEnded(key, one.token, failure("cleared"));
     await claimOne(dagId, runId, "a");
     expect(await page(dagId, key)).toMatchObject({ isOver: true, lines: [{ event: "a" }, { event: "b" }] });
@@ -255,7 +258,7 @@ describe("the log of a try that a job watches", () => {
     let next = 0;
     for (let beat = 0; beat < 12; beat += 1) {
       const lines = Array.from({ length: 150 }, (_, n) => line(`${next + n} ${"x".repeat(900)}é`));
-      await jobOf(jobId).beat(one.token, null, { from: next, lines });
+      await watchOf(jobId).beat(one.token, null, { from: next, lines });
       next += lines.length;
     }
     const rows = await rowsOf(stubOf("JOB", jobId), `${CHUNKS} log_chunk`);
@@ -266,7 +269,7 @@ describe("the log of a try that a job watches", () => {
     expect(sum).toBeGreaterThan(MIB - 2 * 256 * 1024);
 
     await reportLines(dagId, one, success(), chunk(next, `${next} end`));
-    await jobOf(jobId).complete(one.token, "success", null);
+    await watchOf(jobId).complete(one.token, "success", null);
     const first = await page(dagId, key);
     expect(first.dropped).toBeGreaterThan(100);
     expect(first.isOver).toBe(false);
@@ -280,10 +283,10 @@ describe("the log of a try that a job watches", () => {
     const { dagId, key, one } = await claimed();
     const jobId = ulid();
     await adopt(dagId, jobId, one);
-    await jobOf(jobId).beat(one.token, null, chunk(0, "0"));
+    await watchOf(jobId).beat(one.token, null, chunk(0, "0"));
     const before = await env.JOB.getByName(jobId).rowsWritten();
     for (let n = 1; n <= 50; n += 1) {
-      await jobOf(jobId).beat(one.token, null, chunk(n, String(n)));
+      await watchOf(jobId).beat(one.token, null, chunk(n, String(n)));
     }
     expect((await env.JOB.getByName(jobId).rowsWritten()) - before).toBe(50);
     await evictDurableObject(stubOf("JOB", jobId));
@@ -297,7 +300,7 @@ describe("the log of a try that a job watches", () => {
     const all: string[] = [];
     for (const [round, size] of [10, 7000, 7000, 7000, 10, 300_000, 10, 20_000, 10].entries()) {
       const lines = Array.from({ length: 3 }, (_, n) => `${round}.${n} ${"x".repeat(Math.floor(size / 3))}`);
-      await jobOf(jobId).beat(one.token, null, chunk(all.length, ...lines));
+      await watchOf(jobId).beat(one.token, null, chunk(all.length, ...lines));
       all.push(...lines);
       if (round % 2 === 0) {
         await evictDurableObject(stubOf("JOB", jobId));
@@ -312,8 +315,8 @@ describe("the log of a try that a job watches", () => {
     const { dagId, key, one } = await claimed();
     const jobId = ulid();
     await adopt(dagId, jobId, one);
-    await jobOf(jobId).beat(one.token, null, chunk(0, "a", "b"));
-    await jobOf(jobId).beat(one.token, null, chunk(10, "k"));
+    await watchOf(jobId).beat(one.token, null, chunk(0, "a", "b"));
+    await watchOf(jobId).beat(one.token, null, chunk(10, "k"));
     expect(await page(dagId, key)).toMatchObject({ lines: [{}, {}], next: 2, dropped: 0, isOver: false });
     expect(await page(dagId, key, 1, 2)).toMatchObject({ lines: [{ event: "k" }], next: 11, dropped: 8 });
   });
@@ -341,16 +344,16 @@ describe("a reader that waits", () => {
     const jobId = ulid();
     let waiting = page(dagId, key, 1, 0, FOREVER_MS);
     await adopt(dagId, jobId, one);
-    await jobOf(jobId).beat(one.token, null, chunk(0, "a"));
+    await watchOf(jobId).beat(one.token, null, chunk(0, "a"));
     expect(await waiting).toMatchObject({ lines: [{ event: "a" }], next: 1, isOver: false });
     waiting = page(dagId, key, 1, 1, FOREVER_MS);
-    await jobOf(jobId).beat(one.token, null);
-    await jobOf(jobId).beat(one.token, null, chunk(1, "b"));
+    await watchOf(jobId).beat(one.token, null);
+    await watchOf(jobId).beat(one.token, null, chunk(1, "b"));
     expect(await waiting).toMatchObject({ lines: [{ event: "b" }], next: 2, isOver: false });
     waiting = page(dagId, key, 1, 2, FOREVER_MS);
     await reportLines(dagId, one, success(), chunk(2, "c"));
     expect(await waiting).toMatchObject({ lines: [{ event: "c" }], next: 3 });
-    await jobOf(jobId).complete(one.token, "success", null);
+    await watchOf(jobId).complete(one.token, "success", null);
     expect(await page(dagId, key, 1, 3, FOREVER_MS)).toMatchObject({ lines: [], isOver: true });
   });
 
@@ -358,7 +361,7 @@ describe("a reader that waits", () => {
     const { dagId, key, one } = await claimed();
     const jobId = ulid();
     await adopt(dagId, jobId, one);
-    await jobOf(jobId).complete(one.token, "success", null);
+    await watchOf(jobId).complete(one.token, "success", null);
     const waiting = page(dagId, key, 1, 0, FOREVER_MS);
     await reportLines(dagId, one, success(), chunk(0, "a"));
     expect(await waiting).toMatchObject({ lines: [{ event: "a" }], isOver: true });
@@ -388,14 +391,14 @@ describe("a log that is followed over HTTP", () => {
     const next = async (): Promise<string | undefined> => (await reader.read()).value;
     expect(await next()).toBe('::group::Log message source details sources=["test-host"]\n::endgroup::\n');
     let read = next();
-    await jobOf(jobId).beat(one.token, null, chunk(0, "a", "b"));
+    await watchOf(jobId).beat(one.token, null, chunk(0, "a", "b"));
     expect(await read).toBe("[1970-01-01T00:00:01.000Z] INFO - a\n[1970-01-01T00:00:01.000Z] INFO - b\n");
     read = next();
-    await jobOf(jobId).beat(one.token, null, chunk(2, "c"));
+    await watchOf(jobId).beat(one.token, null, chunk(2, "c"));
     expect(await read).toBe("[1970-01-01T00:00:01.000Z] INFO - c\n");
     read = next();
     await reportLines(dagId, one, failure("broken", false), chunk(3, "d"));
-    await jobOf(jobId).complete(one.token, "failed", { type: "TaskFailed", message: "broken" });
+    await watchOf(jobId).complete(one.token, "failed", { type: "TaskFailed", message: "broken" });
     expect(await read).toMatch(/INFO - d\n/);
     const rest = [await read, await next(), await next()].join("");
     expect(rest).toContain("ERROR - Task failed with Error: broken\n");
@@ -427,7 +430,7 @@ describe("a try that is rescheduled", () => {
     expect(await instanceOf(dagId, runId, sensor.id)).toMatchObject({ try_number: 1 });
 
     pokes = 0;
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: sensor.id, payload: null, runAt: null }));
     await settleJob(jobId);
     expect(eventsOf(value(await jobOf(jobId).readLog(1, 0, 0)))).toEqual(["poke 1", "poke 2", "poke 3"]);
@@ -479,8 +482,8 @@ describe("the log of a job", () => {
     const jobId = await submit(1);
     const first = await claimJob(jobId);
     await jobOf(jobId).report(first.token, failure("first"), chunk(0, "one"));
-    await evictDurableObject(stubOf("JOB", jobId));
-    await fireAlarm(stubOf("JOB", jobId));
+    await evictDurableObject(stubOf("INTAKE", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     const second = await claimJob(jobId);
     expect(value(await jobOf(jobId).readLog(2, 0, 0))).toMatchObject({ lines: [], isOver: false });
     await jobOf(jobId).beat(second.token, null, chunk(0, "two"));
@@ -488,6 +491,7 @@ describe("the log of a job", () => {
     // Of the first try, and late.
     await jobOf(jobId).beat(first.token, null, chunk(1, "ghost"));
     await jobOf(jobId).report(second.token, success(), chunk(1, "three"));
+    await watchOf(jobId).complete(second.token, "success", null);
     expect(eventsOf(value(await jobOf(jobId).readLog(1, 0, 0)))).toEqual(["one"]);
     const last = value(await jobOf(jobId).readLog(2, 0, 0));
     expect(eventsOf(last)).toEqual(["two", "three"]);
@@ -500,17 +504,19 @@ describe("the log of a job", () => {
     const rows = async (logs: LogChunk): Promise<number> => {
       const jobId = await submit();
       const { token } = await claimJob(jobId);
-      const before = await env.JOB.getByName(jobId).rowsWritten();
+      const before = await env.INTAKE.getByName(intakeName(jobId)).rowsWritten();
       await jobOf(jobId).report(token, success(), logs);
-      return (await env.JOB.getByName(jobId).rowsWritten()) - before;
+      return (await env.INTAKE.getByName(intakeName(jobId)).rowsWritten()) - before;
     };
     expect(await rows(chunk(0, "a", "b"))).toBe(await rows(NO_LOGS));
   });
 
   it("survives its worker, and takes what a killed one had still to say", async ({ expect }) => {
     const dead = await submit();
-    await jobOf(dead).beat((await claimJob(dead)).token, null, chunk(0, "a"));
-    while (value(await jobOf(dead).get(0)).state === "running") {
+    const last = (await claimJob(dead)).token;
+    await jobOf(dead).beat(last, null);
+    await jobOf(dead).beat(last, null, chunk(0, "a"));
+    while (value(await watchOf(dead).get(0)).state === "running") {
       await fireAlarm(stubOf("JOB", dead));
     }
     expect(value(await jobOf(dead).readLog(1, 0, 0))).toMatchObject({
@@ -522,10 +528,25 @@ describe("the log of a job", () => {
     const killed = await submit();
     const { token } = await claimJob(killed);
     await jobOf(killed).kill("enough");
-    expect(await jobOf(killed).beat(token, null, chunk(0, "b"))).toMatchObject({ verdict: "stop" });
+    expect(await jobOf(killed).beat(token, null)).toMatchObject({ verdict: "stop", reason: "enough" });
+    expect(await jobOf(killed).report(token, failure("stopped"), chunk(0, "b"))).toBe("late");
     expect(value(await jobOf(killed).readLog(1, 0, 0))).toMatchObject({
       lines: [{ event: "b" }],
       error: { type: "Killed", message: "enough" },
+    });
+  });
+
+  it("survives a worker that is lost right after it made the job that watches its try", async ({ expect }) => {
+    const jobId = await submit();
+    await jobOf(jobId).beat((await claimJob(jobId)).token, null, chunk(0, "a"));
+    await evictDurableObject(stubOf("INTAKE", jobId));
+    while (value(await watchOf(jobId).get(0)).state === "running") {
+      await fireAlarm(stubOf("JOB", jobId));
+    }
+    expect(value(await jobOf(jobId).readLog(1, 0, 0))).toMatchObject({
+      lines: [{ event: "a" }],
+      isOver: true,
+      error: { type: "Zombie" },
     });
   });
 
@@ -542,9 +563,10 @@ describe("the log of a job", () => {
   });
 
   it("of an older version is taken over from the job's row", async ({ expect }) => {
-    const jobId = await submit();
-    const { token } = await claimJob(jobId);
-    await jobOf(jobId).report(token, success(), NO_LOGS);
+    const { dagId, one } = await claimed();
+    const jobId = ulid();
+    await adopt(dagId, jobId, one);
+    await watchOf(jobId).complete(one.token, "success", null);
     const lines = JSON.stringify([line("old")]);
     await rowsOf(stubOf("JOB", jobId), `UPDATE job SET schema_version = 1, logs = '${lines}' RETURNING 1`);
     await evictDurableObject(stubOf("JOB", jobId));

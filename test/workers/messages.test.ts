@@ -1,5 +1,4 @@
 import { evictDurableObject } from "cloudflare:test";
-import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import {
   alarmOf,
@@ -11,6 +10,7 @@ import {
   fireAlarm,
   instanceOf,
   jobOf,
+  newJobId,
   report,
   reportOf,
   rowsOf,
@@ -61,7 +61,7 @@ describe("duplicated, reordered and lost messages", () => {
 
   it("runs a job once whose message is delivered three times, at once and later", async ({ expect }) => {
     const { definition, ran } = counting();
-    const jobId = ulid();
+    const jobId = newJobId();
     await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt: null });
     const messages = mailbox.takeOfJob(jobId);
     expect(messages).toEqual([{ job_id: jobId }]);
@@ -158,11 +158,11 @@ describe("duplicated, reordered and lost messages", () => {
 
   it("runs a job once whose message was lost and sent again by the alarm", async ({ expect }) => {
     const { definition, ran } = counting();
-    const jobId = ulid();
+    const jobId = newJobId();
     await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt: null });
     const lost = mailbox.takeOfJob(jobId);
 
-    await fireAlarm(stubOf("JOB", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     await deliver([...mailbox.takeOfJob(jobId), ...lost]);
 
     expect(ran()).toBe(1);
@@ -202,18 +202,18 @@ describe("a stuck queued task", () => {
 
   it("is, as a job, sent again likewise, and fails after half an hour", async ({ expect }) => {
     const { definition } = counting();
-    const jobId = ulid();
+    const jobId = newJobId();
     const begun = clock.now();
     await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt: null });
     const seconds = [];
     while (value(await jobOf(jobId).get(0)).state === "queued") {
       expect(mailbox.takeOfJob(jobId)).toHaveLength(1);
-      seconds.push(((await fireAlarm(stubOf("JOB", jobId))) - begun) / 1000);
+      seconds.push(((await fireAlarm(stubOf("INTAKE", jobId))) - begun) / 1000);
     }
     expect(seconds.slice(0, 6)).toEqual([10, 30, 70, 150, 270, 390]);
     expect(seconds.at(-1)).toBeGreaterThanOrEqual(1800);
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "failed", error: { type: "StuckInQueued" } });
     expect(mailbox.takeOfJob(jobId)).toEqual([]);
-    expect(await alarmOf(stubOf("JOB", jobId))).toBeNull();
+    expect(await alarmOf(stubOf("INTAKE", jobId))).toBeNull();
   });
 });

@@ -1,10 +1,22 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import { DAG_MIGRATIONS } from "../../durable-objects/dag/migrations.ts";
 import { migrate, TABLE_LEDGER, type Migration } from "../../durable-objects/migrate.ts";
-import { dagOf, drive, jobOf, start, stopClock, stubOf, success, value } from "./lab.ts";
+import {
+  adopt,
+  claimOne,
+  dagOf,
+  drive,
+  jobOf,
+  newJobId,
+  rowsOf,
+  start,
+  stopClock,
+  stubOf,
+  success,
+  value,
+} from "./lab.ts";
 import { addDag, ECHO, fresh, step } from "./registry.ts";
 
 stopClock();
@@ -102,13 +114,25 @@ describe("migrations", () => {
     expect(await drive(dagId, runId, () => success())).toMatchObject({ state: "success" });
   });
 
-  it("make a Job object of a newer Worker refuse an older one, and serve the newer again", async ({ expect }) => {
-    const jobId = ulid();
+  it("make an intake object of a newer Worker refuse an older one, and serve the newer again", async ({ expect }) => {
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: ECHO, payload: null, runAt: null }));
+    await newer(stubOf("INTAKE", jobId), "INSERT INTO schema_migrations (version) VALUES (1000)");
+    expect(await failureOf(() => jobOf(jobId).get(0))).toContain("this Worker is older than its data");
+    await newer(stubOf("INTAKE", jobId), "DELETE FROM schema_migrations WHERE version = 1000");
+    expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "queued" });
+  });
+
+  it("make a Job object of a newer Worker refuse an older one, and serve the newer again", async ({ expect }) => {
+    const dagId = addDag({}, (d) => void d.run(step("a")));
+    const runId = await start(dagId);
+    const jobId = newJobId();
+    await adopt(dagId, jobId, await claimOne(dagId, runId, "a"));
+    const [version] = await rowsOf(stubOf("JOB", jobId), "SELECT schema_version FROM job");
     await newer(stubOf("JOB", jobId), "UPDATE job SET schema_version = 1000");
     expect(await failureOf(() => jobOf(jobId).get(0))).toContain("this Worker is older than its data");
-    await newer(stubOf("JOB", jobId), "UPDATE job SET schema_version = 1");
-    expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "queued" });
+    await newer(stubOf("JOB", jobId), `UPDATE job SET schema_version = ${String(version?.["schema_version"])}`);
+    expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "running" });
   });
 });
 

@@ -1,7 +1,7 @@
 import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, it } from "vitest";
 import { task } from "../../src/sdk/index.ts";
-import { dagOf, deliver, instanceOf, jobOf, settle, start, stopClock, value } from "./lab.ts";
+import { dagOf, deliver, instanceOf, jobOf, newJobId, settle, start, stopClock, value } from "./lab.ts";
 import { breakOnce } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, counting, fresh } from "./registry.ts";
@@ -19,7 +19,7 @@ describe("through the platform's own queue and alarms", () => {
 
   it("a job runs, and whoever waits for it is answered when it ends", async ({ expect }) => {
     const { definition } = counting();
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt: null }));
     expect(value(await jobOf(jobId).get(WAIT_MS))).toMatchObject({ state: "success", result: 1 });
   });

@@ -29,6 +29,7 @@ import {
   instancesOf,
   jobOf,
   nameOf,
+  newJobId,
   objectEnv,
   report,
   reportOf,
@@ -401,7 +402,7 @@ describe("follow-up work", () => {
 
 describe("a standalone task", () => {
   async function submit(name: string, payload: Json = null): Promise<string> {
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name, payload, runAt: null }));
     return jobId;
   }
@@ -410,8 +411,8 @@ describe("a standalone task", () => {
     const { id } = addTask(onQueue("heavy"));
     const jobId = await submit(id, { n: 1 });
     expect(counted(mailbox.takeSentOfJob(jobId))).toEqual({ default: 0, heavy: 1 });
-    await evictDurableObject(stubOf("JOB", jobId));
-    await fireAlarm(stubOf("JOB", jobId));
+    await evictDurableObject(stubOf("INTAKE", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     expect(counted(mailbox.takeSentOfJob(jobId))).toEqual({ default: 0, heavy: 1 });
     expect(await settleJob(jobId)).toMatchObject({ state: "success", result: { n: 1 } });
   });
@@ -436,7 +437,7 @@ describe("a standalone task", () => {
     const jobId = await submit(id);
     expect(mailbox.takeSentOfJob(jobId)).toEqual([]);
     await move(role, "heavy");
-    await fireAlarm(stubOf("JOB", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     await mailbox.arrived(jobId, 1);
     expect(counted(mailbox.takeSentOfJob(jobId))).toEqual({ default: 0, heavy: 1 });
   });
@@ -540,7 +541,7 @@ describe("through the platform's own queues", () => {
 describe("a batch of a queue that nobody configured", () => {
   it("is worked off as one of the default queue", async ({ expect }) => {
     const { id } = addTask(onQueue("default"));
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: 7, runAt: null }));
     const messages = mailbox.takeOfJob(jobId).map((body) => ({ id: ulid(), timestamp: new Date(), attempts: 1, body }));
     const ctx = createExecutionContext();

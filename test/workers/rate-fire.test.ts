@@ -16,6 +16,7 @@ import {
   fireAlarm,
   instanceOf,
   jobOf,
+  newJobId,
   report,
   rowsOf,
   runOf,
@@ -58,14 +59,14 @@ class Owners {
   }
 
   async job(name: string): Promise<string> {
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name, payload: { item: 0 }, runAt: null }));
     this.jobs.push(jobId);
     return jobId;
   }
 
   get stubs(): DurableObjectStub[] {
-    return [...this.dags.map((dagId) => stubOf("DAG", dagId)), ...this.jobs.map((jobId) => stubOf("JOB", jobId))];
+    return [...this.dags.map((dagId) => stubOf("DAG", dagId)), ...this.jobs.map((jobId) => stubOf("INTAKE", jobId))];
   }
 
   /** Works off what was sent, then lets the alarm ring that is due first. False if there is neither. */
@@ -276,7 +277,7 @@ describe("one key that a DAG, a bulk submission and jobs share", () => {
           await evictDurableObject(limiterStub(id));
           const [job = ""] = jobs.slice(steps % JOBS);
           await jobOf(job).get(0);
-          await evictDurableObject(stubOf("JOB", job));
+          await evictDurableObject(stubOf("INTAKE", job));
         }
       }
       const times = [...(await reservedTimes(id)).values()].toSorted((a, b) => a - b);

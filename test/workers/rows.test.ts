@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import { batchKey } from "../../src/engine/batch-ids.ts";
+import { intakeName } from "../../src/engine/intake.ts";
 import { ledgerName } from "../../src/engine/permits/names.ts";
 import { task, type NamedTaskOptions } from "../../src/sdk/index.ts";
 import {
@@ -11,6 +12,7 @@ import {
   deliver,
   fireAlarm,
   jobOf,
+  newJobId,
   report,
   reportOf,
   runOf,
@@ -18,6 +20,7 @@ import {
   stopClock,
   success,
   value,
+  watchOf,
   WORKER,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
@@ -162,25 +165,43 @@ describe("rows written", () => {
     expect((large - small) / (LARGE - SMALL)).toBeLessThanOrEqual(3 + 1 / 100);
   });
 
-  it("are six for a standalone job", async ({ expect }) => {
-    const jobId = ulid();
-    await jobOf(jobId).submit({ job_id: jobId, name: ECHO, payload: { n: 1 }, runAt: null });
-    await deliver(mailbox.takeOfJob(jobId));
-    expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "success" });
-    expect(await env.JOB.getByName(jobId).rowsWritten()).toBeLessThanOrEqual(6);
+  it("are three for a standalone job: its submission, its claim and its end; the alarm is shared", async ({
+    expect,
+  }) => {
+    const first = newJobId();
+    const intake = env.INTAKE.getByName(intakeName(first));
+    const run = async (jobId: string): Promise<number> => {
+      const before = await intake.rowsWritten();
+      await jobOf(jobId).submit({ job_id: jobId, name: ECHO, payload: { n: 1 }, runAt: null });
+      await deliver(mailbox.takeOfJob(jobId));
+      expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "success" });
+      return (await intake.rowsWritten()) - before;
+    };
+    expect(await run(first)).toBeLessThanOrEqual(4);
+    for (let more = 0; more < 5; more += 1) {
+      expect(await run(ulid().slice(0, -1) + first.slice(-1))).toBe(3);
+    }
   });
 
-  it("are one for a heartbeat, which leaves the alarm alone", async ({ expect }) => {
-    const jobId = ulid();
+  it("are none for a beat of a standalone job, and one for what it brings to the job that watches it", async ({
+    expect,
+  }) => {
+    const jobId = newJobId();
     await jobOf(jobId).submit({ job_id: jobId, name: ECHO, payload: null, runAt: null });
     mailbox.takeOfJob(jobId);
     const claimed = await jobOf(jobId).claim(WORKER);
-    const before = await env.JOB.getByName(jobId).rowsWritten();
-    for (let beat = 0; beat < 10; beat += 1) {
+    const token = claimed?.token ?? Number.NaN;
+    await jobOf(jobId).beat(token, { fraction: 0 });
+    const intake = env.INTAKE.getByName(intakeName(jobId));
+    const watch = env.JOB.getByName(jobId);
+    const before = [await intake.rowsWritten(), await watch.rowsWritten()] as const;
+    for (let beat = 1; beat <= 10; beat += 1) {
       clock.advance(5000);
-      await jobOf(jobId).beat(claimed?.token ?? Number.NaN, { fraction: beat / 10 });
+      expect(await intake.beat([{ job_id: jobId, token, is_watched: true }])).toEqual([{ verdict: "continue" }]);
+      await watchOf(jobId).beat(token, { fraction: beat / 10 });
     }
-    expect((await env.JOB.getByName(jobId).rowsWritten()) - before).toBe(10);
+    const after = [await intake.rowsWritten(), await watch.rowsWritten()] as const;
+    expect([after[0] - before[0], after[1] - before[1]]).toEqual([0, 10]);
   });
 
   it("are one more for each that takes slots of a pool, and the pool's own: two if there is room, three if it waits", async ({

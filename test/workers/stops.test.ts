@@ -12,6 +12,7 @@ import {
   instanceOf,
   instancesOf,
   jobOf,
+  newJobId,
   report,
   rowsOf,
   runOf,
@@ -143,7 +144,7 @@ describe("a cleared or killed running task", () => {
 
   it("fires the signal of a killed job's handler, and what the handler answers changes nothing", async ({ expect }) => {
     const { definition, begun, reasons } = waiting();
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt: null }));
     const delivered = deliver(mailbox.takeOfJob(jobId));
     await begun;

@@ -2,6 +2,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { ulid } from "ulid";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { openIntake } from "../../durable-objects/env.ts";
 import { batchKey } from "../../src/engine/batch-ids.ts";
 import { jobHolderName } from "../../src/engine/permits/holders.ts";
 import { ledgerName } from "../../src/engine/permits/names.ts";
@@ -16,7 +17,8 @@ import {
   failure,
   fireAlarm,
   jobOf,
-  NO_LOGS,
+  newJobId,
+  objectEnv,
   report,
   reportOf,
   start,
@@ -25,6 +27,7 @@ import {
   stubOf,
   success,
   value,
+  NO_LOGS,
   WORKER,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
@@ -266,7 +269,7 @@ describe("a run that goes on with the newest version of its DAG", () => {
 
 describe("jobs", () => {
   async function submit(name: string, payload: { tenant: string } | null = null): Promise<string> {
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name, payload, runAt: null }));
     return jobId;
   }
@@ -281,14 +284,11 @@ describe("jobs", () => {
     await permitCalls.quiet();
     const rival = await submit(work.id);
     await permitCalls.quiet();
-    await fireAlarm(stubOf("JOB", jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
     await permitCalls.quiet();
     mailbox.takeOfJob(jobId);
     const ledger = ledgerName("pool", pool);
-    const stub = stubOf("JOB", jobId) as unknown as ReturnType<typeof jobOf> & {
-      permitsGranted(ledger: string, holders: string[]): Promise<unknown>;
-    };
-    expect(await stub.permitsGranted(ledger, [jobHolderName(0)])).toEqual({
+    expect(await openIntake(objectEnv, jobId).permitsGranted(jobId, ledger, [jobHolderName(0)])).toEqual({
       unwanted: [jobHolderName(0)],
       running: [],
     });
@@ -341,17 +341,17 @@ describe("jobs", () => {
     await permitCalls.quiet();
     const second = await submit(work.id);
     await permitCalls.quiet();
-    await evictDurableObject(stubOf("JOB", second));
+    await evictDurableObject(stubOf("INTAKE", second));
     const claimed = await jobOf(first).claim(WORKER);
     await jobOf(first).report(claimed?.token ?? -1, success(), NO_LOGS);
     await permitCalls.quiet();
     // It has given its slots of the pool and of the key back, and waits for its time.
     expect(await usersOf(pool)).toEqual({ occupied_slots: 0, scheduled_slots: 0 });
     expect(await jobOf(second).claim(WORKER)).toBeNull();
-    await evictDurableObject(stubOf("JOB", second));
+    await evictDurableObject(stubOf("INTAKE", second));
     expect(await jobOf(second).claim(WORKER)).toBeNull();
     while (value(await jobOf(second).get(0)).state === "queued" && mailbox.takeOfJob(second).length === 0) {
-      await fireAlarm(stubOf("JOB", second));
+      await fireAlarm(stubOf("INTAKE", second));
       await permitCalls.quiet();
     }
     expect(clock.now()).toBe(Date.UTC(2100, 0, 1) + 10_000);

@@ -1,5 +1,4 @@
 import { describe, it } from "vitest";
-import { ulid } from "ulid";
 import { LIMITS, type Json } from "../../src/engine/spec.ts";
 import {
   branch,
@@ -17,6 +16,7 @@ import {
   fireAlarm,
   instanceOf,
   jobOf,
+  newJobId,
   objectEnv,
   settle,
   settleJob,
@@ -343,7 +343,7 @@ describe("what a handler's end means", () => {
     };
     for (const [name, end] of Object.entries(outcomes)) {
       const { id } = addTask(task({ id: fresh(name), retries: 2, retryDelay: "1s" }, (ctx) => end(ctx.ti.tryNumber)));
-      const jobId = ulid();
+      const jobId = newJobId();
       value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
       const { state, try_number, result, error } = await settleJob(jobId);
       ends[name] = [state, try_number, result, error?.type ?? null];

@@ -239,8 +239,8 @@ describe("why a job does not run", () => {
     expect(await said(first)).toMatch(/^The next retry is at 2100-01-01T00:00:1/u);
     expect(await said(second)).toMatch(/its message was sent once/u);
     // The first alarm is the one that was set when it asked for its permits.
-    await fireAlarm(stubOf("JOB", first));
-    await fireAlarm(stubOf("JOB", first));
+    await fireAlarm(stubOf("INTAKE", first));
+    await fireAlarm(stubOf("INTAKE", first));
     expect(await said(first)).toMatch(/^pool .* held by job/u);
   });
 });

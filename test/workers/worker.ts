@@ -88,7 +88,7 @@ export class Job extends jobbers.Job {
 
   override async adopt(request: AdoptionRequest): Promise<BeatAnswer> {
     adopters.set(`${request.dag_id} ${request.task_id}`, this.ctx.id.name ?? "");
-    onCall(request.dag_id, "adopt");
+    onCall(request.dag_id ?? undefined, "adopt");
     return super.adopt(request);
   }
 }

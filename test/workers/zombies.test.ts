@@ -10,15 +10,16 @@ import {
   fireAlarm,
   instanceOf,
   jobOf,
+  newJobId,
+  report,
   runOf,
   start,
   stopClock,
   stubOf,
   success,
-  report,
   value,
-  WORKER,
   NO_LOGS,
+  WORKER,
 } from "./lab.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
 
@@ -74,7 +75,7 @@ describe("a silent worker", () => {
         expect(await beat(dagId, claimed)).toBe("continue");
       });
 
-      await silence(jobId);
+      await silence("JOB", jobId);
 
       expect(clock.now()).toBeLessThanOrEqual(lastBeat + boundMs(heartrate));
       const job = value(await jobOf(jobId).get(0));
@@ -94,19 +95,19 @@ describe("a silent worker", () => {
       expect,
     }) => {
       const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "30s", heartrate }));
-      const jobId = ulid();
+      const jobId = newJobId();
       value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
       const token = (await jobOf(jobId).claim(WORKER))?.token ?? expect.fail("expected the job to be claimed");
       const lastBeat = await beatFor(jobId, token, heartrate);
 
-      await silence(jobId);
+      await silence("INTAKE", jobId);
 
       expect(clock.now()).toBeLessThanOrEqual(lastBeat + boundMs(heartrate));
       const job = value(await jobOf(jobId).get(0));
       expect(job).toMatchObject({ state: "up_for_retry", try_number: 1, error: { type: "Zombie" } });
       expect(job.error?.message).toContain("Last progress: at step 'third', 75 %.");
       while (value(await jobOf(jobId).get(0)).state === "up_for_retry") {
-        await fireAlarm(stubOf("JOB", jobId));
+        await fireAlarm(stubOf("INTAKE", jobId));
       }
       expect(await jobOf(jobId).claim(WORKER)).toMatchObject({ try_number: 2 });
     });
@@ -123,10 +124,10 @@ describe("a silent worker", () => {
 
   it("without tries left fails its job", async ({ expect }) => {
     const { id } = addTask(step(fresh("job")));
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
     await jobOf(jobId).claim(WORKER);
-    await silence(jobId);
+    await silence("INTAKE", jobId);
     expect(value(await jobOf(jobId).get(0))).toMatchObject({
       state: "failed",
       error: { type: "Zombie" },
@@ -136,10 +137,10 @@ describe("a silent worker", () => {
 
   it("is not what a worker is that beats in time, however long its task takes", async ({ expect }) => {
     const { id } = addTask(step(fresh("job"), { heartrate: 1 }));
-    const jobId = ulid();
+    const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
     const token = (await jobOf(jobId).claim(WORKER))?.token ?? expect.fail("expected the job to be claimed");
-    const stub = stubOf("JOB", jobId);
+    const stub = stubOf("INTAKE", jobId);
     for (let beats = 0; beats < 60; beats += 1) {
       clock.advance(2000);
       expect(await jobOf(jobId).beat(token, null)).toEqual({ verdict: "continue" });
@@ -167,10 +168,10 @@ async function beatFor(
   return clock.now();
 }
 
-/** Lets nothing happen but the alarms of a job, until it no longer counts as running. */
-async function silence(jobId: string): Promise<void> {
+/** Lets nothing happen but the alarms of a job's watch or of its intake object, until it no longer counts as running. */
+async function silence(kind: "JOB" | "INTAKE", jobId: string): Promise<void> {
   while (value(await jobOf(jobId).get(0)).state === "running") {
-    await fireAlarm(stubOf("JOB", jobId));
+    await fireAlarm(stubOf(kind, jobId));
   }
 }
 
