@@ -44,6 +44,7 @@ import type {
 import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
 import { openDag, type ObjectEnv } from "./env.ts";
 import { releaseWish, slowDownKeys, takeJobGrant, takeStep, unwantedOfJob } from "./job-permits.ts";
+import { JobPayloads } from "./job-payloads.ts";
 import { JobStorage } from "./job-storage.ts";
 import { openQueue, queueNamed, queuesOf, ratesOf } from "./queues.ts";
 import { claimed, goesOn, view } from "./job-views.ts";
@@ -68,6 +69,7 @@ export function createJobClass(registry: Registry) {
   };
   return class Job extends DurableObject<ObjectEnv> implements JobObject, PermitOwner {
     readonly #storage: JobStorage;
+    readonly #payloads: JobPayloads;
     readonly #waiters = new Waiters();
     /** Undefined until it was read in this wake. */
     #job: JobRecord | null | undefined;
@@ -85,6 +87,7 @@ export function createJobClass(registry: Registry) {
       super(ctx, env);
       queuesOf(env);
       this.#storage = new JobStorage(ctx.storage);
+      this.#payloads = new JobPayloads(this.#storage.statements, env.PAYLOADS, ctx.id.name ?? "");
     }
 
     async submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>> {
@@ -152,7 +155,7 @@ export function createJobClass(registry: Registry) {
       return { ...claimed(job), ...(logFrom > 0 ? { log_from: logFrom } : {}) };
     }
 
-    async report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict> {
+    async report(token: number, outcome: Outcome, logs: LogChunk, payloads: string[] = []): Promise<Verdict> {
       const job = this.#load();
       if (job === null) {
         return "late";
@@ -167,6 +170,8 @@ export function createJobClass(registry: Registry) {
       if (verdict !== "duplicate") {
         this.#save(job, now, tryNumber, logs);
       }
+      this.#payloads.deleteUnkept(job, { outcome, payloads }, now);
+      this.#arm(job, now);
       return verdict;
     }
 
@@ -255,6 +260,8 @@ export function createJobClass(registry: Registry) {
         this.#save(job, now);
       }
       this.#after(job, effect, now);
+      await this.#payloads.run(now);
+      this.#arm(job, now);
     }
 
     #load(): JobRecord | null {
@@ -408,10 +415,12 @@ export function createJobClass(registry: Registry) {
 
     /** Arms the alarm unless it is early enough already: a beat or a claim need not move it, since it re-arms itself. */
     #arm(job: JobRecord, now: number): void {
-      if (job.next_at === null) {
+      const due = job.next_at !== null && job.state === "up_for_retry" ? job.next_at + 1 : job.next_at;
+      const deletion = this.#payloads.nextDue();
+      if (due === null && deletion === null) {
         return;
       }
-      const at = Math.max(job.state === "up_for_retry" ? job.next_at + 1 : job.next_at, now + 1);
+      const at = Math.max(Math.min(due ?? Infinity, deletion ?? Infinity), now + 1);
       if (this.#alarmAt === null || at < this.#alarmAt) {
         this.#alarmAt = at;
         this.#storage.rowsWritten += 1;

@@ -33,6 +33,7 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   const valueOf = async (stored: StoredValue): Promise<Json> =>
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
   const jobIds = new Map<string, string>();
+  const places = new Map<string, string>();
   let reused = openDag(env, name);
   let givenAt = Date.now();
   return {
@@ -83,6 +84,19 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
         await openJob(env, jobId).complete(task.token, ...endOf(outcome));
       }
     },
+    async payloadPlace({ run }) {
+      const runId = run?.run_id ?? "";
+      const known = places.get(runId);
+      if (known !== undefined) {
+        return known;
+      }
+      const place = await openDag(env, name).payloadPlace(runId);
+      if (!place.ok) {
+        throw new Error(place.refusal.message);
+      }
+      places.set(runId, place.value);
+      return place.value;
+    },
     async pullXCom(task, { taskId, key = "return_value", mapIndex }) {
       const dag = openDag(env, name);
       const runId = task.run?.run_id ?? "";
@@ -104,7 +118,8 @@ export function jobOwner(env: ObjectEnv, jobId: string): Owner {
   return {
     async report([report]) {
       if (report !== undefined) {
-        await openJob(env, jobId).report(report.token, report.outcome, report.logs ?? NO_LINES);
+        const { token, outcome, logs = NO_LINES, payloads = [] } = report;
+        await openJob(env, jobId).report(token, outcome, logs, ...(payloads.length > 0 ? [payloads] : []));
       }
       return [];
     },
@@ -113,6 +128,9 @@ export function jobOwner(env: ObjectEnv, jobId: string): Owner {
     },
     async ended() {
       // Its report ended the job.
+    },
+    async payloadPlace() {
+      return `xcom/${jobId}/`;
     },
     async pullXCom() {
       return null;

@@ -77,8 +77,7 @@ export class DagDesk {
   }
 
   /**
-   * Deletes the DAG with everything that is stored of it, as Airflow does: unless a task instance runs. Values that lie in
-   * the bucket stay there.
+   * Deletes the DAG with everything that is stored of it, as Airflow does: unless a task instance runs.
    */
   async delete(): Promise<Result<null>> {
     const core = this.#core;
@@ -89,7 +88,7 @@ export class DagDesk {
     if (!this.#isAtWork()) {
       await core.outbox.deliverStops(Date.now(), Number.MAX_SAFE_INTEGER);
     }
-    const isDeleted = await core.wipe(() => !this.#isAtWork());
+    const isDeleted = await core.deleteAll(() => !this.#isAtWork());
     return isDeleted
       ? { ok: true, value: null }
       : refuse("conflict", `Task instances of dag with id: '${core.name}' are still running`);

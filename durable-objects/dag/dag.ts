@@ -220,6 +220,10 @@ export function createDagClass(registry: Registry) {
       return this.#xcoms.list(query);
     }
 
+    async payloadPlace(runId: string): Promise<Result<string>> {
+      return this.#xcoms.place(runId);
+    }
+
     async setXCom(
       key: TaskInstanceKey,
       xcomKey: string,
@@ -378,25 +382,30 @@ export function createDagClass(registry: Registry) {
 
     async wake(): Promise<number | null> {
       // One that was deleted has nothing to do any more.
+      const now = Date.now();
       if (!this.#core.open()) {
+        await this.#core.wipe.finish(now);
         return null;
       }
-      const now = Date.now();
+      const round = this.#core.payloads.run(now);
       const next = this.#core.wake(now);
-      await this.#core.outbox.deliverStops(now);
+      await Promise.all([this.#core.outbox.deliverStops(now), round]);
+      this.#core.arm(now);
       return next;
     }
 
-    /** The reconciler: does what is due, sends again what nobody claimed, delivers stop orders. Idempotent. */
+    /** The reconciler: does what is due, sends again what nobody claimed, delivers stop orders, deletes values. Idempotent. */
     override async alarm(): Promise<void> {
       const core = this.#core;
       core.alarmFired();
+      const now = Date.now();
       if (!core.open()) {
+        await core.wipe.finish(now);
         return;
       }
-      const now = Date.now();
+      const round = core.payloads.run(now);
       core.reconcile(now);
-      await core.outbox.deliverStops(now);
+      await Promise.all([core.outbox.deliverStops(now), round]);
       core.arm(now);
     }
   };

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Migration } from "../migrate.ts";
+import { MAKE_PAYLOAD_TABLES } from "../payload-storage.ts";
 
 export const DAG_MIGRATIONS: readonly Migration[] = [
   {
@@ -210,4 +211,5 @@ export const DAG_MIGRATIONS: readonly Migration[] = [
       "CREATE INDEX backfill_dag_run_run ON backfill_dag_run (dag_run_id) WHERE dag_run_id IS NOT NULL",
     ],
   },
+  { version: 5, statements: MAKE_PAYLOAD_TABLES },
 ];

@@ -300,6 +300,11 @@ export interface DagObject extends BackfillOwner {
     mode: "create" | "update",
   ): Promise<Result<XComView>>;
   deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>>;
+  /**
+   * Where in the bucket `PAYLOADS` a run's values lie that are too large for rows, with a slash at the end: a prefix that no
+   * other run ever has. What is put there goes with the run at the latest.
+   */
+  payloadPlace(runId: string): Promise<Result<string>>;
   /** Clears task instances so that they run again; a running one is stopped first. Answers those that it clears, as they are after it. */
   clear(request: ClearRequest): Promise<Result<TaskInstanceView[]>>;
 
@@ -396,7 +401,8 @@ export interface JobObject {
   heartbeat(progress: Progress | null): Promise<Result<JobView>>;
 
   claim(worker: WorkerIdentity): Promise<ClaimedTask | null>;
-  report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict>;
+  /** `payloads`: keys of all that the try put into the bucket; those that are not kept are deleted. */
+  report(token: number, outcome: Outcome, logs: LogChunk, payloads?: string[]): Promise<Verdict>;
   /** A beat of our own runner, fenced, with the lines logged since the last one; the same lines may come twice. */
   beat(token: number, progress: Progress | null, logs?: LogChunk): Promise<BeatAnswer>;
   /** The log of one try from line `from` on, as far as this job has it; `waitMs` as in `DagObject.readLog`. */

@@ -11,17 +11,16 @@ import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
 import { LazyAbort } from "./abort.ts";
 import type { BeatClock } from "./beat-clock.ts";
 import { startHeartbeats } from "./heartbeats.ts";
-import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue, type PutPayload } from "./outcome.ts";
+import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
+import { TryPayloads, type Payloads } from "./payloads.ts";
 import { cleanProgress, TryLog } from "./try-log.ts";
 
 /** What an execution needs from outside. */
-export interface Surroundings {
+export interface Surroundings extends Payloads {
   find: (handler: string) => AnyTaskDefinition | undefined;
   env: unknown;
   now: () => number;
-  putPayload: PutPayload;
-  getPayload: (key: string) => Promise<Json>;
 }
 
 /** How a try ended, with what it left. */
@@ -30,6 +29,8 @@ export interface Execution {
   /** Id of the job that watched it, if it lived that long. */
   jobId: string | null;
   xcoms: { key: string; value: StoredValue }[];
+  /** Keys of all that it put into the bucket. */
+  payloads: readonly string[];
   /** Discard it once it is reported. */
   log: TryLog;
 }
@@ -43,6 +44,7 @@ export async function execute(
 ): Promise<Execution | null> {
   const abort = new LazyAbort();
   const pushed = new Map<string, Json>();
+  const payloads = new TryPayloads(around, () => owner.payloadPlace(task));
   const log = new TryLog(task.log_from);
   let progress: Progress | null = null;
   const beats = startHeartbeats(task, owner, () => progress, log, abort, clock, around.now);
@@ -63,21 +65,23 @@ export async function execute(
   const stopped = new Promise<null>((resolve) => {
     beats.onStop(() => resolve(null));
   });
-  const ran = run(task, around, ctx, abort);
+  const ran = run(task, around, ctx, abort, payloads);
   const outcome = await Promise.race([ran, stopped]);
   await beats.end();
   // A handler may ignore its signal; whatever it still says is nobody's any more.
   log.end();
   if (outcome === null) {
     log.discard();
+    await payloads.discard();
     return null;
   }
   const jobId = beats.jobId();
   try {
-    const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
-    return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), log };
+    const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, payloads.put) });
+    const xcoms = await Promise.all([...pushed].map(keep));
+    return { outcome, jobId, xcoms, payloads: await payloads.keys(), log };
   } catch (error) {
-    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], log };
+    return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], payloads: await payloads.keys(), log };
   }
 }
 
@@ -86,6 +90,7 @@ async function run(
   around: Surroundings,
   ctx: ReturnType<typeof createTaskContext>,
   abort: LazyAbort,
+  payloads: TryPayloads,
 ): Promise<Outcome> {
   const definition = around.find(task.handler);
   if (definition === undefined) {
@@ -97,7 +102,7 @@ async function run(
     const running = Promise.resolve(definition.run(ctx, input));
     const returned =
       task.executionTimeoutMs === null ? await running : await withTimeout(running, task.executionTimeoutMs, abort);
-    return await outcomeOfReturn(task, returned, around.putPayload);
+    return await outcomeOfReturn(task, returned, payloads.put);
   } catch (error) {
     return outcomeOfThrow(error);
   }

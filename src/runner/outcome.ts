@@ -7,7 +7,7 @@ import { LIMITS } from "../engine/spec.ts";
 import type { ClaimedTask, Outcome, StoredValue, TaskError } from "../engine/work.ts";
 import { classifyThrown } from "../sdk/index.ts";
 
-/** Keeps a large value somewhere else and gives its key. */
+/** Puts a large value into the bucket and gives its key. */
 export type PutPayload = (json: string) => Promise<string>;
 
 const STACK_CHARS = 2000;

@@ -22,6 +22,8 @@ export interface Owner {
   ): Promise<BeatAnswer & { jobId: string }>;
   /** The try is over and reported: whatever watched it may rest. */
   ended(task: ClaimedTask, jobId: string | null, outcome: Outcome): Promise<void>;
+  /** Where in the bucket this task puts values that are too large for rows, with a slash at the end. */
+  payloadPlace(task: ClaimedTask): Promise<string>;
   /** A value another task instance of the same run left. */
   pullXCom(task: ClaimedTask, request: XComRequest): Promise<Json>;
 }

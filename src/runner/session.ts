@@ -164,7 +164,7 @@ function callsOf(finished: readonly Finished[]): Finished[][] {
   return calls;
 }
 
-function reportOf(task: ClaimedTask, { outcome, xcoms, log }: Execution): Report {
+function reportOf(task: ClaimedTask, { outcome, xcoms, payloads, log }: Execution): Report {
   // A try that goes on later gets another job, or none: its log must not depend on the one it has now.
   const logs = outcome.state === "up_for_reschedule" ? log.kept() : log.pending();
   return {
@@ -174,6 +174,7 @@ function reportOf(task: ClaimedTask, { outcome, xcoms, log }: Execution): Report
     token: task.token,
     outcome,
     ...(xcoms.length > 0 ? { xcoms } : {}),
+    ...(payloads.length > 0 ? { payloads: [...payloads] } : {}),
     ...(logs.lines.length > 0 ? { logs } : {}),
   };
 }
@@ -185,6 +186,8 @@ function unreported({ execution }: Finished, error: unknown): Execution {
     outcome: { state: "failed", error: { type: "ReportError", message: message.slice(0, 2000) }, retryable: true },
     jobId: execution.jobId,
     xcoms: [],
+    // The report that failed may have arrived all the same: the owner says which of them it keeps.
+    payloads: execution.payloads,
     log: execution.log,
   };
 }
@@ -196,6 +199,7 @@ function failed(error: unknown): Execution {
     outcome: { state: "failed", error: { type: "RunnerError", message }, retryable: true },
     jobId: null,
     xcoms: [],
+    payloads: [],
     log: new TryLog(),
   };
 }

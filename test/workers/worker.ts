@@ -16,6 +16,7 @@ import type {
   WorkerIdentity,
 } from "../../src/engine/work.ts";
 import { createJobbers } from "../../src/jobbers.ts";
+import { bucketFaults } from "./bucket.ts";
 import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
@@ -27,9 +28,14 @@ export const jobbers = createJobbers(registry);
 
 export default jobbers.handler;
 
-/** Notes calls that concern permits. */
+/** Notes calls that concern permits, and lets a test break the bucket. */
 function noting<Env extends ObjectEnv>(env: Env): Env {
-  return { ...env, POOL: permitCalls.over(env.POOL), RATE_LIMITER: permitCalls.over(env.RATE_LIMITER) };
+  return {
+    ...env,
+    POOL: permitCalls.over(env.POOL),
+    RATE_LIMITER: permitCalls.over(env.RATE_LIMITER),
+    PAYLOADS: bucketFaults.over(env.PAYLOADS),
+  };
 }
 
 export class Dag extends jobbers.Dag {
