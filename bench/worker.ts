@@ -21,6 +21,7 @@ export class Job extends jobbers.Job {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
+export class LoginGuard extends jobbers.LoginGuard {}
 
 interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;

@@ -7,6 +7,7 @@ import { Catalog } from "../durable-objects/catalog.ts";
 import { createDagClass } from "../durable-objects/dag/dag.ts";
 import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createJobClass } from "../durable-objects/job.ts";
+import { LoginGuard } from "../durable-objects/login-guard.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
 import { specHash } from "./engine/canonical-hash.ts";
@@ -32,6 +33,7 @@ export interface JobbersEnv extends ObjectEnv {
  * export class Catalog extends jobbers.Catalog {}
  * export class Pool extends jobbers.Pool {}
  * export class RateLimiter extends jobbers.RateLimiter {}
+ * export class LoginGuard extends jobbers.LoginGuard {}
  */
 export function createJobbers(registry: Registry) {
   const api = createApi({ registry });
@@ -44,5 +46,13 @@ export function createJobbers(registry: Registry) {
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
     scheduled: (_controller, env) => wakeLate(env, specHashes()),
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
-  return { handler, Dag: createDagClass(registry), Job: createJobClass(registry), Catalog, Pool, RateLimiter };
+  return {
+    handler,
+    Dag: createDagClass(registry),
+    Job: createJobClass(registry),
+    Catalog,
+    Pool,
+    RateLimiter,
+    LoginGuard,
+  };
 }

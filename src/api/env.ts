@@ -17,6 +17,7 @@ export interface ApiEnv {
   JOB: ObjectNamespace;
   CATALOG: ObjectNamespace;
   POOL: ObjectNamespace;
+  LOGIN_GUARD: ObjectNamespace;
   /** Which queues there are: see `engine/queues.ts`. */
   QUEUES?: unknown;
   JOBBERS_API_KEY?: string | undefined;

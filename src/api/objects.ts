@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CatalogObject, DagObject, JobObject, TriggerRequest } from "../engine/objects.ts";
+import type { CatalogObject, DagObject, JobObject, LoginGuardObject, TriggerRequest } from "../engine/objects.ts";
 import { ledgerName } from "../engine/permits/names.ts";
 import type { PoolObject } from "../engine/permits/objects.ts";
 import type { ApiEnv } from "./env.ts";
@@ -39,6 +39,11 @@ const CATALOG_NAME = "catalog";
 /** The one catalog of registered DAGs. */
 export function catalogObject(env: ApiEnv): CatalogObject {
   return openObject(() => env.CATALOG.getByName(CATALOG_NAME)) as CatalogObject;
+}
+
+/** The one object that counts failed logins. */
+export function loginGuardObject(env: ApiEnv): LoginGuardObject {
+  return openObject(() => env.LOGIN_GUARD.getByName("logins")) as LoginGuardObject;
 }
 
 /**

@@ -414,6 +414,14 @@ export interface JobObject {
   complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void>;
 }
 
+/** The one object that counts failed logins. Names and networks are given as digests. */
+export interface LoginGuardObject {
+  /** Counts a login as a failure before it is tried, or says for how long it is refused. */
+  begin(name: string, network: string): Promise<{ retryAfterMs: number | null }>;
+  /** Takes that back: it succeeded. The name is known from that network from now on. */
+  succeeded(name: string, network: string): Promise<void>;
+}
+
 /** The one object that knows which DAGs were registered over HTTP: those of the code are known without it. */
 export interface CatalogObject extends BackfillIds, PoolNames, QueueRoleBook, WatchBook {
   has(dagId: string): Promise<boolean>;

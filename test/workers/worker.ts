@@ -84,6 +84,8 @@ export class Pool extends jobbers.Pool {
 
 export class RateLimiter extends jobbers.RateLimiter {}
 
+export class LoginGuard extends jobbers.LoginGuard {}
+
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, noting(mailbox.before(env)));
