@@ -3,7 +3,14 @@
  *
  * @module
  */
-import type { DagStatsView, DagVersionView, DagView, Page, Result } from "../../src/engine/objects.ts";
+import {
+  MAX_VERSIONS,
+  type DagStatsView,
+  type DagVersionView,
+  type DagView,
+  type Page,
+  type Result,
+} from "../../src/engine/objects.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import { BATCH_PREFIX } from "./batch.ts";
@@ -71,6 +78,10 @@ export class DagDesk {
     }
     if (spec.dag_id !== core.name || core.name.startsWith(BATCH_PREFIX)) {
       return refuse("invalid", `expected the dag_id "${core.name}", got "${spec.dag_id}"`, ["body", "dag_id"]);
+    }
+    if (core.open() && !core.runs.hasRoomFor(spec)) {
+      const most = `expected at most ${MAX_VERSIONS} versions of a DAG that runs are on, got one more`;
+      return refuse("conflict", `${most}: delete the runs of an old version first`);
     }
     core.register(spec, Date.now());
     return this.describe();

@@ -414,6 +414,11 @@ export interface JobObject {
   complete(token: number, state: "success" | "failed" | "skipped", error: string | null): Promise<void>;
 }
 
+/** DAGs that may be registered over HTTP: a list over all of them asks each one's object. */
+export const MAX_REGISTERED_DAGS = 5000;
+/** Versions of one registered DAG. */
+export const MAX_VERSIONS = 1000;
+
 /** The one object that counts failed logins. Names and networks are given as digests. */
 export interface LoginGuardObject {
   /** Counts a login as a failure before it is tried, or says for how long it is refused. */
@@ -427,7 +432,7 @@ export interface CatalogObject extends BackfillIds, PoolNames, QueueRoleBook, Wa
   has(dagId: string): Promise<boolean>;
   /** Sorted. */
   list(): Promise<string[]>;
-  /** Idempotent, as is `remove`. */
-  add(dagId: string): Promise<void>;
+  /** Idempotent, as is `remove`. conflict: there are `MAX_REGISTERED_DAGS` others. */
+  add(dagId: string): Promise<Result<null>>;
   remove(dagId: string): Promise<void>;
 }

@@ -178,7 +178,7 @@ export interface TestApiOptions {
 const EMPTY_CATALOG: CatalogObject = {
   has: async () => false,
   list: async () => [],
-  add: async () => undefined,
+  add: async () => ok(null),
   remove: async () => undefined,
   newBackfill: async () => 1,
   backfillDag: async () => null,
