@@ -25,23 +25,25 @@ function workers() {
   });
 }
 
+/** No bound on how fast anything is, in milliseconds: it ends what hangs, however loaded the machine is. */
+const HANGS = { testTimeout: 300_000, hookTimeout: 300_000 };
+
 export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node" },
+        test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node", ...HANGS },
       },
       {
         plugins: [workers()],
-        test: { name: "workers", include: ["test/workers/**/*.test.ts", "test/contract/**/*.test.ts"] },
+        test: { name: "workers", include: ["test/workers/**/*.test.ts", "test/contract/**/*.test.ts"], ...HANGS },
       },
       {
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           environment: "node",
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...HANGS,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
@@ -51,8 +53,7 @@ export default defineConfig({
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
           environment: "node",
-          testTimeout: 180_000,
-          hookTimeout: 60_000,
+          ...HANGS,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },
@@ -63,6 +64,7 @@ export default defineConfig({
           name: "fuzz",
           include: ["test/fuzz/**/*.test.ts"],
           fileParallelism: false,
+          ...HANGS,
           provide: { fuzzSeed: FUZZ_SEED },
           sequence: { groupOrder: 3 },
         },

@@ -23,6 +23,7 @@ export class Intake extends jobbers.Intake {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
+export class LoginGuard extends jobbers.LoginGuard {}
 
 const ALIVE_TASKS = new Set<string>(Object.values(ALIVE).map(({ dagId }) => `${dagId}_each`));
 

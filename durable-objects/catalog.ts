@@ -5,7 +5,7 @@
  * @module
  */
 import { DurableObject } from "cloudflare:workers";
-import type { CatalogObject, Result } from "../src/engine/objects.ts";
+import { MAX_REGISTERED_DAGS, type CatalogObject, type Result } from "../src/engine/objects.ts";
 import { MAX_ROLES, roleRefusal, type QueueRole } from "../src/engine/queue-roles.ts";
 import { MAX_POOLS, type PoolName } from "../src/engine/permits/pool-names.ts";
 import type { Watched } from "../src/engine/watch.ts";
@@ -55,13 +55,21 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
       : [];
   }
 
-  async add(dagId: string): Promise<void> {
+  async add(dagId: string): Promise<Result<null>> {
     this.#make();
+    const others = this.#sql
+      .exec<{ count: number }>("SELECT count(*) AS count FROM registered_dag WHERE dag_id <> ?", dagId)
+      .one().count;
+    if (others >= MAX_REGISTERED_DAGS) {
+      const message = `expected at most ${MAX_REGISTERED_DAGS} registered DAGs, got one more: delete one first`;
+      return { ok: false, refusal: { code: "conflict", message } };
+    }
     this.#sql.exec(
       "INSERT INTO registered_dag (dag_id, registered_at) VALUES (?, ?) ON CONFLICT (dag_id) DO NOTHING",
       dagId,
       Date.now(),
     );
+    return { ok: true, value: null };
   }
 
   async remove(dagId: string): Promise<void> {

@@ -17,6 +17,8 @@ export interface ObjectEnv {
   CATALOG: DurableObjectNamespace;
   POOL: DurableObjectNamespace;
   RATE_LIMITER: DurableObjectNamespace;
+  /** Used by the API alone. */
+  LOGIN_GUARD: DurableObjectNamespace;
   TASKS: Queue<WorkMessage>;
   /** Which queues there are: see `engine/queues.ts`. Further bindings are those that it names. */
   QUEUES?: unknown;

@@ -7,6 +7,7 @@
 import type { WatchRecord } from "../src/engine/job-watch.ts";
 import type { LogChunk } from "../src/engine/work.ts";
 import { JobLog } from "./job-log.ts";
+import type { ChunkSql } from "./log-chunks.ts";
 import { migrate, type Ledger, type Migration } from "./migrate.ts";
 
 const MIGRATIONS: readonly Migration[] = [
@@ -65,15 +66,18 @@ export class JobStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
   rowsWritten = 0;
   readonly log: JobLog;
+  /** Statements over further tables of the object. */
+  readonly statements: ChunkSql;
   readonly #storage: DurableObjectStorage;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
-    this.log = new JobLog({
+    this.statements = {
       query: <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: SqlStorageValue[]) =>
         storage.sql.exec<T>(query, ...bindings),
       write: (query, ...bindings) => this.#write(query, ...bindings),
-    });
+    };
+    this.log = new JobLog(this.statements);
   }
 
   /** The job, or null; nothing is written for a job that does not exist. */

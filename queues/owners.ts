@@ -39,6 +39,7 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   const valueOf = async (stored: StoredValue): Promise<Json> =>
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
   const newIds = new WeakMap<ClaimedTask, string>();
+  const places = new Map<string, string>();
   let reused = openDag(env, name);
   let givenAt = Date.now();
   return {
@@ -79,6 +80,19 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
     },
     async ended(task, jobId, outcome) {
       await openJob(env, jobId).complete(task.token, ...endOf(outcome));
+    },
+    async payloadPlace({ run }) {
+      const runId = run?.run_id ?? "";
+      const known = places.get(runId);
+      if (known !== undefined) {
+        return known;
+      }
+      const place = await openDag(env, name).payloadPlace(runId);
+      if (!place.ok) {
+        throw new Error(place.refusal.message);
+      }
+      places.set(runId, place.value);
+      return place.value;
     },
     async pullXCom(task, { taskId, key = "return_value", mapIndex }) {
       const dag = openDag(env, name);
@@ -137,6 +151,9 @@ export function intakeOwner(env: ObjectEnv, name: string, worker: WorkerIdentity
     },
     async ended(task, jobId, outcome) {
       await openJob(env, jobId).complete(task.token, ...endOf(outcome));
+    },
+    async payloadPlace({ job_id: jobId }) {
+      return `xcom/${jobId ?? ""}/`;
     },
     async pullXCom() {
       return null;

@@ -141,8 +141,8 @@ function surroundings(registry: Registry, env: ObjectEnv): Surroundings {
     find: (handler) => registry.tasks.get(handler),
     env,
     now: () => Date.now(),
-    async putPayload(json) {
-      const key = `xcom/${crypto.randomUUID()}`;
+    async putPayload(place, json) {
+      const key = `${place}${crypto.randomUUID()}`;
       await env.PAYLOADS.put(key, json, { httpMetadata: { contentType: "application/json" } });
       return key;
     },
@@ -153,5 +153,6 @@ function surroundings(registry: Registry, env: ObjectEnv): Surroundings {
       }
       return object.json<Json>();
     },
+    deletePayloads: (keys) => env.PAYLOADS.delete(keys),
   };
 }

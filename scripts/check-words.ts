@@ -24,6 +24,7 @@ function documents(): string[] {
   return [
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     ...docs.filter((name) => name.endsWith(".md")).map((name) => join("docs", name)),
   ];

@@ -7,7 +7,7 @@
 import { stdin } from "node:process";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { hashPassword, MAX_PASSWORD } from "../src/api/auth/passwords.ts";
+import { hashPassword, MAX_PASSWORD, MIN_PASSWORD } from "../src/api/auth/passwords.ts";
 
 async function readPassword(): Promise<string> {
   // What is typed is not shown: the line editor writes to nowhere.
@@ -28,8 +28,11 @@ async function readPassword(): Promise<string> {
 }
 
 const password = await readPassword();
-if (password === "" || password.length > MAX_PASSWORD) {
-  console.error(`expected a password of 1 to ${MAX_PASSWORD} characters on the first line of the input`);
+if (password.length < MIN_PASSWORD || password.length > MAX_PASSWORD) {
+  // Its length alone: a terminal keeps what it showed.
+  console.error(
+    `expected a password of ${MIN_PASSWORD} to ${MAX_PASSWORD} characters on the first line of the input, got ${password.length}`,
+  );
   process.exit(1);
 }
 console.log(await hashPassword(password));

@@ -15,3 +15,4 @@ export class Intake extends jobbers.Intake {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
+export class LoginGuard extends jobbers.LoginGuard {}

@@ -8,6 +8,7 @@ import { createDagClass } from "../durable-objects/dag/dag.ts";
 import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createIntakeClass } from "../durable-objects/intake/intake.ts";
 import { Job } from "../durable-objects/job.ts";
+import { LoginGuard } from "../durable-objects/login-guard.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
 import { specHash } from "./engine/canonical-hash.ts";
@@ -38,6 +39,7 @@ export interface JobbersEnv extends ObjectEnv {
  * export class Catalog extends jobbers.Catalog {}
  * export class Pool extends jobbers.Pool {}
  * export class RateLimiter extends jobbers.RateLimiter {}
+ * export class LoginGuard extends jobbers.LoginGuard {}
  */
 export function createJobbers(registry: Registry) {
   const api = createApi({ registry });
@@ -62,5 +64,6 @@ export function createJobbers(registry: Registry) {
     Catalog,
     Pool,
     RateLimiter,
+    LoginGuard,
   };
 }

@@ -16,6 +16,7 @@ import type { TaskInstanceKey } from "../../src/engine/work.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { migrate } from "../migrate.ts";
+import { PayloadDeletions } from "../payload-deletions.ts";
 import { tellSweeper } from "../tell-sweeper.ts";
 import { Waiters } from "../waiters.ts";
 import { BackfillBook } from "./backfill-book.ts";
@@ -27,6 +28,7 @@ import { PermitDesk } from "./permit-desk.ts";
 import { RunBook, type LoadedRun } from "./run-book.ts";
 import { Scheduler } from "./scheduler.ts";
 import { DagStorage, type RunRow } from "./storage.ts";
+import { Wipe } from "./wipe.ts";
 import { WorkerBook } from "./worker-book.ts";
 
 /** The shared inside of one `Dag` object. */
@@ -35,6 +37,8 @@ export class DagCore {
   readonly storage: DagStorage;
   readonly runs: RunBook;
   readonly outbox: Outbox;
+  readonly payloads: PayloadDeletions;
+  readonly wipe: Wipe;
   readonly scheduler: Scheduler;
   readonly backfills = new BackfillBook(this);
   readonly permits: PermitDesk;
@@ -79,6 +83,9 @@ export class DagCore {
       run.machine.resumeLeases(this.workers.heartbeats);
     });
     this.outbox = new Outbox(this.storage, env, ctx, this.name);
+    const { payloads } = this.storage.xcoms;
+    this.payloads = new PayloadDeletions(payloads, env.PAYLOADS, this.name);
+    this.wipe = new Wipe(ctx, payloads, this.payloads);
     this.scheduler = new Scheduler(this);
   }
 
@@ -103,8 +110,7 @@ export class DagCore {
       return true;
     }
     const spec = this.#codeSpec(this.name);
-    const exists = this.#ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'dag'").toArray().length > 0;
-    if (spec === null && !exists) {
+    if (spec === null && !this.wipe.isDag) {
       return false;
     }
     this.openAs(() => spec, Date.now());
@@ -164,21 +170,25 @@ export class DagCore {
 
   /**
    * Deletes everything that is stored, the alarm too, if `isAllowed` still says so once nothing else can come between.
-   * Who waits for a run looks again. Messages and reports that come later find no such DAG.
+   * Who waits for a run looks again. Messages and reports that come later find no such DAG. Values in the bucket are
+   * deleted before this ends; what the bucket refuses to delete is all that stays, until the alarm could delete it.
    */
-  async wipe(isAllowed: () => boolean): Promise<boolean> {
+  async deleteAll(isAllowed: () => boolean): Promise<boolean> {
     const isDone = await this.#ctx.blockConcurrencyWhile(async () => {
       if (!isAllowed()) {
         return false;
       }
       const held = this.permits.all();
-      await this.#ctx.storage.deleteAlarm();
-      await this.#ctx.storage.deleteAll();
+      const now = Date.now();
+      await this.wipe.begin(now);
       this.#forget();
-      this.permits.giveBack(held, Date.now());
+      this.permits.giveBack(held, now);
       return true;
     });
     this.waiters.wakeAll();
+    if (isDone) {
+      await this.wipe.finish(Date.now());
+    }
     return isDone;
   }
 
@@ -189,6 +199,7 @@ export class DagCore {
     this.past.clear();
     this.outbox.forget();
     this.permits.discard();
+    this.payloads.discard();
     this.workers.forget();
     this.#stored.clear();
     this.isPaused = false;
@@ -225,6 +236,7 @@ export class DagCore {
           this.scheduler.admit(now);
           this.#admitAcrossRuns(now);
         } while (this.past.goOn(now) || this.scheduler.isAdmissionDue);
+        this.payloads.endTurn(now);
         return decided;
       });
     } catch (error) {
@@ -234,6 +246,7 @@ export class DagCore {
       this.past.clear();
       this.outbox.discard();
       this.permits.discard();
+      this.payloads.discard();
       this.#stored.clear();
       this.#isOpen = false;
       throw error;
@@ -461,7 +474,8 @@ export class DagCore {
   }
 
   #nextDue(now: number): number | null {
-    let next = earlier(earlier(this.outbox.nextDue(), this.permits.nextDue()), this.scheduler.wakeAt());
+    let next = [this.outbox, this.permits, this.payloads].map((part) => part.nextDue()).reduce(earlier);
+    next = earlier(next, this.scheduler.wakeAt());
     for (const run of this.runs.loaded()) {
       // One whose time has come and that still waits is started by the end of another.
       const waits = run.row.state === "queued" && !this.isPaused && run.row.run_after > now;

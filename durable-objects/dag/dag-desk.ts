@@ -3,7 +3,14 @@
  *
  * @module
  */
-import type { DagStatsView, DagVersionView, DagView, Page, Result } from "../../src/engine/objects.ts";
+import {
+  MAX_VERSIONS,
+  type DagStatsView,
+  type DagVersionView,
+  type DagView,
+  type Page,
+  type Result,
+} from "../../src/engine/objects.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import { BATCH_PREFIX } from "./batch.ts";
@@ -72,13 +79,17 @@ export class DagDesk {
     if (spec.dag_id !== core.name || core.name.startsWith(BATCH_PREFIX)) {
       return refuse("invalid", `expected the dag_id "${core.name}", got "${spec.dag_id}"`, ["body", "dag_id"]);
     }
+    if (core.open() && !core.runs.hasRoomFor(spec)) {
+      const most = `expected at most ${MAX_VERSIONS} versions of a DAG that runs are on, got one more`;
+      return refuse("conflict", `${most}: delete the runs of an old version first`);
+    }
     core.register(spec, Date.now());
     return this.describe();
   }
 
   /**
-   * Deletes the DAG with everything that is stored of it, as Airflow does: unless a task instance runs. Values that lie in
-   * the bucket stay there. One whose rows cannot be read is deleted whatever runs.
+   * Deletes the DAG with everything that is stored of it, as Airflow does: unless a task instance runs. One whose rows cannot be
+   * read is deleted whatever runs.
    */
   async delete(): Promise<Result<null>> {
     const core = this.#core;
@@ -89,14 +100,14 @@ export class DagDesk {
     } catch (error) {
       // What is stored cannot be read: whether a task instance runs is unknown, and only a deletion mends it.
       console.error({ event: "dag_unreadable", dag_id: core.name, error });
-      await core.wipe(() => true);
+      await core.deleteAll(() => true);
       return { ok: true, value: null };
     }
     // Workers that were to stop have not all heard of it; nobody will tell them later.
     if (!this.#isAtWork()) {
       await core.outbox.deliverStops(Date.now(), Number.MAX_SAFE_INTEGER);
     }
-    const isDeleted = await core.wipe(() => !this.#isAtWork());
+    const isDeleted = await core.deleteAll(() => !this.#isAtWork());
     return isDeleted
       ? { ok: true, value: null }
       : refuse("conflict", `Task instances of dag with id: '${core.name}' are still running`);

@@ -226,6 +226,10 @@ export function createDagClass(registry: Registry) {
       return this.#xcoms.list(query);
     }
 
+    async payloadPlace(runId: string): Promise<Result<string>> {
+      return this.#xcoms.place(runId);
+    }
+
     async setXCom(
       key: TaskInstanceKey,
       xcomKey: string,
@@ -388,23 +392,30 @@ export function createDagClass(registry: Registry) {
 
     async wake(): Promise<number | null> {
       // One that was deleted has nothing to do any more.
+      const now = Date.now();
       if (!this.#core.open()) {
+        await this.#core.wipe.finish(now);
         return null;
       }
+      const round = this.#core.payloads.run(now);
       const next = await this.#core.wake();
-      await this.#core.outbox.deliverStops(Date.now());
+      await Promise.all([this.#core.outbox.deliverStops(Date.now()), round]);
+      this.#core.arm(Date.now());
       return next;
     }
 
-    /** The reconciler: does what is due, sends again what nobody claimed, delivers stop orders. Idempotent. */
+    /** The reconciler: does what is due, sends again what nobody claimed, delivers stop orders, deletes values. Idempotent. */
     override async alarm(): Promise<void> {
       const core = this.#core;
       core.alarmFired();
+      const now = Date.now();
       if (!core.open()) {
+        await core.wipe.finish(now);
         return;
       }
+      const round = core.payloads.run(now);
       await core.reconcile();
-      await core.outbox.deliverStops(Date.now());
+      await Promise.all([core.outbox.deliverStops(Date.now()), round]);
       core.arm(Date.now());
     }
   };

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Migration } from "../migrate.ts";
+import { MAKE_PAYLOAD_TABLES } from "../payload-storage.ts";
 
 export const DAG_MIGRATIONS: readonly Migration[] = [
   {
@@ -220,4 +221,5 @@ export const DAG_MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID`,
     ],
   },
+  { version: 6, statements: MAKE_PAYLOAD_TABLES },
 ];

@@ -6,6 +6,7 @@
  */
 import { specHash } from "../../src/engine/canonical-hash.ts";
 import { compileGraph, type Graph } from "../../src/engine/graph.ts";
+import { MAX_VERSIONS } from "../../src/engine/objects.ts";
 import type { QueueTiming } from "../../src/engine/queue-timing.ts";
 import { RunMachine } from "../../src/engine/run-machine.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
@@ -141,7 +142,21 @@ export class RunBook {
     return version;
   }
 
-  /** Stores a spec as a new version unless the newest one is the same; a run stays on the version it began with. */
+  /** Says whether a spec can be stored: it is the newest version, or there is room for one more. */
+  hasRoomFor(spec: DagSpec): boolean {
+    const { summaries } = this.#storage;
+    const newest = this.#storage.newestVersion();
+    return (
+      (newest !== null && specHash(newest.spec) === specHash(spec)) ||
+      summaries.countVersions() < MAX_VERSIONS ||
+      summaries.oldestUnusedVersion() !== null
+    );
+  }
+
+  /**
+   * Stores a spec as a new version unless the newest one is the same; a run stays on the version it began with. If there are
+   * too many, the oldest that no run is on goes. Where runs are on all of them, those of the code may be more.
+   */
   register(spec: DagSpec, now: number): void {
     const hash = specHash(spec);
     const newest = this.#storage.newestVersion();
@@ -152,6 +167,12 @@ export class RunBook {
       // A release that hashed in another way has stored it, and it means the same.
       this.#storage.rehashVersion(newest.version_number, hash);
       return;
+    }
+    const { summaries } = this.#storage;
+    const unused = summaries.countVersions() < MAX_VERSIONS ? null : summaries.oldestUnusedVersion();
+    if (unused !== null) {
+      summaries.deleteVersion(unused);
+      this.#versions.delete(unused);
     }
     this.#storage.insertVersion({
       version_number: (newest?.version_number ?? 0) + 1,

@@ -141,6 +141,7 @@ export class RunDesk {
       }
       core.store(run, now);
       core.storage.deleteRun(row.id);
+      core.payloads.withoutGrace(now);
       core.backfills.runDeleted(row, now);
       core.runs.forget(runId);
       core.past.cameOrWent(run);

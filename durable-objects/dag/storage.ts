@@ -219,7 +219,7 @@ export class DagStorage {
       .map(({ run_id }) => run_id);
   }
 
-  /** Deletes a run with all it owns. Values in the bucket stay there. */
+  /** Deletes a run with all it owns; its values in the bucket are noted for deletion. */
   deleteRun(id: number): void {
     for (const table of RUN_TABLES) {
       this.#sql.write(`DELETE FROM ${table} WHERE dag_run_id = ?`, id);
@@ -450,6 +450,7 @@ const RUN_TABLES = [
   "run_input",
   "late_result",
   "task_log_chunk",
+  "payload_place",
 ];
 
 const COLUMNS = "task_id, map_index, state, try_number, fence, start_date, end_date, next_at, detail";

@@ -47,6 +47,23 @@ export class SummaryStorage {
       .map(({ state }) => state);
   }
 
+  /** How many versions there are. */
+  countVersions(): number {
+    return this.#sql.query<{ count: number }>("SELECT count(*) AS count FROM dag_version").one().count;
+  }
+
+  /** The oldest version that no run is on, and that is not the newest; null if there is none. */
+  oldestUnusedVersion(): number | null {
+    const query = `SELECT min(version_number) AS oldest FROM dag_version
+      WHERE version_number NOT IN (SELECT version_number FROM dag_run)
+        AND version_number < (SELECT max(version_number) FROM dag_version)`;
+    return this.#sql.query<{ oldest: number | null }>(query).one().oldest;
+  }
+
+  deleteVersion(versionNumber: number): void {
+    this.#sql.write("DELETE FROM dag_version WHERE version_number = ?", versionNumber);
+  }
+
   /** A page of versions, without their specs. */
   versions(
     limit: number,

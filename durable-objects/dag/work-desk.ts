@@ -7,19 +7,20 @@
 import { leaseEnd } from "../../src/engine/run-leases.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
-import type {
-  AttemptBeat,
-  AttemptStanding,
-  BeatAnswer,
-  ClaimedTask,
-  Outcome,
-  Progress,
-  Report,
-  ReportAnswer,
-  TaskError,
-  TaskInstanceKey,
-  Verdict,
-  WorkerIdentity,
+import {
+  payloadsOf,
+  type AttemptBeat,
+  type AttemptStanding,
+  type BeatAnswer,
+  type ClaimedTask,
+  type Outcome,
+  type Progress,
+  type Report,
+  type ReportAnswer,
+  type TaskError,
+  type TaskInstanceKey,
+  type Verdict,
+  type WorkerIdentity,
 } from "../../src/engine/work.ts";
 import type { DagCore } from "./core.ts";
 import { InputResolver } from "./inputs.ts";
@@ -67,6 +68,7 @@ export class WorkDesk {
   report(reports: readonly Report[], worker: WorkerIdentity, followUpLimit: number): ReportAnswer {
     const [first] = reports;
     if (first === undefined || !this.#core.open()) {
+      this.#core.wipe.deleteStray(reports.flatMap(payloadsOf), Date.now());
       return { verdicts: reports.map(() => "late" as const), followUps: [] };
     }
     const key = `${this.#core.generation}\n${worker.hostname}\n${reports.length}\n${first.run_id}\n${first.task_id}\n${first.map_index}\n${first.token}`;
@@ -88,6 +90,7 @@ export class WorkDesk {
       if (verdicts.every((verdict) => verdict === "duplicate")) {
         followUps.push(...this.#handOutAgain(reports, worker, now));
       }
+      this.#deleteUnkept(reports, now);
       return { verdicts, followUps };
     });
     if (answer.followUps.length > 0) {
@@ -242,6 +245,18 @@ export class WorkDesk {
       this.#keepLog(run, report, tryNumber);
     }
     return verdict;
+  }
+
+  /** What reports have put into the bucket and no row has taken is deleted there: they were refused, or failed in the end. */
+  #deleteUnkept(reports: readonly Report[], now: number): void {
+    const { payloads, runs, storage } = this.#core;
+    for (const report of reports) {
+      const keys = payloadsOf(report);
+      if (keys.length > 0) {
+        const id = runs.get(report.run_id)?.row.id ?? null;
+        payloads.add(storage.xcoms.payloads.unreferenced(id, report.task_id, report.map_index, keys), now);
+      }
+    }
   }
 
   #keepLog(run: LoadedRun, { task_id, map_index, logs }: Report, tryNumber: number | null): void {

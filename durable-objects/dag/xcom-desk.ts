@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ulid } from "ulid";
 import type { Page, Result, XComQuery, XComView } from "../../src/engine/objects.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { StoredValue, TaskInstanceKey } from "../../src/engine/work.ts";
@@ -48,6 +49,17 @@ export class XComDesk {
       values.push(value);
     }
     return { ok: true, value: values };
+  }
+
+  /** Where values of a run lie that are too large for rows; see `DagObject.payloadPlace`. */
+  place(runId: string): Result<string> {
+    const core = this.#core;
+    const run = core.find(runId);
+    if (!run.ok) {
+      return run;
+    }
+    const fresh = (): string => `xcom/${ulid()}/`;
+    return { ok: true, value: core.act(Date.now(), () => core.storage.xcoms.payloads.place(run.value.row.id, fresh)) };
   }
 
   set(

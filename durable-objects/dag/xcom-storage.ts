@@ -6,6 +6,7 @@
 import { matchesPattern } from "../../src/engine/like.ts";
 import type { Page, Range, XComQuery, XComView } from "../../src/engine/objects.ts";
 import type { Report, StoredValue, TaskInstanceKey } from "../../src/engine/work.ts";
+import { PayloadStorage } from "../payload-storage.ts";
 import type { Sql } from "./sql.ts";
 
 /** A task instance of a run. */
@@ -39,10 +40,13 @@ const ORDER: Readonly<Record<string, string>> = {
 
 /** The values of one `Dag` object. */
 export class XComStorage {
+  /** Where large ones lie, and which of them are to be deleted there. */
+  readonly payloads: PayloadStorage;
   readonly #sql: Sql;
 
   constructor(sql: Sql) {
     this.#sql = sql;
+    this.payloads = new PayloadStorage(sql);
   }
 
   /** A value one instance left, under `return_value` or another key; null if there is none. */

@@ -21,10 +21,12 @@ import { QueueProgress } from "../../src/engine/queue-progress.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import { TimerHeap } from "../../src/engine/timers.ts";
-import type { AttemptStanding, LogChunk, Progress } from "../../src/engine/work.ts";
+import { payloadsOf, type AttemptStanding, type LogChunk, type Progress, type Report } from "../../src/engine/work.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { releaseWish } from "../job-permits.ts";
+import { PayloadDeletions } from "../payload-deletions.ts";
+import { PayloadStorage } from "../payload-storage.ts";
 import { permitNeeds } from "../permit-needs.ts";
 import { ratesOf, readyRates } from "../queues.ts";
 import { tellSweeper } from "../tell-sweeper.ts";
@@ -69,6 +71,8 @@ export class IntakeCore {
   readonly progress = new QueueProgress();
   readonly permits: JobPermits;
   readonly leases = new Leases();
+  /** What tries put into the bucket and their jobs do not keep. */
+  readonly payloads: PayloadDeletions;
   readonly code: DeployedCode;
   readonly #ctx: DurableObjectState;
   readonly #outbox: MessageOutbox;
@@ -86,6 +90,8 @@ export class IntakeCore {
     this.code = code;
     this.storage = new IntakeStorage(ctx.storage);
     this.permits = new JobPermits(this);
+    const storage = new PayloadStorage(this.storage.statements);
+    this.payloads = new PayloadDeletions(storage, env.PAYLOADS, ctx.id.name ?? "");
     this.#outbox = new MessageOutbox(env, (work) => ctx.waitUntil(work));
   }
 
@@ -125,6 +131,17 @@ export class IntakeCore {
       this.later(releaseWish(this.env, job.id, unneeded, now));
     }
     this.#stored(job, effect, now);
+  }
+
+  /** Notes for deletion what a report brought and its job has not taken; call it in the transaction that took the report. */
+  deleteUnkept({ result }: JobRecord, report: Report, now: number): void {
+    const kept = result !== null && "r2" in result ? result.r2 : null;
+    const unkept = payloadsOf(report).filter((key) => key !== kept);
+    if (unkept.length > 0) {
+      this.payloads.add(unkept, now);
+      this.payloads.discard();
+      this.#arm(now);
+    }
   }
 
   /** Everything inside is stored, or nothing is; what was to follow a job that was not stored is refused by its row. */
@@ -193,6 +210,7 @@ export class IntakeCore {
     } finally {
       this.#alarmAt = null;
     }
+    await this.payloads.run(now);
     this.#arm(now);
   }
 
@@ -323,11 +341,11 @@ export class IntakeCore {
 
   /** Arms the alarm unless it is early enough already. */
   #arm(now: number): void {
-    const next = this.#due.next();
-    if (next === null) {
+    const times = [this.#due.next(), this.payloads.nextDue()].filter((time) => time !== null);
+    if (times.length === 0) {
       return;
     }
-    const at = Math.max(next, now + 1);
+    const at = Math.max(Math.min(...times), now + 1);
     if (this.#alarmAt === null || at < this.#alarmAt) {
       this.#alarmAt = at;
       this.storage.rowsWritten += 1;

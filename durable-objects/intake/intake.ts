@@ -268,7 +268,8 @@ export function createIntakeClass(registry: Registry) {
       return { verdict: "continue" };
     }
 
-    #take({ job_id: jobId = "", token, outcome, logs, is_watched }: Report, now: number): Verdict {
+    #take(report: Report, now: number): Verdict {
+      const { job_id: jobId = "", token, outcome, logs, is_watched } = report;
       const stored = this.#core.find(jobId, now);
       if (stored === null) {
         return "late";
@@ -288,6 +289,7 @@ export function createIntakeClass(registry: Registry) {
       if (verdict !== "duplicate") {
         this.#core.save(stored, null, now, tryNumber, logs);
       }
+      this.#core.deleteUnkept(job, report, now);
       return verdict;
     }
   };

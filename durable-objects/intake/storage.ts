@@ -9,7 +9,9 @@ import type { JobRecord } from "../../src/engine/job-machine.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import type { LogChunk } from "../../src/engine/work.ts";
 import { JobLog, LOG_CHUNK_COLUMNS } from "../job-log.ts";
+import type { ChunkSql } from "../log-chunks.ts";
 import { migrate, type Migration } from "../migrate.ts";
+import { MAKE_DELETION_TABLE } from "../payload-storage.ts";
 
 const MIGRATIONS: readonly Migration[] = [
   {
@@ -34,6 +36,7 @@ const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID`,
       `CREATE TABLE log_chunk (job_id TEXT NOT NULL, ${LOG_CHUNK_COLUMNS},
         PRIMARY KEY (job_id, try_number, first_line)) STRICT, WITHOUT ROWID`,
+      MAKE_DELETION_TABLE,
       `CREATE TABLE link (
         id TEXT NOT NULL,
         kind TEXT NOT NULL CHECK (kind IN ('batch', 'watch')),
@@ -70,11 +73,18 @@ export interface StoredJob {
 export class IntakeStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
   rowsWritten = 0;
+  /** Statements over further tables of the object. */
+  readonly statements: ChunkSql;
   readonly #storage: DurableObjectStorage;
   #isOpen = false;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
+    this.statements = {
+      query: <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: SqlStorageValue[]) =>
+        storage.sql.exec<T>(query, ...bindings),
+      write: (query, ...bindings) => this.#write(query, ...bindings),
+    };
   }
 
   /** Opens the tables. False, and nothing is written, if there are none: no job was ever submitted here. */
@@ -166,14 +176,7 @@ export class IntakeStorage {
   }
 
   #log(id: string): JobLog {
-    return new JobLog(
-      {
-        query: <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: SqlStorageValue[]) =>
-          this.#storage.sql.exec<T>(query, ...bindings),
-        write: (query, ...bindings) => this.#write(query, ...bindings),
-      },
-      { columns: ["job_id"], values: [id] },
-    );
+    return new JobLog(this.statements, { columns: ["job_id"], values: [id] });
   }
 
   #write(query: string, ...bindings: SqlStorageValue[]): void {

@@ -12,6 +12,7 @@ import { service as ofIsolate } from "../isolate/service.ts";
 import type { Service } from "../isolate/service.ts";
 import { authenticate } from "./auth.ts";
 import { refuseWhileUnavailable } from "./availability.ts";
+import { answerDocument, keepPrivate, publicDocument, type PublicDocument } from "./caching.ts";
 import { allowOrigins } from "./cors.ts";
 import { docsPage, docsPagePolicy } from "./docs-page.ts";
 import type { ApiDeps, ApiRegistry, AppEnv } from "./env.ts";
@@ -92,6 +93,8 @@ export function createApi({
       xPermittedCrossDomainPolicies: false,
       xXssProtection: false,
       xFrameOptions: "DENY",
+      // Of this host alone: its domain's other hosts are its owner's business.
+      strictTransportSecurity: "max-age=15552000",
       contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
       // The page at /docs has a policy of its own.
       overwrite: false,
@@ -111,6 +114,7 @@ export function createApi({
   app.use(
     limitUrl,
     allowOrigins,
+    keepPrivate,
     refuseWhileUnavailable(service),
     authenticate(now),
     admitSubmission,
@@ -154,17 +158,20 @@ export function createApi({
 
   // Made when somebody first asks: most processes serve and die without being asked.
   let document: OpenApiDocument | undefined;
-  let text: string | undefined;
-  let page: string | undefined;
-  app.get("/openapi.json", (c) => {
+  let description: PublicDocument | undefined;
+  let page: PublicDocument | undefined;
+  app.get("/openapi.json", async (c) => {
     document ??= openApiDocument(app, version);
-    text ??= JSON.stringify(document);
-    return c.body(text, 200, { "Content-Type": "application/json" });
+    description ??= await publicDocument(JSON.stringify(document), { "Content-Type": "application/json" });
+    return answerDocument(c, description);
   });
   app.get("/docs", async (c) => {
     document ??= openApiDocument(app, version);
-    page ??= await docsPage(document);
-    return c.html(page, 200, { "Content-Security-Policy": docsPagePolicy() });
+    page ??= await publicDocument(await docsPage(document), {
+      "Content-Type": "text/html; charset=UTF-8",
+      "Content-Security-Policy": docsPagePolicy(),
+    });
+    return answerDocument(c, page);
   });
   app.get("/", (c) =>
     c.json({

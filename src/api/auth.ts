@@ -24,7 +24,8 @@ const PUBLIC_PATHS: ReadonlySet<string> = new Set([
   "/api/v2/version",
   "/api/v2/monitor/health",
 ]);
-const PUBLIC_PREFIX = "/webhooks/";
+/** The one route of webhooks; what else may come below that path asks for a key. */
+const WEBHOOK_PATH = /^\/webhooks\/[^/]+$/;
 
 /** Airflow's cookie for tokens. */
 const COOKIE = "_token";
@@ -48,8 +49,9 @@ export function authenticate(now: () => number) {
   });
 }
 
-function isPublic(path: string): boolean {
-  return PUBLIC_PATHS.has(path) || path.startsWith(PUBLIC_PREFIX);
+/** Says whether a path asks for no key. */
+export function isPublic(path: string): boolean {
+  return PUBLIC_PATHS.has(path) || WEBHOOK_PATH.test(path);
 }
 
 /**

@@ -10,6 +10,8 @@ import { isPlatformError } from "../engine/platform-errors.ts";
 
 /** Entities that one request may name: each costs a call of an object. */
 export const MAX_ENTITIES = 500;
+/** Actions of one request: each may be answered by an error of its own, whatever it names. */
+export const MAX_ACTIONS = 500;
 
 const outcomeSchema = z
   .object({
@@ -67,7 +69,11 @@ export function bulkBody<E extends z.ZodType>(entity: E, name: string) {
     })
     .openapi(`BulkDeleteAction_${name}_`);
   return z
-    .strictObject({ actions: z.array(z.discriminatedUnion("action", [create, update, remove])) })
+    .strictObject({
+      actions: z
+        .array(z.discriminatedUnion("action", [create, update, remove]))
+        .max(MAX_ACTIONS, `expected at most ${MAX_ACTIONS} actions in one request`),
+    })
     .refine(({ actions }) => actions.reduce((sum, { entities }) => sum + entities.length, 0) <= MAX_ENTITIES, {
       path: ["actions"],
       error: `expected at most ${MAX_ENTITIES} entities in one request`,

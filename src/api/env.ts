@@ -18,6 +18,7 @@ export interface ApiEnv {
   INTAKE: ObjectNamespace;
   CATALOG: ObjectNamespace;
   POOL: ObjectNamespace;
+  LOGIN_GUARD: ObjectNamespace;
   /** Which queues there are: see `engine/queues.ts`. */
   QUEUES?: unknown;
   JOBBERS_API_KEY?: string | undefined;

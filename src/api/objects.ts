@@ -4,7 +4,7 @@
  * @module
  */
 import { batchIntakeName, intakeName, type IntakeObject } from "../engine/intake.ts";
-import type { CatalogObject, DagObject, JobReader, TriggerRequest } from "../engine/objects.ts";
+import type { CatalogObject, DagObject, JobReader, LoginGuardObject, TriggerRequest } from "../engine/objects.ts";
 import { ledgerName } from "../engine/permits/names.ts";
 import type { PoolObject } from "../engine/permits/objects.ts";
 import { isRetryable } from "../engine/platform-errors.ts";
@@ -82,6 +82,11 @@ const CATALOG_NAME = "catalog";
 /** The one catalog of registered DAGs. */
 export function catalogObject(env: ApiEnv): CatalogObject {
   return openObject(() => env.CATALOG.getByName(CATALOG_NAME)) as CatalogObject;
+}
+
+/** The one object that counts failed logins. */
+export function loginGuardObject(env: ApiEnv): LoginGuardObject {
+  return openObject(() => env.LOGIN_GUARD.getByName("logins")) as LoginGuardObject;
 }
 
 /**

@@ -24,6 +24,7 @@ const REFUSALS = {
   409: json(errorSchema, "It conflicts with what is there"),
   413: json(errorSchema, "It is too large"),
   415: json(errorSchema, "The body is not declared as what it must be, which is JSON"),
+  429: json(errorSchema, "Too many of them: the header Retry-After says in how many seconds to try again"),
   422: json(errorSchema, "The request does not fit: a list of place, expectation and value"),
 } as const;
 

@@ -18,14 +18,15 @@ export async function readValue(env: ApiEnv, stored: StoredValue): Promise<Json>
 }
 
 /**
- * Stores what `use` makes of a value; the object's row holds it, or a place in the bucket if it is large. What was put
- * there is taken away again if it is refused.
+ * Stores what `use` makes of a value of a run; the object's row holds it, or a place in the bucket if it is large. What was put
+ * there is deleted again if it is refused; should this isolate die before, it goes with the run.
  *
  * @throws ApiError 413 if it is large and there is no bucket, or whatever the refusal maps to.
  */
 export async function storeValue(
   env: ApiEnv,
   value: Json,
+  run: { dag: DagObject; runId: string },
   use: (stored: StoredValue, length: number | null) => ReturnType<DagObject["setXCom"]>,
 ) {
   const json = JSON.stringify(value);
@@ -36,7 +37,7 @@ export async function storeValue(
   if (env.PAYLOADS === undefined) {
     throw new ApiError(413, `expected a value of at most ${LIMITS.inlineValueBytes} bytes as JSON, got more`);
   }
-  const key = `xcom/${crypto.randomUUID()}`;
+  const key = `${unwrap(await run.dag.payloadPlace(run.runId))}${crypto.randomUUID()}`;
   await env.PAYLOADS.put(key, json, { httpMetadata: { contentType: "application/json" } });
   const answer = await use({ r2: key, bytes: new TextEncoder().encode(json).byteLength }, length);
   if (!answer.ok) {

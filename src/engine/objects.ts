@@ -302,6 +302,11 @@ export interface DagObject extends BackfillOwner {
     mode: "create" | "update",
   ): Promise<Result<XComView>>;
   deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>>;
+  /**
+   * Where in the bucket `PAYLOADS` a run's values lie that are too large for rows, with a slash at the end: a prefix that no
+   * other run ever has. What is put there goes with the run at the latest.
+   */
+  payloadPlace(runId: string): Promise<Result<string>>;
   /** Clears task instances so that they run again; a running one is stopped first. Answers those that it clears, as they are after it. */
   clear(request: ClearRequest): Promise<Result<TaskInstanceView[]>>;
 
@@ -419,12 +424,25 @@ export interface JobObject extends JobReader {
   complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): Promise<void>;
 }
 
+/** DAGs that may be registered over HTTP: a list over all of them asks each one's object. */
+export const MAX_REGISTERED_DAGS = 5000;
+/** Versions of one registered DAG. */
+export const MAX_VERSIONS = 1000;
+
+/** The one object that counts failed logins. Names and networks are given as digests. */
+export interface LoginGuardObject {
+  /** Counts a login as a failure before it is tried, or says for how long it is refused. */
+  begin(name: string, network: string): Promise<{ retryAfterMs: number | null }>;
+  /** Takes that back: it succeeded. The name is known from that network from now on. */
+  succeeded(name: string, network: string): Promise<void>;
+}
+
 /** The one object that knows which DAGs were registered over HTTP: those of the code are known without it. */
 export interface CatalogObject extends BackfillIds, PoolNames, QueueRoleBook, WatchBook {
   has(dagId: string): Promise<boolean>;
   /** Sorted. */
   list(): Promise<string[]>;
-  /** Idempotent, as is `remove`. */
-  add(dagId: string): Promise<void>;
+  /** Idempotent, as is `remove`. conflict: there are `MAX_REGISTERED_DAGS` others. */
+  add(dagId: string): Promise<Result<null>>;
   remove(dagId: string): Promise<void>;
 }

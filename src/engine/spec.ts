@@ -122,7 +122,11 @@ export const poolName = z
   .string()
   .min(1, "expected a name, got an empty text")
   .max(256, "expected at most 256 characters")
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "expected a name without control characters and halves of surrogate pairs")
+  // What turns the direction of text or breaks its line shows another name than the one that counts.
+  .regex(
+    /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u,
+    "expected a name without control characters, marks of direction, line separators and halves of surrogate pairs",
+  )
   // Programs that read URLs take these for directories, so that nobody could ask for a pool of that name.
   .regex(/^(?!\.{1,2}$)/, "expected a name other than '.' and '..'");
 

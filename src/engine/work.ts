@@ -141,12 +141,25 @@ export interface Report {
   outcome: Outcome;
   /** Values pushed under other keys than `return_value`. */
   xcoms?: { key: string; value: StoredValue }[];
+  /** Keys of all that this try put into the bucket. What of it the owner does not keep, the owner deletes. */
+  payloads?: string[];
   /** Lines that its job has not been brought yet. */
   logs?: LogChunk;
   /** The standalone job; or the job that showed the task instance, if there was one: the owner may not know of it yet. */
   job_id?: string;
   /** Of a standalone job: it has a `Job` object, which has the log lines that are not here. */
   is_watched?: boolean;
+}
+
+/** Keys of all that a try put into the bucket, also as a runner of an earlier release reports it. */
+export function payloadsOf({
+  outcome,
+  xcoms = [],
+  payloads = [],
+}: Pick<Report, "outcome" | "xcoms" | "payloads">): string[] {
+  const values = [outcome.state === "success" ? outcome.value : undefined, ...xcoms.map(({ value }) => value)];
+  const keys = values.flatMap((value) => (value !== undefined && "r2" in value ? [value.r2] : []));
+  return [...new Set([...payloads, ...keys])];
 }
 
 /** What became of one report or beat. `late`: the attempt is no longer the current one; nothing changed. */

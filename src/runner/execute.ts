@@ -10,17 +10,16 @@ import type { ClaimedTask, Outcome, StoredValue } from "../engine/work.ts";
 import { createTaskContext, type AnyTaskDefinition } from "../sdk/index.ts";
 import type { Attempt } from "./attempt.ts";
 import { handOver, threwToStop } from "./hand-over.ts";
-import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue, type PutPayload } from "./outcome.ts";
+import { outcomeOfReturn, outcomeOfThrow, outcomeOfUnkept, storeValue } from "./outcome.ts";
 import type { Owner } from "./owner.ts";
+import { TryPayloads, type Payloads } from "./payloads.ts";
 import { cleanProgress } from "./try-log.ts";
 
 /** What an execution needs from outside. */
-export interface Surroundings {
+export interface Surroundings extends Payloads {
   find: (handler: string) => AnyTaskDefinition | undefined;
   env: unknown;
   now: () => number;
-  putPayload: PutPayload;
-  getPayload: (key: string) => Promise<Json>;
 }
 
 /** How a try ended, with what it left. */
@@ -28,6 +27,8 @@ export interface Execution {
   /** Null: nothing is reported. */
   outcome: Outcome | null;
   xcoms: { key: string; value: StoredValue }[];
+  /** Keys of all that it put into the bucket. */
+  payloads: readonly string[];
   /** Of one that was cut short: resolves when its handler is over, too. Null if it is. */
   cleanUp: Promise<unknown> | null;
 }
@@ -36,6 +37,7 @@ export interface Execution {
 export async function execute(attempt: Attempt, owner: Owner, around: Surroundings): Promise<Execution> {
   const { task, log } = attempt;
   const pushed = new Map<string, Json>();
+  const payloads = new TryPayloads(around, () => owner.payloadPlace(task));
   const ctx = createTaskContext({
     claimed: task,
     jobId: () => attempt.jobId,
@@ -50,24 +52,26 @@ export async function execute(attempt: Attempt, owner: Owner, around: Surroundin
     xcomPull: (request) => owner.pullXCom(task, request),
     env: around.env,
   });
-  const ran = run(attempt, around, ctx);
+  const ran = run(attempt, around, ctx, payloads);
   const { outcome, cleanUp } = await Promise.race([
     ran.then((end) => ({ outcome: end, cleanUp: null })),
     attempt.cutShort.then((end) => ({ outcome: end, cleanUp: ran })),
   ]);
   if (outcome === null) {
-    return { outcome, xcoms: [], cleanUp };
+    // Its values are nobody's: they go once it is over, or before.
+    return { outcome, xcoms: [], payloads: [], cleanUp: Promise.all([cleanUp, payloads.discard()]) };
   }
   // A handler may ignore its signal; whatever it still says is nobody's any more.
   log.end();
   try {
     const keep = async ([key, value]: [string, Json]) => ({
       key,
-      value: await storeValue(value, around.putPayload, xcomName(key)),
+      value: await storeValue(value, payloads.put, xcomName(key)),
     });
-    return { outcome, xcoms: await Promise.all([...pushed].map(keep)), cleanUp };
+    const xcoms = await Promise.all([...pushed].map(keep));
+    return { outcome, xcoms, payloads: await payloads.keys(), cleanUp };
   } catch (error) {
-    return { outcome: outcomeOfUnkept(error), xcoms: [], cleanUp };
+    return { outcome: outcomeOfUnkept(error), xcoms: [], payloads: await payloads.keys(), cleanUp };
   }
 }
 
@@ -75,6 +79,7 @@ async function run(
   attempt: Attempt,
   around: Surroundings,
   ctx: ReturnType<typeof createTaskContext>,
+  payloads: TryPayloads,
 ): Promise<Outcome> {
   const { task } = attempt;
   const definition = around.find(task.handler);
@@ -91,7 +96,7 @@ async function run(
     } finally {
       clearTimeout(timer);
     }
-    return await outcomeOfReturn(task, returned, around.putPayload);
+    return await outcomeOfReturn(task, returned, payloads.put);
   } catch (error) {
     return threwToStop(error, attempt.abort.reason) ? handOver(around.now()) : outcomeOfThrow(error);
   }

@@ -8,7 +8,7 @@ import type { ClaimedTask, Outcome, StoredValue, TaskError } from "../engine/wor
 import { classifyThrown, type ThrownKind } from "../sdk/index.ts";
 import { jsonText, ValueError } from "./json-value.ts";
 
-/** Keeps a large value somewhere else and gives its key. */
+/** Puts a large value into the bucket and gives its key. */
 export type PutPayload = (json: string) => Promise<string>;
 
 const NAME_CHARS = 200;

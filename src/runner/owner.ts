@@ -50,6 +50,8 @@ export interface Owner {
   publish(publication: Publication): Promise<BeatAnswer & { jobId: string }>;
   /** An attempt with a job is over, its result reported; or it obeyed a stop, and failed with an error of the type `Stopped`. */
   ended(task: ClaimedTask, jobId: string, outcome: Outcome): Promise<void>;
+  /** Where in the bucket this task puts values that are too large for rows, with a slash at the end. */
+  payloadPlace(task: ClaimedTask): Promise<string>;
   /** A value another task instance of the same run left. */
   pullXCom(task: ClaimedTask, request: XComRequest): Promise<Json>;
 }

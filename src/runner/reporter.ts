@@ -117,7 +117,10 @@ function callsOf(finished: readonly Finished[]): Finished[][] {
   return calls;
 }
 
-function reportOf({ attempt: { task, log, jobId, isPublished }, execution: { outcome, xcoms } }: Finished): Report {
+function reportOf({
+  attempt: { task, log, jobId, isPublished },
+  execution: { outcome, xcoms, payloads },
+}: Finished): Report {
   // A try that goes on later gets another job, or none: its log must not depend on the one it has now.
   const logs = outcome.state === "up_for_reschedule" ? log.kept() : log.pending();
   return {
@@ -129,6 +132,7 @@ function reportOf({ attempt: { task, log, jobId, isPublished }, execution: { out
     ...(task.job_id !== null ? { job_id: task.job_id, is_watched: isPublished } : {}),
     ...(task.job_id === null && isPublished && jobId !== null ? { job_id: jobId } : {}),
     ...(xcoms.length > 0 ? { xcoms } : {}),
+    ...(payloads.length > 0 ? { payloads: [...payloads] } : {}),
     ...(logs.lines.length > 0 ? { logs } : {}),
   };
 }
@@ -141,5 +145,6 @@ function unreported({ attempt, execution }: Finished, error: unknown): Finished 
     error: { type: "ReportError", message: message.slice(0, 2000) },
     retryable: true,
   };
+  // The report that failed may have arrived all the same: the owner says which values it keeps.
   return { attempt, execution: { ...execution, outcome, xcoms: [] } };
 }

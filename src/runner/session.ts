@@ -92,7 +92,7 @@ export class Session {
       // Claimed while the isolate began to stop: nothing of it has run.
       const outcome = handOver(this.#around.now());
       this.#finished.push(
-        ...attempts.map((attempt) => ({ attempt, execution: { outcome, xcoms: [], cleanUp: null } })),
+        ...attempts.map((attempt) => ({ attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } })),
       );
       return;
     }
@@ -219,6 +219,7 @@ function failed(error: unknown): Execution {
   return {
     outcome: { state: "failed", error: { type: "RunnerError", message }, retryable: true },
     xcoms: [],
+    payloads: [],
     cleanUp: null,
   };
 }

@@ -40,7 +40,11 @@ async function send(
   { env = usersEnv(), headers = {}, json, form, after = 0 }: Sending = {},
 ) {
   const app = createApi({ registry: testRegistry(), version: "1.2.3", now: () => NOW + after });
-  const bindings = { CATALOG: { getByName: () => ({ has: async () => false, list: async () => [] }) }, ...env };
+  const bindings = {
+    CATALOG: { getByName: () => ({ has: async () => false, list: async () => [] }) },
+    LOGIN_GUARD: { getByName: () => ({ begin: async () => ({ retryAfterMs: null }), succeeded: async () => null }) },
+    ...env,
+  };
   const body = json === undefined ? undefined : JSON.stringify(json);
   const init = { method, headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers } };
   const encoded = form === undefined ? body : new URLSearchParams(form);
@@ -151,6 +155,86 @@ describe("POST /auth/token", () => {
     const costs = derive.mock.calls.map(([parameters]): unknown => Reflect.get(Object(parameters), "iterations"));
     derive.mockRestore();
     expect(costs).toEqual([100_000, 100_000]);
+  });
+
+  it("checks two passwords at a time; a third login is a 429 that says when to come back", async ({ expect }) => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    const { promise, resolve } = Promise.withResolvers<{ retryAfterMs: null }>();
+    const bothCame = Promise.withResolvers<void>();
+    let came = 0;
+    const begin = () => {
+      came += 1;
+      if (came === 2) {
+        bothCame.resolve();
+      }
+      return promise;
+    };
+    const env = usersEnv("op", { LOGIN_GUARD: { getByName: () => ({ begin, succeeded: async () => null }) } });
+    const json = { username: "ada", password: PASSWORD };
+    const two = [send("POST", "/auth/token", { env, json }), send("POST", "/auth/token/cli", { env, json })];
+    await bothCame.promise;
+    const third = await send("POST", "/auth/token", { env, json, after: DAY });
+    expect(third).toMatchObject({ status: 429, body: { detail: containing("other logins are being checked") } });
+    expect(third.headers.get("retry-after")).toBe("1");
+    expect(warn.mock.calls).toEqual([[{ event: "login_refused", reason: "busy", count: 1, address: null }]]);
+    resolve({ retryAfterMs: null });
+    expect((await Promise.all(two)).map(({ status }) => status)).toEqual([201, 201]);
+    expect(await send("POST", "/auth/token", { env, json })).toMatchObject({ status: 201 });
+    warn.mockRestore();
+  });
+
+  it("is a 429 while too many have failed, and hashes nothing then", async ({ expect }) => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    const derive = vi.spyOn(crypto.subtle, "deriveBits");
+    const asked: string[][] = [];
+    const begin = async (...keys: string[]) => {
+      asked.push(keys);
+      return { retryAfterMs: 41_001 };
+    };
+    const env = usersEnv("op", { LOGIN_GUARD: { getByName: () => ({ begin }) } });
+    for (const [username, address] of [
+      ["ada", "192.0.2.1"],
+      ["ada", "192.0.2.2"],
+      ["eve", "192.0.2.1"],
+    ] as const) {
+      const headers = { "cf-connecting-ip": address };
+      const answer = await send("POST", "/auth/token", { env, json: { username, password: PASSWORD }, headers });
+      expect(answer).toMatchObject({
+        status: 429,
+        body: { detail: "too many logins have failed; try again in 42 s" },
+      });
+      expect(answer.headers.get("retry-after")).toBe("42");
+    }
+    expect(derive).not.toHaveBeenCalled();
+    const [[ada, one] = [], [again, two] = [], [eve, first] = []] = asked;
+    expect([again === ada, eve === ada, two === one, first === one]).toEqual([true, false, false, true]);
+    expect(asked.flat().join()).not.toMatch(/ada|eve|192/);
+    derive.mockRestore();
+    warn.mockRestore();
+  });
+
+  it("that fails is logged, with the beginning of the name and where it came from, and without what was tried", async ({
+    expect,
+  }) => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    const headers = { "cf-connecting-ip": "192.0.2.1", "x-request-id": "r-1" };
+    const username = `${"e".repeat(40)} guess`;
+    await send("POST", "/auth/token", { json: { username, password: "a guess" }, headers });
+    await send("POST", "/auth/token", { json: { api_key: "a guess" }, headers });
+    expect(warn.mock.calls).toEqual([
+      [{ event: "login_failed", user: "e".repeat(32), address: "192.0.2.1", request_id: "r-1" }],
+      [{ event: "login_failed", user: null, address: "192.0.2.1", request_id: "r-1" }],
+    ]);
+    warn.mockRestore();
+  });
+
+  it("succeeds although its success cannot be counted", async ({ expect }) => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    const succeeded = () => Promise.reject(new Error("restarting"));
+    const LOGIN_GUARD = { getByName: () => ({ begin: async () => ({ retryAfterMs: null }), succeeded }) };
+    await tokenFor({ env: usersEnv("op", { LOGIN_GUARD }) });
+    expect(warn.mock.calls).toEqual([[{ event: "login_not_counted", error: "Error: restarting" }]]);
+    warn.mockRestore();
   });
 
   it("a wrong API key answers 401", async ({ expect }) => {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { bulkBody, runBulk, type BulkHandlers } from "../../src/api/bulk.ts";
 import { ApiError } from "../../src/api/errors.ts";
 import type { DagObject, Refusal } from "../../src/engine/objects.ts";
-import { listWith } from "./api-matchers.ts";
+import { containing, listWith } from "./api-matchers.ts";
 import { ok, runView, testApi } from "./api-support.ts";
 
 const BULK = "/api/v2/dags/etl/dagRuns";
@@ -173,6 +173,14 @@ describe("changing many runs", () => {
     expect(status).toBe(422);
     expect(body).toMatchObject({ detail: listWith({}) });
     expect(api.calls).toEqual([]);
+  });
+
+  it("is refused for more actions than one request may have, also if they name nothing", async ({ expect }) => {
+    const many = (count: number) => bulk(...Array.from({ length: count }, () => ({ action: "create", entities: [] })));
+    const { status, body } = await testApi({ dag }).send("PATCH", BULK, many(501));
+    expect(status).toBe(422);
+    expect(body).toMatchObject({ detail: [{ loc: ["body", "actions"], msg: containing("at most 500 actions") }] });
+    expect((await testApi({ dag }).send("PATCH", BULK, many(500))).status).toBe(200);
   });
 });
 

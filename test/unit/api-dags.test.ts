@@ -35,6 +35,7 @@ function withRegistered(dag: Partial<DagObject> = {}, more: Partial<TestApiOptio
     add: async (dagId) => {
       log.push(`add ${dagId}`);
       ids.add(dagId);
+      return ok(null);
     },
     remove: async (dagId) => {
       log.push(`remove ${dagId}`);

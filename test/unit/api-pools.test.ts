@@ -139,6 +139,10 @@ describe("a pool over HTTP", () => {
       [{ name: "..", slots: 1 }, "name"],
       [{ name: "a\u0000b", slots: 1 }, "name"],
       [{ name: "\ud800", slots: 1 }, "name"],
+      ...["\u202e", "\u200f", "\u2066", "\u061c", "\u2028", "\u0085"].map((mark): [unknown, string] => [
+        { name: `a${mark}b`, slots: 1 },
+        "name",
+      ]),
       [{ name: "x".repeat(257), slots: 1 }, "name"],
       [{ name: "db", slots: 1, description: 5 }, "description"],
       [{ name: "db", slots: 1, include_deferred: null }, "include_deferred"],

@@ -156,16 +156,19 @@ describe("a value that a user leaves", () => {
     const { dag, taken } = taking();
     const { kept, ...env } = bucket();
     const value = ["ü".repeat(70_000)];
-    const created = await testApi({ dag, env }).send("POST", ENTRIES, { json: { key: "large", value } });
+    const payloadPlace = async () => ok("xcom/place-of-run/");
+    const created = await testApi({ dag: { ...dag, payloadPlace }, env }).send("POST", ENTRIES, {
+      json: { key: "large", value },
+    });
     expect(created).toMatchObject({ status: 201, body: { value } });
     const [key] = kept.keys();
-    expect(key).toMatch(/^xcom\//);
+    expect(key).toMatch(/^xcom\/place-of-run\/[0-9a-f-]{36}$/);
     expect(JSON.parse(kept.get(key ?? "") ?? "")).toEqual(value);
     expect(taken).toEqual([[AT, "large", { r2: key, bytes: 140_004 }, 1, "create"]]);
 
     kept.clear();
     const refusal = { code: "conflict", message: "already exists" } as const;
-    const refusing = testApi({ dag: { setXCom: async () => ({ ok: false, refusal }) }, env });
+    const refusing = testApi({ dag: { payloadPlace, setXCom: async () => ({ ok: false, refusal }) }, env });
     expect((await refusing.send("POST", ENTRIES, { json: { key: "large", value } })).status).toBe(409);
     expect(kept.size).toBe(0);
     expect((await testApi({ dag }).send("POST", ENTRIES, { json: { key: "large", value } })).status).toBe(413);

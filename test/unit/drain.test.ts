@@ -52,6 +52,10 @@ class Reported implements Owner {
     // Nothing watches.
   }
 
+  async payloadPlace(): Promise<string> {
+    return "place/";
+  }
+
   async pullXCom(): Promise<null> {
     return null;
   }
@@ -69,6 +73,7 @@ async function runAndStop(owner: Reported, handlers: Handlers, taskIds = Object.
       now: () => Date.now(),
       putPayload: async () => "key",
       getPayload: async () => null,
+      deletePayloads: async () => undefined,
     };
     const service = new Service();
     setTimeout(() => service.stop(Date.now() + DRAIN_MS), 1000);

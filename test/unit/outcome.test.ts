@@ -2,7 +2,7 @@ import { describe, it } from "vitest";
 import { LIMITS, type Json } from "../../src/engine/spec.ts";
 import type { ClaimedTask, Outcome, RunContext } from "../../src/engine/work.ts";
 import { execute, type Execution } from "../../src/runner/execute.ts";
-import { BeatClock } from "../../src/runner/beat-clock.ts";
+import { Attempt } from "../../src/runner/attempt.ts";
 import { describeError, outcomeOfReturn, outcomeOfThrow, storeValue } from "../../src/runner/outcome.ts";
 import type { Owner } from "../../src/runner/owner.ts";
 import { cleanProgress } from "../../src/runner/try-log.ts";
@@ -252,14 +252,15 @@ describe("what a handler says of its progress", () => {
 });
 
 describe("a try", () => {
-  async function run(handler: (ctx: TaskContext) => unknown, claimed = CLAIMED): Promise<Execution | null> {
+  async function run(handler: (ctx: TaskContext) => unknown, claimed = CLAIMED): Promise<Execution> {
     const owner: Owner = {
       report: () => Promise.resolve([]),
       beat: () => Promise.reject(new Error("expected no beat")),
+      publish: () => Promise.reject(new Error("expected no job")),
       ended: () => Promise.resolve(),
+      payloadPlace: () => Promise.resolve("place/"),
       pullXCom: () => Promise.resolve(null),
     };
-    const clock = new BeatClock(() => 0);
     const definition = task({ id: "t" }, (ctx) => handler(ctx) as Json);
     const around = {
       find: () => definition,
@@ -267,12 +268,9 @@ describe("a try", () => {
       now: () => 0,
       putPayload: noBucket,
       getPayload: () => Promise.resolve(null),
+      deletePayloads: () => Promise.resolve(),
     };
-    try {
-      return await execute(claimed, owner, around, clock);
-    } finally {
-      clock.end();
-    }
+    return execute(new Attempt(claimed, 0), owner, around);
   }
 
   it("ends with an outcome, whatever it throws or says of its progress", async ({ expect }) => {
@@ -288,12 +286,12 @@ describe("a try", () => {
       },
     );
     const thrown = await run(() => Promise.reject<unknown>(hostile));
-    expect(thrown?.outcome).toMatchObject({ state: "failed", error: { type: "Error" } });
+    expect(thrown.outcome).toMatchObject({ state: "failed", error: { type: "Error" } });
     const said = await run((ctx) => {
       Reflect.apply(ctx.heartbeat.bind(ctx), ctx, [null]);
       return 1;
     });
-    expect(said?.outcome).toMatchObject({ state: "success" });
+    expect(said.outcome).toMatchObject({ state: "success" });
   });
 
   it("fails for good if what it pushed cannot be kept", async ({ expect }) => {
@@ -303,7 +301,7 @@ describe("a try", () => {
       },
       { ...CLAIMED, run: RUN },
     );
-    expect(execution?.outcome).toMatchObject({
+    expect(execution.outcome).toMatchObject({
       state: "failed",
       retryable: false,
       error: { message: 'XCom "k".a[0]: expected JSON, got NaN' },

@@ -323,7 +323,7 @@ describe("fail_fast", () => {
     });
     expect(run.state("each")).toBe("upstream_failed");
     const token = run.claim("b");
-    run.machine.adopt(run.find("b"), token, "job-b");
+    run.machine.beat(run.find("b"), { token, job_id: "job-b" }, run.now);
     run.clear("b");
     run.fail("a");
     expect(run.states).toEqual({ each: "skipped", a: "failed", b: "skipped" });

@@ -62,6 +62,10 @@ class Noting implements Owner {
     this.ends.push([id, jobId, outcome]);
   }
 
+  async payloadPlace(): Promise<string> {
+    return "place/";
+  }
+
   async pullXCom(): Promise<null> {
     return null;
   }
@@ -88,6 +92,7 @@ function begin(
     now: () => Date.now(),
     putPayload: async () => "key",
     getPayload: async () => null,
+    deletePayloads: async () => undefined,
   };
   const session = new Session(owner, around);
   let over = false;

@@ -54,6 +54,10 @@ class Told implements Owner {
     // Nothing watches.
   }
 
+  async payloadPlace(): Promise<string> {
+    return "place/";
+  }
+
   async pullXCom(): Promise<null> {
     return null;
   }
@@ -71,6 +75,7 @@ async function run(owner: Owner, tasks: readonly ClaimedTask[], handler: (ctx: T
     now: () => Date.now(),
     putPayload: async () => "key",
     getPayload: async () => null,
+    deletePayloads: async () => undefined,
   };
   vi.useFakeTimers();
   try {

@@ -18,6 +18,7 @@ import type {
   WorkerIdentity,
 } from "../../src/engine/work.ts";
 import { createJobbers } from "../../src/jobbers.ts";
+import { bucketFaults } from "./bucket.ts";
 import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
@@ -29,9 +30,14 @@ export const jobbers = createJobbers(registry);
 
 export default jobbers.handler;
 
-/** Notes calls that concern permits. */
+/** Notes calls that concern permits, and lets a test break the bucket. */
 function noting<Env extends ObjectEnv>(env: Env): Env {
-  return { ...env, POOL: permitCalls.over(env.POOL), RATE_LIMITER: permitCalls.over(env.RATE_LIMITER) };
+  return {
+    ...env,
+    POOL: permitCalls.over(env.POOL),
+    RATE_LIMITER: permitCalls.over(env.RATE_LIMITER),
+    PAYLOADS: bucketFaults.over(env.PAYLOADS),
+  };
 }
 
 export class Dag extends jobbers.Dag {
@@ -80,6 +86,8 @@ export class Pool extends jobbers.Pool {
 }
 
 export class RateLimiter extends jobbers.RateLimiter {}
+
+export class LoginGuard extends jobbers.LoginGuard {}
 
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {

@@ -17,6 +17,8 @@ const FORM =
 /** What a kept password looks like, for messages. */
 export const PASSWORD_FORM = `pbkdf2-sha256$${ITERATIONS}$<${SALT_BYTES} bytes of salt>$<${HASH_BYTES} bytes of hash>, both in base 64`;
 
+/** Characters of a new password; one that was kept before is checked whatever its length. */
+export const MIN_PASSWORD = 12;
 /** Characters of a password. */
 export const MAX_PASSWORD = 1024;
 

@@ -41,7 +41,7 @@ const request = {
 };
 const responses = {
   201: json(tokenSchema, "The token, to be sent as `Authorization: Bearer <token>`"),
-  ...refusals(400, 401, 413, 415, 422),
+  ...refusals(400, 401, 413, 415, 422, 429),
 };
 
 const createTokenRoute = createRoute({
@@ -81,7 +81,9 @@ const adminTokenRoute = createRoute({
 export function authRoutes({ now }: ApiDeps) {
   async function answer(c: Context<AppEnv>, given: Credentials, seconds: number) {
     c.header("Cache-Control", "no-store");
-    return c.json({ access_token: await issueToken(c.env, proofOf(c, given), seconds, now()) }, 201);
+    const proof = proofOf(c, given);
+    const sender = { address: c.req.header("cf-connecting-ip") ?? null, requestId: c.get("requestId") };
+    return c.json({ access_token: await issueToken(c.env, proof, sender, seconds, now()) }, 201);
   }
   return new OpenAPIHono<AppEnv>()
     .openapi(createTokenRoute, (c) => answer(c, { ...c.req.valid("json"), ...c.req.valid("form") }, TOKEN_SECONDS))

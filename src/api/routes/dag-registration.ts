@@ -84,9 +84,14 @@ export function dagRegistrationRoutes({ registry }: ApiDeps) {
       const dag = dagObject(c.env, dagId);
       const isThere = (await isRegistered(c.env, dagId)) && (await dag.describe()).ok;
       // First, so that a DAG that is stored can always be found; and again, should it be deleted in between.
-      await catalog.add(dagId);
+      unwrap(await catalog.add(dagId));
       const view = unwrap(await dag.register(spec));
-      await catalog.add(dagId);
+      const added = await catalog.add(dagId);
+      if (!added.ok) {
+        // Its place was taken in between. Without it nobody could find the DAG.
+        await dag.deleteDag();
+      }
+      unwrap(added);
       return c.json(dagJson(view), isThere ? 200 : 201);
     })
     .openapi(deleteRoute, async (c) => {

@@ -107,7 +107,7 @@ export function xcomEntryRoutes({ registry }: ApiDeps) {
       const dag = await knownDag(registry, c.env, dagId);
       const at = { run_id: runId, task_id: taskId, map_index: mapIndex };
       // What came as JSON is JSON.
-      const view = await storeValue(c.env, value as Json, (stored, length) =>
+      const view = await storeValue(c.env, value as Json, { dag, runId }, (stored, length) =>
         dag.setXCom(at, key, stored, length, "create"),
       );
       return c.json({ ...xcomEntryJson(dagId, view), value }, 201);
@@ -117,7 +117,7 @@ export function xcomEntryRoutes({ registry }: ApiDeps) {
       const { map_index: mapIndex, value } = c.req.valid("json");
       const dag = await knownDag(registry, c.env, dagId);
       const at = { run_id: runId, task_id: taskId, map_index: mapIndex };
-      const view = await storeValue(c.env, value as Json, (stored, length) =>
+      const view = await storeValue(c.env, value as Json, { dag, runId }, (stored, length) =>
         dag.setXCom(at, key, stored, length, "update"),
       );
       return c.json({ ...xcomEntryJson(dagId, view), value }, 200);
