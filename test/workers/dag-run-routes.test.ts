@@ -74,7 +74,7 @@ describe("runs over HTTP", () => {
     });
     expect(await ask("POST", `${path}/clear`, {})).toMatchObject({
       status: 200,
-      body: { task_instances: [{ task_id: "a", state: "success" }, { task_id: "b" }], total_entries: 2 },
+      body: { task_instances: [{ task_id: "a", state: "skipped" }, { task_id: "b" }], total_entries: 2 },
     });
     expect(await ask("POST", `${path}/clear`, { dry_run: false, note: "" })).toMatchObject({
       status: 200,
