@@ -64,6 +64,30 @@ export const ADMITTED = {
   key: { dagId: "fan_out_key", ledgers: [ledgerName("key", eachWithKey.id)] },
 } as const satisfies Record<string, { dagId: string; ledgers: string[] }>;
 
+/** W15: tasks that outlive their first heartbeat, with the default heartrate and with a short one. Times in seconds. */
+export const ALIVE = {
+  "heartrate 5 s": { dagId: "alive_12", heartrate: 5, seconds: 12, full: 5000, quick: 1000 },
+  "heartrate 1 s": { dagId: "alive_3", heartrate: 1, seconds: 3, full: 2000, quick: 500 },
+} as const;
+
+/** Attempts by the element they are of: how many are alive, and what was seen of them since they were last asked for. */
+export const alive = { now: 0, most: 0, begun: new Map<string, number>() };
+
+function waitingTask({ dagId, heartrate, seconds }: (typeof ALIVE)[keyof typeof ALIVE]) {
+  return task(
+    { id: `${dagId}_each`, heartrate, retries: 1, retryDelay: 0 },
+    async (ctx, { index }: { index: number }) => {
+      const name = `${dagId} ${index}`;
+      alive.begun.set(name, (alive.begun.get(name) ?? 0) + 1);
+      alive.now += 1;
+      alive.most = Math.max(alive.most, alive.now);
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+      alive.now -= 1;
+      return index;
+    },
+  );
+}
+
 /** What the benchmark's Worker registers. */
 export const registry: Registry = createRegistry({
   dags: [
@@ -72,6 +96,7 @@ export const registry: Registry = createRegistry({
     mappedDag({ id: ADMITTED.local.dagId, maxActiveTasks: PLENTY }, each),
     mappedDag({ id: ADMITTED.pool.dagId }, each, { pool: WIDE_POOL }),
     mappedDag({ id: ADMITTED.key.dagId }, eachWithKey),
+    ...Object.values(ALIVE).map((each_) => mappedDag({ id: each_.dagId }, waitingTask(each_))),
     ...CONTENDERS.map((id) => mappedDag({ id }, each, { pool: CONTENDED_POOL })),
   ],
   tasks: [noop],

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { measureAdmission } from "./admission.ts";
+import { measureAlive } from "./alive.ts";
 import type { Client } from "../scripts/client.ts";
 import { runWorkflowInstances } from "./comparison.ts";
 import { openFigures } from "./figures.ts";
@@ -21,14 +22,15 @@ import { runChain, runFanOut, submitInBulk, submitOne, timed } from "./workloads
 
 const HELP = `npm run bench -- [options]
 
-  --only W3[,W4]   these workloads alone: W1 to W10
+  --only W3[,W4]   these workloads alone: W1 to W10, W15
   --json FILE      write the JSON lines to FILE too
   --served LIST    of "npm start", "wrangler dev", "workflows"; all three, comma-separated, if left out
   --quick          a third of the runs, and smaller ones of W8 and W9
 
 W1 2,000 no-op tasks in one submission   W2 one task, long-polled   W3 a chain of 20   W4 1 -> 500 -> 1 and 1 -> 2,000 -> 1
 W5 memory of the runtime                 W6 rows written            W7 a run of 20,000 task instances
-W8 scheduled DAGs due at once            W9 grants of one pool           W10 cost of being admitted`;
+W8 scheduled DAGs due at once            W9 grants of one pool           W10 cost of being admitted
+W15 attempts alive at a time`;
 
 const BULK = 2000;
 const HOPS = 20;
@@ -260,6 +262,7 @@ async function main(): Promise<void> {
     await measureAlone("W8", measureSchedules, plan);
     await measureAlone("W9", measureGrants, plan);
     await measureAlone("W10", measureAdmission, plan);
+    await measureAlone("W15", measureAlive, plan);
   }
   compare(figures);
 }

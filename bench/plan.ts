@@ -6,7 +6,7 @@
 import type { FigureSink } from "./figures.ts";
 
 /** All there are, in the order they are measured. */
-export const WORKLOADS = ["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10"] as const;
+export const WORKLOADS = ["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W15"] as const;
 export type Workload = (typeof WORKLOADS)[number];
 
 /** What is wanted of a call, and where the figures go. */

@@ -47,6 +47,12 @@ const WORDS: Record<string, string> = {
   "W10 local, rows more than free": "W10: more rows under `max_active_tasks`",
   "W10 pool, rows more than free": "W10: more rows in a pool",
   "W10 key, rows more than free": "W10: more rows with a concurrency key",
+  "W15 heartrate 5 s": "W15: attempts of 12 s alive at a time in one DAG, each begun once",
+  "W15 heartrate 5 s, busy disk": "W15: the same while another process writes with fsync",
+  "W15 heartrate 5 s, silent worker": "W15: a silent worker among them is found after",
+  "W15 heartrate 5 s, busy disk, silent worker": "W15: the same while another process writes with fsync",
+  "W15 heartrate 1 s": "W15: attempts of 3 s at a heartrate of 1 s",
+  "W15 heartrate 1 s, busy disk": "W15: the same while another process writes with fsync",
 };
 
 function shown(line: Line | undefined): string {

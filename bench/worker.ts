@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { openDag } from "../durable-objects/env.ts";
 import { createJobbers } from "../src/jobbers.ts";
 import type { JobbersEnv } from "../src/jobbers.ts";
-import { registry } from "./dags.ts";
+import { alive, ALIVE, registry } from "./dags.ts";
 
 const jobbers = createJobbers(registry);
 export class Dag extends jobbers.Dag {
@@ -21,6 +22,8 @@ export class Job extends jobbers.Job {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
+
+const ALIVE_TASKS = new Set<string>(Object.values(ALIVE).map(({ dagId }) => `${dagId}_each`));
 
 interface BenchEnv extends JobbersEnv {
   DAG: DurableObjectNamespace<Dag>;
@@ -45,12 +48,41 @@ async function readWakes(request: Request, env: BenchEnv): Promise<Response> {
   return Response.json({ times: await Promise.all(dags.map(async (name) => env.DAG.getByName(name).wokeAt())) });
 }
 
+/** Attempts since the last call: `POST /bench/alive`. The next batch of work loses one message to a worker that is never heard again. */
+function readAlive(): Response {
+  const times = [...alive.begun.values()];
+  const seen = { begun: times.length, twice: times.filter((count) => count > 1).length, most: alive.most };
+  alive.begun.clear();
+  alive.most = alive.now;
+  isOneLost = false;
+  return Response.json(seen);
+}
+
+let isOneLost = true;
+type Work = Parameters<typeof jobbers.handler.queue>[0];
+
+/** Claims one of the tasks that wait, as a worker that dies before it begins. */
+async function loseOne(batch: Work, env: BenchEnv): Promise<void> {
+  const [message] = batch.messages.filter(({ body }) => "task_id" in body && ALIVE_TASKS.has(body.task_id));
+  if (!isOneLost && message !== undefined && "task_id" in message.body) {
+    isOneLost = true;
+    await openDag(env, message.body.dag_id).claim([message.body], { hostname: "silent", unixname: "bench" });
+  }
+}
+
 export default {
   ...jobbers.handler,
+  async queue(batch, env, ctx) {
+    await loseOne(batch, env);
+    await jobbers.handler.queue(batch, env, ctx);
+  },
   async fetch(request, env, ctx) {
     const { pathname } = new URL(request.url);
     if (pathname === "/bench/wakes") {
       return readWakes(request, env);
+    }
+    if (pathname === "/bench/alive") {
+      return readAlive();
     }
     return pathname === "/bench/rows" ? countRows(request, env) : jobbers.handler.fetch(request, env, ctx);
   },

@@ -45,7 +45,8 @@ import type {
   WorkerIdentity,
 } from "../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../src/sdk/index.ts";
-import { openDag, type ObjectEnv } from "./env.ts";
+import type { ObjectEnv } from "./env.ts";
+import { askOwner, tellOwner } from "./job-owner.ts";
 import { releaseWish, slowDownKeys, takeJobGrant, takeStep, unwantedOfJob } from "./job-permits.ts";
 import { JobStorage } from "./job-storage.ts";
 import { openQueue, queueNamed, queuesOf, ratesOf } from "./queues.ts";
@@ -261,7 +262,6 @@ export function createJobClass(registry: Registry) {
       if (effect === "ask_owner") {
         // Nothing to store: the alarm that follows from the answer is enough.
         await this.#askOwner(job);
-        this.#arm(job, Date.now());
         return;
       }
       if (JSON.stringify(job) !== before) {
@@ -407,42 +407,22 @@ export function createJobClass(registry: Registry) {
     }
 
     async #tellOwner(job: JobRecord): Promise<void> {
-      const { adoption, owed, fence } = job;
-      if (adoption === null || owed === null) {
-        return;
-      }
-      try {
-        await openDag(this.env, adoption.dag_id).attemptEnded(adoption, fence, owed);
+      if (await tellOwner(this.env, job)) {
         job.owed = null;
         job.next_at = null;
         this.#save(job, Date.now());
-      } catch (error) {
-        console.warn({ event: "owner_not_told", job_id: job.id, dag_id: adoption.dag_id, error: String(error) });
       }
     }
 
-    /** Asks the owner of an adopted task instance how it stands. What gets no answer is asked again by the alarm. */
+    /** Asks the owner of an adopted task instance how it stands. */
     async #askOwner(asking: JobRecord): Promise<void> {
-      const { adoption, fence, progress } = asking;
-      if (adoption === null) {
-        return;
-      }
-      try {
-        const standing = await openDag(this.env, adoption.dag_id).attemptStanding(adoption, fence, progress);
-        const job = this.#load();
-        const now = Date.now();
-        if (job !== null && learnStanding(job, standing, now)) {
-          this.#save(job, now);
-        } else if (job !== null) {
-          this.#arm(job, now);
-        }
-      } catch (error) {
-        console.warn({
-          event: "owner_not_asked",
-          job_id: asking.id,
-          dag_id: adoption.dag_id,
-          error: String(error),
-        });
+      const standing = await askOwner(this.env, asking);
+      const job = this.#load();
+      const now = Date.now();
+      if (standing !== null && job !== null && learnStanding(job, standing, now)) {
+        this.#save(job, now);
+      } else if (job !== null) {
+        this.#arm(job, now);
       }
     }
 

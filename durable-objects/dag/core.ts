@@ -5,6 +5,7 @@
  * @module
  */
 import { compareRuns, waitsForRoom } from "../../src/engine/across-runs.ts";
+import type { Look } from "../../src/engine/liveness.ts";
 import type { Refusal, Result } from "../../src/engine/objects.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
@@ -26,6 +27,7 @@ import { PermitDesk } from "./permit-desk.ts";
 import { RunBook, type LoadedRun } from "./run-book.ts";
 import { Scheduler } from "./scheduler.ts";
 import { DagStorage, type RunRow } from "./storage.ts";
+import { WorkerBook } from "./worker-book.ts";
 
 /** The shared inside of one `Dag` object. */
 export class DagCore {
@@ -38,12 +40,7 @@ export class DagCore {
   readonly permits: PermitDesk;
   readonly past = new PastDesk(this);
   readonly waiters = new Waiters();
-  /** When a worker last beat, by its hostname: from the stored rows, and since. */
-  readonly heartbeats = new Map<string, number>();
-  /** When the object woke, epoch milliseconds: since then workers can be heard. */
-  openedAt = Number.NEGATIVE_INFINITY;
-  /** When a worker of a queue last claimed or reported, by the queue's name, since the object woke. */
-  readonly heard = new Map<string, number>();
+  readonly workers: WorkerBook;
   isPaused = false;
   /** Goes up when everything is deleted: what was remembered of an earlier DAG of this name holds no more. */
   generation = 0;
@@ -74,11 +71,12 @@ export class DagCore {
     this.#codeSpec = codeSpec;
     this.name = ctx.id.name ?? "";
     this.storage = new DagStorage(ctx.storage.sql);
+    this.workers = new WorkerBook(this.storage);
     this.permits = new PermitDesk(this, ctx, env, taskOf);
     this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING, (run) => {
       this.permits.watch(run);
       this.past.attach(run);
-      run.machine.resumeLeases(this.heartbeats);
+      run.machine.resumeLeases(this.workers.heartbeats);
     });
     this.outbox = new Outbox(this.storage, env, ctx, this.name);
     this.scheduler = new Scheduler(this);
@@ -132,12 +130,7 @@ export class DagCore {
       }
       this.scheduler.load(now);
     });
-    for (const [hostname, at] of this.storage.heartbeats.load(now)) {
-      this.heartbeats.set(hostname, Math.max(at, this.heartbeats.get(hostname) ?? 0));
-    }
-    if (this.openedAt === Number.NEGATIVE_INFINITY) {
-      this.openedAt = now;
-    }
+    this.workers.open(now);
     this.runs.loadUnfinished();
     this.#isOpen = true;
     this.act(now, () => {
@@ -196,7 +189,7 @@ export class DagCore {
     this.past.clear();
     this.outbox.forget();
     this.permits.discard();
-    this.heartbeats.clear();
+    this.workers.forget();
     this.#stored.clear();
     this.isPaused = false;
     this.#isRegistered = false;
@@ -413,35 +406,40 @@ export class DagCore {
   }
 
   /** Does all that is due, and says what may have got lost again: the work of the alarm, and of the sweeper. */
-  reconcile(now: number): void {
+  async reconcile(): Promise<void> {
+    const isLapsed = this.unfinished().some(({ machine }) => machine.hasLapsed(Date.now()));
+    const look = isLapsed ? await this.workers.listen() : this.workers.look();
+    // Everything may have been deleted meanwhile.
+    if (this.open()) {
+      this.#reconcile(Date.now(), look);
+    }
+  }
+
+  #reconcile(now: number, look: Look): void {
+    const roles = this.outbox.rolesKnown(now);
     this.act(now, () => {
       this.permits.retry(now);
       for (const run of this.unfinished()) {
-        run.machine.tick(now, this.openedAt);
+        run.machine.tick(now, look, (instance) => this.workers.isMoving(run.row.run_id, instance, roles, now));
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
     });
   }
 
-  /** A worker proved that it lives; only inside `act`. */
-  heartbeat(hostname: string, now: number): void {
-    this.heartbeats.set(hostname, now);
-    this.storage.heartbeats.save(hostname, now);
-  }
-
   /** For the sweeper: what is due is done, wishes are said again. Gives when there is something to do next, or null. */
-  wake(now: number): number | null {
+  async wake(): Promise<number | null> {
     if (!this.open()) {
       return null;
     }
+    const now = Date.now();
     this.act(now, () => {
       for (const run of this.unfinished()) {
         this.permits.askAgain(run, now);
       }
     });
-    this.reconcile(now);
-    this.#toldAt = this.#isBusy() ? now : this.#nextDue(now);
+    await this.reconcile();
+    this.#toldAt = !this.#isOpen ? null : this.#isBusy() ? now : this.#nextDue(now);
     return this.#toldAt;
   }
 

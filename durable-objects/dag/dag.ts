@@ -388,9 +388,8 @@ export function createDagClass(registry: Registry) {
       if (!this.#core.open()) {
         return null;
       }
-      const now = Date.now();
-      const next = this.#core.wake(now);
-      await this.#core.outbox.deliverStops(now);
+      const next = await this.#core.wake();
+      await this.#core.outbox.deliverStops(Date.now());
       return next;
     }
 
@@ -401,10 +400,9 @@ export function createDagClass(registry: Registry) {
       if (!core.open()) {
         return;
       }
-      const now = Date.now();
-      core.reconcile(now);
-      await core.outbox.deliverStops(now);
-      core.arm(now);
+      await core.reconcile();
+      await core.outbox.deliverStops(Date.now());
+      core.arm(Date.now());
     }
   };
 }

@@ -99,7 +99,7 @@ export class Outbox {
     if (this.#hasStops === false) {
       return null;
     }
-    const [first] = this.#storage.stopOrders();
+    const [first] = this.#storage.stops.all();
     this.#hasStops = first !== undefined;
     return first?.due_at ?? null;
   }
@@ -107,15 +107,15 @@ export class Outbox {
   /** Tells jobs to stop their workers, those that are due by a time; an order that does not arrive is kept and told again. */
   async deliverStops(now: number, dueBy = now): Promise<void> {
     const generation = this.#generation;
-    for (const order of this.#storage.stopOrders().filter((stop) => stop.due_at <= dueBy)) {
+    for (const order of this.#storage.stops.all().filter((stop) => stop.due_at <= dueBy)) {
       if (this.#generation !== generation) {
         return;
       }
-      this.#storage.postponeStopOrder(order.id, now + STOP_RETRY_MS * (order.attempts + 1));
+      this.#storage.stops.postpone(order.id, now + STOP_RETRY_MS * (order.attempts + 1));
       try {
         await openJob(this.#env, order.job_id).stop(order.reason);
         if (this.#generation === generation) {
-          this.#storage.deleteStopOrder(order.id);
+          this.#storage.stops.delete(order.id);
         }
       } catch (error) {
         console.warn({ event: "stop_order_failed", dag_id: this.#dagId, job_id: order.job_id, error: String(error) });

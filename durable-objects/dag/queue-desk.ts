@@ -23,5 +23,5 @@ export async function queueStanding(
   const name = core.outbox.nameFor(run, instance);
   const { sends } = instance;
   const queue = await core.outbox.resolve(name, now);
-  return { name, queue, heardAt: queue === null ? null : (core.heard.get(queue) ?? null), sends };
+  return { name, queue, heardAt: queue === null ? null : (core.workers.heard.get(queue) ?? null), sends };
 }

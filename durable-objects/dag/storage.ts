@@ -17,6 +17,7 @@ import { joined } from "./chunks.ts";
 import { PastStorage } from "./past-storage.ts";
 import { ScheduleStorage } from "./schedule-storage.ts";
 import { Sql } from "./sql.ts";
+import { StopStorage } from "./stop-storage.ts";
 import { SummaryStorage } from "./summary-storage.ts";
 import { columnsOf, XComStorage } from "./xcom-storage.ts";
 
@@ -57,15 +58,6 @@ export interface VersionRow {
   spec: DagSpec;
 }
 
-/** A worker to stop, kept until its job has taken the order. */
-export interface StopRow {
-  id: number;
-  job_id: string;
-  reason: string;
-  attempts: number;
-  due_at: number;
-}
-
 /** A run as the table has it. */
 type StoredRun = Omit<RunRow, "conf" | "params"> & { conf: string; params: string };
 
@@ -78,6 +70,7 @@ export class DagStorage {
   readonly past: PastStorage;
   readonly backfills: BackfillStorage;
   readonly heartbeats: HeartbeatStorage;
+  readonly stops: StopStorage;
   readonly #sql: Sql;
 
   constructor(storage: SqlStorage) {
@@ -89,6 +82,7 @@ export class DagStorage {
     this.past = new PastStorage(this.#sql);
     this.backfills = new BackfillStorage(this.#sql);
     this.heartbeats = new HeartbeatStorage(this.#sql);
+    this.stops = new StopStorage(this.#sql);
   }
 
   /** Rows written by SQL since the object woke: what the platform bills. */
@@ -364,12 +358,7 @@ export class DagStorage {
       );
     }
     for (const stop of changes.stops) {
-      this.#sql.write(
-        "INSERT INTO stop_order (job_id, reason, due_at) VALUES (?, ?, ?)",
-        stop.job_id,
-        stop.reason,
-        now,
-      );
+      this.stops.insert(stop.job_id, stop.reason, now);
     }
   }
 
@@ -438,7 +427,7 @@ export class DagStorage {
     return row === undefined ? null : { first: row.first_index, payloads: JSON.parse(row.payloads) as Json[] };
   }
 
-  // ── late results, logs, stop orders ─────────────────────────────────────────────────────────────────────────────
+  // ── late results ──────────────────────────────────────────────────────────────────────────────────────────────
 
   insertLateResult(id: number, report: Report, now: number): void {
     this.#sql.write(
@@ -450,18 +439,6 @@ export class DagStorage {
       report.outcome.state,
       now,
     );
-  }
-
-  stopOrders(): StopRow[] {
-    return this.#sql.query<Pick<StopRow, keyof StopRow>>("SELECT * FROM stop_order ORDER BY due_at").toArray();
-  }
-
-  deleteStopOrder(id: number): void {
-    this.#sql.write("DELETE FROM stop_order WHERE id = ?", id);
-  }
-
-  postponeStopOrder(id: number, dueAt: number): void {
-    this.#sql.write("UPDATE stop_order SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id);
   }
 }
 

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
+import { leaseEnd } from "../../src/engine/run-leases.ts";
+import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type {
   AttemptBeat,
@@ -41,11 +42,16 @@ export class WorkDesk {
       return [];
     }
     const now = Date.now();
-    this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
+    this.#core.workers.hear(worker, now);
+    // What is not over is in memory: messages of finished runs, which may come by the thousand, cost a look.
+    const runs = requests.map(({ run_id: runId }) => this.#core.runs.peek(runId));
+    if (runs.every((run) => run === null || isRunFinished(run.row.state))) {
+      return [];
+    }
     return this.#core.act(now, () => {
       const claimed = new Map<LoadedRun, NodeInstance[]>();
       for (const request of requests) {
-        const run = this.#core.runs.get(request.run_id);
+        const run = this.#core.runs.peek(request.run_id);
         const instance =
           run?.machine.claim(request.task_id, request.map_index, request.try_number, worker, now) ?? null;
         if (run !== null && instance !== null) {
@@ -70,7 +76,7 @@ export class WorkDesk {
     }
     const now = Date.now();
     const roles = this.#core.outbox.rolesKnown(now);
-    this.#core.heard.set(worker.queue ?? DEFAULT_QUEUE, now);
+    this.#core.workers.hear(worker, now);
     const answer = this.#core.act(now, (): ReportAnswer => {
       const touched = new Set<LoadedRun>();
       const verdicts = reports.map((report) => this.#take(report, worker, touched, now));
@@ -100,7 +106,7 @@ export class WorkDesk {
       const touched = new Set<LoadedRun>();
       const answers = beats.map((beat) => this.#takeBeat(beat, touched, now));
       if (answers.some(({ verdict }) => verdict === "continue")) {
-        this.#core.heartbeat(worker.hostname, now);
+        this.#core.workers.beat(worker.hostname, now);
       }
       for (const run of touched) {
         run.machine.advance(now);
@@ -111,28 +117,49 @@ export class WorkDesk {
   }
 
   /** How an attempt stands, for its job, which brings its progress. Ends it if its worker is lost. */
-  standing(key: TaskInstanceKey, token: number, progress: Progress | null): AttemptStanding {
+  async standing(key: TaskInstanceKey, token: number, progress: Progress | null): Promise<AttemptStanding> {
+    const seen = this.#look(key, token);
+    if (seen.attempt === null || (leaseEnd(seen.attempt.instance) ?? Number.POSITIVE_INFINITY) > Date.now()) {
+      return seen.standing;
+    }
+    seen.attempt.instance.progress ??= progress;
+    const look = await this.#core.workers.listen();
+    // Everything may have changed meanwhile.
+    const { attempt, standing } = this.#look(key, token);
+    if (attempt === null) {
+      return standing;
+    }
+    const { run, instance } = attempt;
+    const now = Date.now();
+    this.#core.act(now, () => {
+      run.machine.checkLease(instance, now, look);
+      run.machine.advance(now);
+      this.#core.store(run, now);
+    });
+    return this.#look(key, token).standing;
+  }
+
+  /** An attempt as it stands now; with its instance as long as its lease counts. */
+  #look(
+    key: TaskInstanceKey,
+    token: number,
+  ): { attempt: { run: LoadedRun; instance: NodeInstance } | null; standing: AttemptStanding } {
     const found = this.#core.instance(key);
     if (!found.ok) {
-      return { state: "failed", error: { type: "Stopped", message: found.refusal.message } };
+      return {
+        attempt: null,
+        standing: { state: "failed", error: { type: "Stopped", message: found.refusal.message } },
+      };
     }
     const { run, instance } = found.value;
-    if (instance.state === "running" && instance.fence === token) {
-      const now = Date.now();
-      instance.progress ??= progress;
-      this.#core.act(now, () => {
-        run.machine.checkLease(instance, now, this.#core.openedAt);
-        if (instance.fence !== token) {
-          run.machine.advance(now);
-          this.#core.store(run, now);
-        }
-      });
+    const { state, fence, latestHeartbeat, startDate } = instance;
+    if ((state === "running" && fence === token) || (state === "restarting" && fence === token + 1)) {
+      return {
+        attempt: found.value,
+        standing: { state: "running", latest_heartbeat: latestHeartbeat ?? startDate ?? 0 },
+      };
     }
-    const isHeld = instance.state === "running" && instance.fence === token;
-    if (isHeld || (instance.state === "restarting" && instance.fence === token + 1)) {
-      return { state: "running", latest_heartbeat: instance.latestHeartbeat ?? instance.startDate ?? 0 };
-    }
-    return this.#endOf(run, instance, token);
+    return { attempt: null, standing: this.#endOf(run, instance, token) };
   }
 
   attemptEnded(key: TaskInstanceKey, token: number, outcome: Outcome): Verdict {
@@ -288,7 +315,9 @@ export class WorkDesk {
     return [...turns].flatMap(([run, ends]) => {
       const given = run.machine.state.nodes
         .flatMap((node) => node.instances)
-        .filter(({ state, jobId, hostname }) => state === "running" && jobId === null && hostname === worker.hostname)
+        .filter(({ state, hostname }) => state === "running" && hostname === worker.hostname)
+        // One that has beaten did arrive.
+        .filter(({ jobId, latestHeartbeat }) => jobId === null && latestHeartbeat === null)
         .filter(({ startDate }) => startDate !== null && ends.has(startDate));
       return this.#handOut(run, given, worker, now);
     });

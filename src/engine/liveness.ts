@@ -39,21 +39,31 @@ export function livenessDeadline(latestHeartbeatMs: number, heartrateMs: number)
   return latestHeartbeatMs + graceMs(heartrateMs, GRACE_MULTIPLIER);
 }
 
+/** How an owner looks at leases: whether beats could reach it. Times in epoch milliseconds. */
+export interface Look {
+  /** When it began to look; from then it listened for beats that stood behind other work. */
+  lookedAt: number;
+  /** When the owner came to be: until then no beat could reach it. */
+  openedAt: number;
+  /** Milliseconds that listening took longer than it should have: what else its thread had to do. */
+  lagMs: number;
+}
+
 /** A lease that has lapsed, as its owner finds it; times in epoch milliseconds. */
 export interface LapsedLease {
   /** When the owner was to look at it: when it lapsed, or until when it was allowed more. */
   dueAt: number;
   now: number;
-  /** When the owner came to be: until then no beat could reach it. */
-  openedAt: number;
   heartrateMs: number;
-  /** How often it was allowed more for the owner's own lateness. */
+  /** How often in a row it was allowed more for the owner's own lateness. */
   allowances: number;
 }
 
+/** How long an owner listens before it takes a worker for lost. */
+export const LISTEN_MS = 250;
 /** An owner that looks no later than this after the time is in time. */
 const PUNCTUAL_MS = 50;
-/** A beat that the owner was away for comes again within this part of a heartrate after its return. */
+/** A beat that the owner was away for comes again within so many heart rates after its return. */
 const RETURN_MULTIPLIER = 1.1;
 /** What lateness is multiplied by: beats were held up as long as the owner was, and stand behind whatever else waited. */
 const LATENESS_MULTIPLIER = 3;
@@ -65,14 +75,15 @@ export const MOST_ALLOWANCES = 5;
  * the owner's own: if it was late to look, its thread was busy or blocked, and beats wait behind it; if it has just come
  * to be, beats could not reach it. Each allowance is at most 1.1 heart rates, and an owner that is in time gives none.
  */
-export function allowedUntil({ dueAt, now, openedAt, heartrateMs, allowances }: LapsedLease): number | null {
+export function allowedUntil({ dueAt, now, heartrateMs, allowances }: LapsedLease, look: Look): number | null {
+  const { lookedAt, openedAt, lagMs } = look;
   const returned = Math.round(openedAt + heartrateMs * RETURN_MULTIPLIER);
   // One that came to be for this very look had slept, and would have been woken by a beat.
   const sleptTillNow = openedAt >= dueAt && openedAt <= dueAt + PUNCTUAL_MS;
   if (returned > dueAt && !sleptTillNow && now < returned) {
     return returned;
   }
-  const latenessMs = now - dueAt;
+  const latenessMs = Math.max(lookedAt - dueAt, lagMs);
   if (latenessMs <= PUNCTUAL_MS || allowances >= MOST_ALLOWANCES) {
     return null;
   }

@@ -30,11 +30,28 @@ export function sendMessage(state: RunState, instance: NodeInstance, timing: Que
   state.changes.send.push(instance);
 }
 
-/** Nobody claimed the instance in time: its message is sent again, or, after three queued timeouts, it fails. */
-export function resendOrFail(state: RunState, instance: NodeInstance, timing: QueueTiming, now: number): void {
-  const queuedMs = now - (instance.queuedWhen ?? now);
-  if (queuedMs < QUEUED_TIMEOUTS * timing.queuedTimeoutMs) {
-    sendMessage(state, instance, timing, now);
+/** Says whether workers take messages of the queue that an instance waits in. */
+export type IsMoving = (instance: NodeInstance) => boolean;
+
+/**
+ * Nobody claimed the instance in time: its message is sent again, or, after three queued timeouts, it fails. While its queue
+ * moves, the message most likely stands in line: it is sent again every two minutes only, and nothing is stored until then.
+ */
+export function resendOrFail(
+  state: RunState,
+  instance: NodeInstance,
+  timing: QueueTiming,
+  now: number,
+  isMoving: IsMoving,
+): void {
+  const queuedAt = instance.queuedWhen ?? now;
+  if (now - queuedAt < QUEUED_TIMEOUTS * timing.queuedTimeoutMs) {
+    const patience = queuedAt + MAX_RESEND_MS * instance.sends;
+    if (now < patience && isMoving(instance)) {
+      state.renew(instance, Math.min(now + timing.resendAfterMs, patience));
+    } else {
+      sendMessage(state, instance, timing, now);
+    }
     return;
   }
   const limit = `${QUEUED_TIMEOUTS} x ${timing.queuedTimeoutMs / 1000} s`;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { allowedUntil, livenessDeadline } from "./liveness.ts";
+import { allowedUntil, livenessDeadline, type Look } from "./liveness.ts";
 import { endAttempt, zombie } from "./run-attempts.ts";
 import { resetInstance } from "./run-clearing.ts";
 import type { RunState } from "./run-state.ts";
@@ -12,7 +12,7 @@ import type { NodeInstance } from "./task-node.ts";
 import type { AttemptBeat, Outcome } from "./work.ts";
 
 /** The job of an attempt asks after it when its lease lapses, and has its progress: so much later nothing waits for the job. */
-const JOB_ASKS_FIRST_MS = 500;
+const JOB_ASKS_FIRST_MS = 250;
 
 /** Begins the lease of a running try, or begins it anew; `at` is when its worker last beat, null if it has not yet. */
 export function holdLease(state: RunState, instance: NodeInstance, at: number | null): void {
@@ -53,19 +53,28 @@ export function resumeLeases(state: RunState, heartbeats: ReadonlyMap<string, nu
   }
 }
 
-/** Looks after a running try before its timer is due: ends it if its lease has lapsed. */
-export function checkLease(state: RunState, instance: NodeInstance, now: number, openedAt: number): void {
-  const dueAt = instance.allowances > 0 ? (instance.nextAt ?? now) : lapsesAt(instance);
-  if (instance.state === "running" && now >= dueAt) {
-    onLapsed(state, instance, dueAt, now, openedAt);
+/** When the lease of a try that is running or stops ends, as it stands; null if it has none. */
+export function leaseEnd(instance: NodeInstance): number | null {
+  if (instance.state === "restarting" || instance.allowances > 0) {
+    return instance.nextAt;
   }
+  return instance.state === "running" ? lapsesAt(instance) : null;
+}
+
+/** Says whether the timer of an instance is a lease, and due. */
+export function isLapsed({ state, nextAt }: NodeInstance, now: number): boolean {
+  return (state === "running" || state === "restarting") && nextAt !== null && nextAt <= now;
 }
 
 /** A lease lapsed: unless that may be this side's own fault, its worker is gone, and a cleared instance may run again. */
-export function onLapsed(state: RunState, instance: NodeInstance, dueAt: number, now: number, openedAt: number): void {
+export function endLapsed(state: RunState, instance: NodeInstance, dueAt: number, now: number, look: Look): void {
   const heartrateMs = instance.node.task.spec.heartrate * 1000;
-  const until = allowedUntil({ dueAt, now, openedAt, heartrateMs, allowances: instance.allowances });
-  if (until !== null) {
+  const until =
+    dueAt > look.lookedAt ? dueAt : allowedUntil({ dueAt, now, heartrateMs, allowances: instance.allowances }, look);
+  if (until === dueAt) {
+    // Nobody has listened for it yet: the next look will.
+    state.timers.add(until, instance);
+  } else if (until !== null) {
     instance.allowances += 1;
     if (instance.state === "restarting") {
       state.setTimer(instance, until);

@@ -18,14 +18,14 @@ import {
   withdrawWishes,
 } from "./admission.ts";
 import type { Graph } from "./graph.ts";
-import { livenessDeadline } from "./liveness.ts";
+import { livenessDeadline, type Look } from "./liveness.ts";
 import { isForWorker } from "./queue-spread.ts";
-import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type QueueTiming } from "./queue-timing.ts";
+import { DEFAULT_QUEUE_TIMING, resendOrFail, sendMessage, type IsMoving, type QueueTiming } from "./queue-timing.ts";
 import { endAttempt } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, failFast, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, grow } from "./run-expansion.ts";
-import { checkLease, endDead, onLapsed, resumeLeases, takeBeat } from "./run-leases.ts";
+import { endDead, endLapsed, isLapsed, leaseEnd, resumeLeases, takeBeat } from "./run-leases.ts";
 import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
 import { settle } from "./run-settling.ts";
 import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
@@ -215,9 +215,19 @@ export class RunMachine {
     resumeLeases(this.state, heartbeats);
   }
 
-  /** Ends a running try whose lease has lapsed, before its timer is due; call `advance` after it. `openedAt`: as in `tick`. */
-  checkLease(instance: NodeInstance, now: number, openedAt: number): void {
-    checkLease(this.state, instance, now, openedAt);
+  /** Ends a running try whose lease has lapsed, before its timer is due; call `advance` after it. `look`: as in `tick`. */
+  checkLease(instance: NodeInstance, now: number, look: Look): void {
+    const end = leaseEnd(instance);
+    if (end !== null && end <= look.lookedAt) {
+      endLapsed(this.state, instance, end, now, look);
+    }
+  }
+
+  /** Says whether a lease has lapsed, so that it is time to listen before `tick`. */
+  hasLapsed(now: number): boolean {
+    const { info, timers } = this.state;
+    const due = timers.next();
+    return info.state === "running" && due !== null && due <= now && timers.some((one) => isLapsed(one, now));
   }
 
   /** The worker of a try is gone (`zombie`), or it obeyed a stop (`stopped`): a cleared instance may run again now. */
@@ -235,10 +245,14 @@ export class RunMachine {
   }
 
   /**
-   * Does everything whose time has come: retries, reschedules, lapsed leases, re-sends, the run's timeout. `openedAt`: since when
-   * workers can be heard; see `allowedUntil`.
+   * Does everything whose time has come: retries, reschedules, lapsed leases, re-sends, the run's timeout. `look`: whether workers
+   * could be heard; left out, they could. `isMoving`: whether queues move; left out, none does.
    */
-  tick(now: number, openedAt = Number.NEGATIVE_INFINITY): void {
+  tick(
+    now: number,
+    look: Look = { lookedAt: now, openedAt: Number.NEGATIVE_INFINITY, lagMs: 0 },
+    isMoving: IsMoving = () => false,
+  ): void {
     if (this.info.state !== "running") {
       return;
     }
@@ -250,7 +264,7 @@ export class RunMachine {
     for (const due of this.state.takeAllDue(now)) {
       // What an earlier one caused (`fail_fast`) may have ended it.
       if (due.dueAt !== null && due.dueAt <= now) {
-        this.#onDue(due, now, openedAt);
+        this.#onDue(due, now, look, isMoving);
       }
     }
     this.#advance(now);
@@ -410,14 +424,14 @@ export class RunMachine {
     this.state.setTimer(instance, livenessDeadline(now, instance.node.task.spec.heartrate * 1000));
   }
 
-  #onDue(instance: NodeInstance, now: number, openedAt: number): void {
+  #onDue(instance: NodeInstance, now: number, look: Look, isMoving: IsMoving): void {
     switch (instance.state) {
       case "queued":
-        resendOrFail(this.state, instance, this.#timing, now);
+        resendOrFail(this.state, instance, this.#timing, now, isMoving);
         break;
       case "running":
       case "restarting":
-        onLapsed(this.state, instance, instance.nextAt ?? now, now, openedAt);
+        endLapsed(this.state, instance, instance.nextAt ?? now, now, look);
         break;
       case "scheduled":
         askAgain(this.state, instance);

@@ -154,7 +154,7 @@ export class RunState {
     this.touch(instance);
   }
 
-  /** Sets a timer that need not be stored: the lease of an attempt, which begins anew with each beat. */
+  /** Sets a timer that need not be stored: the lease of an attempt, which begins anew with each beat; the patience with a queue. */
   renew(instance: NodeInstance, at: number): void {
     if (instance.nextAt !== at) {
       instance.nextAt = at;

@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { FAILED, Run, SECOND, WORKER, task } from "./run-machine-support.ts";
+import { FAILED, Run, SECOND, START, WORKER, task } from "./run-machine-support.ts";
 
 const MINUTE = 60 * SECOND;
 
@@ -16,6 +16,32 @@ describe("a queued message", () => {
       expect(run.sent).toEqual(["a"]);
     }
     expect(waits).toEqual([10, 20, 40, 80, 120, 120, 120]);
+  });
+
+  test("is sent again every two minutes only while its queue moves, and nothing is stored until then", ({ expect }) => {
+    const run = new Run([task("a")]);
+    const begun = run.now;
+    const sentAfter: number[] = [];
+    let stored = 0;
+    for (let turn = 0; turn < 30; turn += 1) {
+      run.now = run.machine.nextDue() ?? expect.fail("expected a timer");
+      run.machine.tick(run.now, undefined, () => true);
+      const { send, instances } = run.machine.drain();
+      stored += instances.length;
+      sentAfter.push(...send.map(() => (run.now - begun) / SECOND));
+    }
+    expect(sentAfter).toEqual([120, 240]);
+    expect(stored).toBe(2);
+  });
+
+  test("whose queue stands still is sent again as soon as its time has come", ({ expect }) => {
+    const run = new Run([task("a")]);
+    run.now += 10 * SECOND;
+    run.machine.tick(run.now, undefined, () => true);
+    run.now = run.machine.nextDue() ?? expect.fail("expected a timer");
+    run.machine.tick(run.now, undefined, () => false);
+    expect(run.now).toBe(START + 20 * SECOND);
+    expect(run.machine.drain().send).toHaveLength(1);
   });
 
   test("that nobody claims for three times task_queued_timeout fails, whatever retries are left", ({ expect }) => {

@@ -16,6 +16,7 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, vi } from "vitest";
+import { queuesHeard } from "../../durable-objects/dag/worker-book.ts";
 import { openDag, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
 import type { DagObject, JobObject, Result, TriggerRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
@@ -53,7 +54,10 @@ export const clock = {
 
 /** Stops the clock for every test of a file. */
 export function stopClock(): void {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: BEGINNING }));
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["Date"], now: BEGINNING });
+    queuesHeard.clear();
+  });
   afterEach(() => void vi.useRealTimers());
 }
 

@@ -72,7 +72,7 @@ export function wake(world: World, lastBeat: number): void {
 
 function heard(cell: Cell, now: number): void {
   cell.excused = 0;
-  cell.due = now + Math.round(cell.task.heartrate * 1000 * 2.1) + (cell.hasJob ? 500 : 0);
+  cell.due = now + Math.round(cell.task.heartrate * 1000 * 2.1) + (cell.hasJob ? 250 : 0);
 }
 
 /** An alarm that rings late says nothing about a worker, five times in a row at most: it has three times the delay more. */
