@@ -7,7 +7,6 @@ import { intakeName } from "../../src/engine/intake.ts";
 import type { LogPage } from "../../src/engine/objects.ts";
 import type { ClaimedTask, LogChunk, LogLine, TaskInstanceKey } from "../../src/engine/work.ts";
 import { RescheduleError, task } from "../../src/sdk/index.ts";
-import { nextCall } from "./faults.ts";
 import {
   adopt,
   beat as beatFor,
