@@ -28,7 +28,7 @@ export interface TryLogSource {
   topic: string;
   look(): Result<TryLogState>;
   /** Says whether the owner would see something else now. */
-  hasChanged(seen: TryLogState): boolean;
+  readonly hasChanged: (seen: TryLogState) => boolean;
 }
 
 /** Reads lines from `from` on; waits up to `waitMs` for some unless the try is over. */

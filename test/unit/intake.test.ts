@@ -12,9 +12,9 @@ import {
 } from "../../src/engine/intake.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
-const digit = fc.constantFrom(...INTAKE_DIGITS);
+const digit = fc.constantFrom(...Array.from(INTAKE_DIGITS));
 const ulid = fc
-  .tuple(fc.constantFrom(..."01234567"), fc.array(digit, { minLength: 25, maxLength: 25 }))
+  .tuple(fc.constantFrom(...Array.from("01234567")), fc.array(digit, { minLength: 25, maxLength: 25 }))
   .map(([first, rest]) => first + rest.join(""));
 
 describe("the name of an intake object", () => {

@@ -131,7 +131,7 @@ describe("migrations", () => {
     const [version] = await rowsOf(stubOf("JOB", jobId), "SELECT schema_version FROM job");
     await newer(stubOf("JOB", jobId), "UPDATE job SET schema_version = 1000");
     expect(await failureOf(() => jobOf(jobId).get(0))).toContain("this Worker is older than its data");
-    await newer(stubOf("JOB", jobId), `UPDATE job SET schema_version = ${String(version?.["schema_version"])}`);
+    await newer(stubOf("JOB", jobId), `UPDATE job SET schema_version = ${Number(version?.["schema_version"])}`);
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "running" });
   });
 });
