@@ -103,14 +103,15 @@ async function endOf(client: Client, id: string): Promise<z.infer<typeof jobSche
 }
 
 /** Memory while so many callers wait for one job each that does not start yet. */
-async function pollAtOnce({ client, runtimeMegabytes }: Target, count: number): Promise<number> {
+async function pollAtOnce(target: Target, count: number): Promise<number> {
+  const { client } = target;
   const ids = Array.from({ length: count }, () => ulid());
   await eachOf(ids, async (id) => {
     read(jobSchema, await client.http.call("POST", "/tasks/noop", { id, delay: 3600 }), "POST /tasks/noop");
   });
   const polls = ids.map(async (id) => client.http.call("GET", `/jobs/${id}?wait=${POLL_SECONDS}`));
   await sleep((POLL_SECONDS * 1000) / 2);
-  const megabytes = runtimeMegabytes();
+  const megabytes = target.runtimeMegabytes();
   for (const answer of await Promise.all(polls)) {
     read(jobSchema, answer, "GET /jobs");
   }

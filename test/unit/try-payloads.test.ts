@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { LIMITS } from "../../src/engine/spec.ts";
-import type { BeatAnswer, ClaimedTask, LogChunk, Report } from "../../src/engine/work.ts";
+import type { BeatAnswer, ClaimedTask, Report } from "../../src/engine/work.ts";
 import type { Owner } from "../../src/runner/owner.ts";
 import { TryPayloads } from "../../src/runner/payloads.ts";
 import { Session } from "../../src/runner/session.ts";
