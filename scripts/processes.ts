@@ -8,14 +8,21 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 const HAS_PROC = existsSync("/proc/self/stat");
 
-/** Says whether a process with this id is alive (a zombie of the operating system is not). */
+/**
+ * Says whether a process with this id is alive. A zombie of the operating system is not, once its last thread is gone: before
+ * that it may still hold its ports and files.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch {
     return false;
   }
-  return !HAS_PROC || readStat(pid)?.state !== "Z";
+  if (!HAS_PROC) {
+    return true;
+  }
+  const stat = readStat(pid);
+  return stat !== null && (stat.state !== "Z" || stat.threads > 1);
 }
 
 /** Command line of a process, arguments joined by blanks; null if there is no such process. */
@@ -110,11 +117,13 @@ export async function killAndWait(pid: number, timeoutMs = 5000): Promise<void> 
 interface ProcessStat {
   state: string;
   parent: number;
+  threads: number;
   /** Clock ticks since boot. */
   start: string;
 }
 
-/** Where the start stands among the fields behind the command. */
+/** Where these stand among the fields behind the command. */
+const THREADS_FIELD = 17;
 const START_FIELD = 19;
 
 function readStat(pid: number): ProcessStat | null {
@@ -126,7 +135,7 @@ function readStat(pid: number): ProcessStat | null {
     const start = fields[START_FIELD];
     return state === undefined || parent === undefined || start === undefined
       ? null
-      : { state, parent: Number(parent), start };
+      : { state, parent: Number(parent), threads: Number(fields[THREADS_FIELD]), start };
   } catch {
     return null;
   }

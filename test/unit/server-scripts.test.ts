@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -9,9 +9,10 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, onTestFinished, test } from "vitest";
 import { median, percentile, rounded } from "../../bench/statistics.ts";
 import { freePort, isPortFree } from "../../scripts/ports.ts";
-import { childrenOf, commandOf, findRuntime, isAlive, residentBytes } from "../../scripts/processes.ts";
+import { childrenOf, commandOf, findRuntime, isAlive, killAndWait, residentBytes } from "../../scripts/processes.ts";
 import { developmentKey, openStateFolder } from "../../scripts/state-folder.ts";
 import { describeGarbledFiles, explainStartFailure } from "../../scripts/state-trouble.ts";
+import { eventually } from "../support/waiting.ts";
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "jobbers-unit-"));
@@ -165,6 +166,36 @@ describe("processes", () => {
     expect(residentBytes(process.pid)).toBeGreaterThan(1e6);
     expect(childrenOf(process.ppid)).toContain(process.pid);
     expect(findRuntime(process.pid)).toBeNull();
+  });
+});
+
+/** A process whose first thread ends while another one holds a port, which it writes before. */
+const HALF_ENDED = `
+import ctypes, platform, socket, threading, time
+held = socket.socket()
+held.bind(("127.0.0.1", 0))
+held.listen()
+threading.Thread(target=lambda: time.sleep(60)).start()
+print(held.getsockname()[1], flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+`;
+const HAS_PYTHON = process.platform === "linux" && spawnSync("python3", ["--version"]).status === 0;
+
+describe.runIf(HAS_PYTHON)("a process whose first thread has ended", () => {
+  test("is alive as long as another one may hold its port, and is waited for", async ({ expect }) => {
+    const child = spawn("python3", ["-c", HALF_ENDED]);
+    onTestFinished(() => {
+      child.kill("SIGKILL");
+    });
+    const pid = child.pid ?? 0;
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const port = Number(line.toString());
+    await eventually("the first thread to end", 5000, async () =>
+      readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ") ? true : null,
+    );
+    expect([isAlive(pid), await isPortFree("127.0.0.1", port)]).toEqual([true, false]);
+    await killAndWait(pid);
+    expect([isAlive(pid), await isPortFree("127.0.0.1", port)]).toEqual([false, true]);
   });
 });
 
