@@ -55,7 +55,7 @@ export function createIntakeClass(registry: Registry) {
     return known ?? null;
   };
   let all: TaskSpec[] | undefined;
-  const code: DeployedCode = { taskOf, specs: () => (all ??= [...registry.tasks.values()].map(taskSpecOf)) };
+  const deployed: DeployedCode = { taskOf, specs: () => (all ??= [...registry.tasks.values()].map(taskSpecOf)) };
   return class Intake extends DurableObject<ObjectEnv> implements IntakeObject {
     readonly #core: IntakeCore;
 
@@ -63,7 +63,7 @@ export function createIntakeClass(registry: Registry) {
     constructor(ctx: DurableObjectState, env: ObjectEnv) {
       super(ctx, env);
       queuesOf(env);
-      this.#core = new IntakeCore(ctx, env, code);
+      this.#core = new IntakeCore(ctx, env, deployed);
     }
 
     async submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>> {

@@ -18,7 +18,6 @@ import type {
   BeatAnswer,
   ClaimedTask,
   DagRunView,
-  JobSubmission,
   JobView,
   Progress,
   Report,
