@@ -22,6 +22,11 @@ const MAX_RESEND_MS = 120_000;
 /** Airflow's `num_stuck_in_queued_retries`, and the first time. */
 const QUEUED_TIMEOUTS = 3;
 
+/** How long a task instance may be queued before it fails as stuck, in milliseconds. */
+export function stuckAfterMs({ queuedTimeoutMs }: QueueTiming): number {
+  return QUEUED_TIMEOUTS * queuedTimeoutMs;
+}
+
 /** Has the instance's message sent, and again if nobody claims it in time. */
 export function sendMessage(state: RunState, instance: NodeInstance, timing: QueueTiming, now: number): void {
   const waitMs = Math.min(timing.resendAfterMs * 2 ** instance.sends, MAX_RESEND_MS);
@@ -33,7 +38,7 @@ export function sendMessage(state: RunState, instance: NodeInstance, timing: Que
 /** Nobody claimed the instance in time: its message is sent again, or, after three queued timeouts, it fails. */
 export function resendOrFail(state: RunState, instance: NodeInstance, timing: QueueTiming, now: number): void {
   const queuedMs = now - (instance.queuedWhen ?? now);
-  if (queuedMs < QUEUED_TIMEOUTS * timing.queuedTimeoutMs) {
+  if (queuedMs < stuckAfterMs(timing)) {
     sendMessage(state, instance, timing, now);
     return;
   }
