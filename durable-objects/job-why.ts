@@ -3,51 +3,65 @@
  *
  * @module
  */
-import { explainWish } from "../src/engine/explain-wait.ts";
-import { awaitsPermits, type JobRecord } from "../src/engine/job-machine.ts";
+import { explainWish, sayHeartbeat } from "../src/engine/explain-wait.ts";
+import { asSentence, code, whenAndIn } from "../src/engine/explain-words.ts";
+import { awaitsPermits, queueOfJob, STUCK_AFTER_MS, type JobRecord } from "../src/engine/job-machine.ts";
 import type { WatchRecord } from "../src/engine/job-watch.ts";
 import type { WhyView } from "../src/engine/objects.ts";
 import { jobHolderName, jobOwnerName } from "../src/engine/permits/holders.ts";
+import { describeStanding } from "../src/engine/queue-standing.ts";
 import { isJobFinished } from "../src/engine/states.ts";
-import { openPool, type ObjectEnv } from "./env.ts";
+import { openPool, openRateLimiter, type ObjectEnv } from "./env.ts";
+import { queueNamed } from "./queues.ts";
 import { within } from "./within.ts";
 
 /** The first reason in a sentence, and what keeps it. */
 export async function whyJob(env: ObjectEnv, job: JobRecord, now: number): Promise<WhyView> {
-  const causes = await causesOf(env, job, now);
-  return { state: job.state, reason: causes[0]?.reason ?? standing(job, now), causes };
+  const causes = (await causesOf(env, job, now)).map(({ name, reason }) => ({ name, reason: asSentence(reason) }));
+  return { state: job.state, reason: causes[0]?.reason ?? asSentence(standing(job, now)), causes };
 }
 
 /** How it stands with the try that a job watches. */
 export function whyWatched(job: WatchRecord, now: number): WhyView {
-  return { state: job.state, reason: runningOrOver(job, now), causes: [] };
+  return { state: job.state, reason: asSentence(runningOrOver(job, now)), causes: [] };
 }
 
 async function causesOf(env: ObjectEnv, job: JobRecord, now: number): Promise<WhyView["causes"]> {
   const at = job.next_at ?? job.run_at ?? now;
-  const when = `${new Date(at).toISOString()}, in ${Math.max(0, at - now) / 1000} s`;
+  const when = whenAndIn(at, now);
   if (job.state === "up_for_retry") {
-    return [{ name: "Not In Retry Period", reason: `The next retry is at ${when}.` }];
+    return [{ name: "Not In Retry Period", reason: `the next retry is at ${when}` }];
   }
   if (job.state === "up_for_reschedule") {
-    return [{ name: "Ready To Reschedule", reason: `The next reschedule is at ${when}.` }];
+    return [{ name: "Ready To Reschedule", reason: `the next reschedule is at ${when}` }];
   }
   if (job.state === "queued" && job.run_at !== null && job.run_at > now) {
-    return [{ name: "Run At", reason: `It was submitted for ${when}.` }];
+    return [{ name: "Run At", reason: `it starts at ${when}, as asked` }];
   }
   if (!awaitsPermits(job)) {
-    return [];
+    return job.state === "queued" ? unknownQueue(env, job, now) : [];
   }
   const { wish } = job;
   const cause = await explainWish(
     wish,
-    async (ledger) => {
-      const answer = await within(openPool(env, ledger).explain(jobOwnerName(job.id), jobHolderName(wish.token)));
-      return answer.ok ? answer.value : null;
+    {
+      place: async (ledger) => {
+        const answer = await within(openPool(env, ledger).explain(jobOwnerName(job.id), jobHolderName(wish.token)));
+        return answer.ok ? answer.value : null;
+      },
+      slowedUntil: async (limiter) => (await within(openRateLimiter(env, limiter).peek())).slowed_until,
     },
     now,
   );
   return cause === null ? [] : [cause];
+}
+
+/** That its queue or role does not exist, so that nothing was sent; nothing if roles cannot be read. */
+async function unknownQueue(env: ObjectEnv, job: JobRecord, now: number): Promise<WhyView["causes"]> {
+  const name = queueOfJob(job);
+  const queue = await within(queueNamed(env, name, now)).catch(() => name);
+  const facts = { name, queue, heardAt: null, sends: job.sends, failsAt: job.queued_at + STUCK_AFTER_MS };
+  return queue === null ? [{ name: "Worker Available", reason: describeStanding(facts, now) }] : [];
 }
 
 function standing(job: JobRecord, now: number): string {
@@ -55,15 +69,15 @@ function standing(job: JobRecord, now: number): string {
     return runningOrOver(job, now);
   }
   const sent = job.sends === 1 ? "once" : `${job.sends} times`;
-  return `It is queued since ${new Date(job.queued_at).toISOString()}; its message was sent ${sent}, and no worker has taken it.`;
+  return `it is queued since ${new Date(job.queued_at).toISOString()}; its message was sent ${sent} on ${code(queueOfJob(job))}, and no worker has taken it`;
 }
 
 function runningOrOver(job: JobRecord | WatchRecord, now: number): string {
-  const beat = job.latest_heartbeat;
   if (isJobFinished(job.state)) {
     const error = job.error === null ? "" : `: ${job.error.message}`;
-    return `It is over since ${new Date(job.end_date ?? now).toISOString()} in the state '${job.state}'${error}.`;
+    return `it is over since ${new Date(job.end_date ?? now).toISOString()} in the state ${code(job.state)}${error}`;
   }
-  const sign = beat === null ? "it has not beaten yet" : `its last heartbeat was ${(now - beat) / 1000} s ago`;
-  return `It is running on ${job.hostname ?? "a worker"}, try ${job.try_number} of ${job.max_tries + 1}; ${sign}.`;
+  const beat = job.latest_heartbeat;
+  const sign = beat === null ? "no heartbeat yet" : sayHeartbeat(beat, job.heartrateMs, now);
+  return `it is running on ${job.hostname ?? "a worker"}, try ${job.try_number} of ${job.max_tries + 1}; ${sign}`;
 }

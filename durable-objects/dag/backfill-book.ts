@@ -6,6 +6,7 @@
  */
 import type { BackfillEndReason } from "../../src/engine/backfill-objects.ts";
 import { nextStep, startsUntil } from "../../src/engine/backfill-progress.ts";
+import { counted } from "../../src/engine/explain-words.ts";
 import type { QueuedRun, RunLimit } from "../../src/engine/run-admission.ts";
 import type { BackfillRow } from "./backfill-storage.ts";
 import type { DagCore } from "./core.ts";
@@ -78,13 +79,30 @@ export class BackfillBook {
     if (backfill === null || backfill.completed_at !== null) {
       return null;
     }
+    const paused = backfill.is_paused ? `backfill ${id} is paused; ` : "";
     if (backfill.canary_state === "waiting") {
-      return `backfill ${id} waits to be unpaused once somebody has looked at its first runs`;
+      return `backfill ${id} waits to be unpaused once its first runs have been looked at`;
     }
     const until = startsUntil(backfill);
     return until !== null && (place ?? 0) > until
-      ? `the first runs of backfill ${id} go before it, as its canary`
+      ? `${paused}${counted(until, "run")} of backfill ${id} ${until === 1 ? "goes" : "go"} before it, as its canary`
       : null;
+  }
+
+  /** Why a run of a backfill failed before anything of it started; null if its backfill did not end it. */
+  explainEnd({ backfill_id: id, start_date: startDate, state }: RunRow): string | null {
+    const backfill = id === null ? null : this.#core.storage.backfills.get(id);
+    if (backfill === null || state !== "failed" || startDate !== null) {
+      return null;
+    }
+    switch (backfill.end_reason) {
+      case "cancelled":
+        return `since backfill ${id} was cancelled`;
+      case "first_failure":
+        return `since backfill ${id} stopped at its first failed run`;
+      default:
+        return null;
+    }
   }
 
   /** Goes on with the backfill of a run that has ended. Only inside `act`. */

@@ -380,6 +380,13 @@ export class DagCore {
       return run;
     }
     const instance = run.value.machine.find(key.task_id, key.map_index);
+    const mapped = key.map_index === -1 && instance === undefined ? run.value.machine.mappedLength(key.task_id) : null;
+    if (mapped !== null) {
+      return refuse("not_found", `\`${key.task_id}\` is mapped: name one of its ${mapped} instances`, [
+        "path",
+        "map_index",
+      ]);
+    }
     const where = `"${key.task_id}" with map_index ${key.map_index} in run "${key.run_id}"`;
     return instance === undefined || instance.deleted
       ? refuse("not_found", `there is no task instance ${where}`)

@@ -5,12 +5,13 @@
  *
  * @module
  */
+import { sayPast } from "../../src/engine/explain-past.ts";
 import type { GraphTask } from "../../src/engine/graph.ts";
 import { countsManualRuns, tallyOf, unmetPast, type PastTally, type PreviousRun } from "../../src/engine/past.ts";
 import type { PastSource } from "../../src/engine/past-gate.ts";
 import { forgetPast, givePast, idsDownstream, previousChanged, type Standing } from "../../src/engine/run-past.ts";
 import type { RunChanges, RunState } from "../../src/engine/run-state.ts";
-import { isRunFinished } from "../../src/engine/states.ts";
+import { isRunFinished, type TaskInstanceState } from "../../src/engine/states.ts";
 import type { TaskNode } from "../../src/engine/task-node.ts";
 import type { DagCore } from "./core.ts";
 import type { PreviousRunRow } from "./past-storage.ts";
@@ -40,6 +41,33 @@ class RunPast implements PastSource {
       dag: version.spec,
       previous: this.#previousRun(),
       isInAnyEarlierRun: (taskId) => this.#core.storage.past.hasEarlier(row.logical_date ?? 0, taskId),
+    });
+  }
+
+  plain(task: GraphTask): string | null {
+    const { previous, run } = this;
+    if (previous === null) {
+      return null;
+    }
+    const loaded = this.#core.runs.peek(previous.run_id);
+    const states = (taskId: string): TaskInstanceState[] => {
+      const node = loaded === null ? undefined : nodeOf(loaded.machine.state, taskId);
+      if (node !== undefined) {
+        return node.instances.map(({ state }) => state);
+      }
+      const { graph } = this.#core.runs.version(previous.version_number);
+      const rows = this.#core.storage.loadInstances(previous.id).rows.filter(({ task_id: id }) => id === taskId);
+      return graph.byId.has(taskId) && rows.length === 0 ? [null] : rows.map(({ state }) => state);
+    };
+    const waitsFor = (taskId: string): string | null => {
+      const gate = loaded === null ? null : (nodeOf(loaded.machine.state, taskId)?.past ?? null);
+      return gate === null || gate.isOpen ? null : this.#core.past.previousOf(previous.run_id);
+    };
+    return sayPast(task.id, idsDownstream(run.machine.state.graph.tasks, task), {
+      run_id: previous.run_id,
+      logical_date: previous.logical_date,
+      statesOf: states,
+      waitsFor,
     });
   }
 
@@ -95,8 +123,16 @@ export class PastDesk {
     const { row, machine } = run;
     if (machine.state.graph.dependsOnPast && row.logical_date !== null) {
       this.#leave(row.run_id);
-      givePast(machine.state, { unmet: (task) => this.#pastOf(run).unmet(task) });
+      givePast(machine.state, {
+        unmet: (task) => this.#pastOf(run).unmet(task),
+        plain: (task) => this.#pastOf(run).plain(task),
+      });
     }
+  }
+
+  /** The run that an unfinished one follows; null if there is none, or it has not asked. */
+  previousOf(runId: string): string | null {
+    return this.#asked.get(runId)?.previous?.run_id ?? null;
   }
 
   /** Notes what was just stored of a run; only inside `act`. */

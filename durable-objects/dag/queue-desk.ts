@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_QUEUE_TIMING, stuckAfterMs } from "../../src/engine/queue-timing.ts";
 import type { QueueStanding } from "../../src/engine/queue-standing.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { DagCore } from "./core.ts";
@@ -21,7 +22,8 @@ export async function queueStanding(
   now: number,
 ): Promise<QueueStanding> {
   const name = core.outbox.nameFor(run, instance);
-  const { sends } = instance;
+  const { sends, queuedWhen } = instance;
+  const failsAt = queuedWhen === null ? {} : { failsAt: queuedWhen + stuckAfterMs(DEFAULT_QUEUE_TIMING) };
   const queue = await core.outbox.resolve(name, now);
-  return { name, queue, heardAt: queue === null ? null : (core.workers.heard.get(queue) ?? null), sends };
+  return { name, queue, heardAt: queue === null ? null : (core.workers.heard.get(queue) ?? null), sends, ...failsAt };
 }

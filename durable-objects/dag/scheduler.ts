@@ -13,11 +13,14 @@ import type { DagRunInfo, DataInterval } from "../../src/engine/timetable/timeta
 import type { DagCore } from "./core.ts";
 import type { LoadedRun } from "./run-book.ts";
 import type { ScheduleState } from "./schedule-storage.ts";
-import type { VersionRow } from "./storage.ts";
+import type { RunRow, VersionRow } from "./storage.ts";
 import { newRunRow } from "./views.ts";
 
 /** Dates looked at in one turn: a DAG that catches up leaves room for other work between. */
 const RUNS_PER_TURN = 10;
+
+/** Runs that may wait before those that have ended, where the last ends are looked for. */
+const WAITING_PASSED = 100;
 
 /** Schedule and admission of one `Dag` object. */
 export class Scheduler {
@@ -182,23 +185,47 @@ export class Scheduler {
     }
   }
 
-  /** Why a queued run does not start; null if nothing keeps it, or it is not queued. */
-  explain({ row }: LoadedRun, now: number): string | null {
-    if (row.state !== "queued") {
+  /** After how many failed runs in a row the DAG paused itself; null if it is not paused, or was by a user. */
+  pausedAfter(): number | null {
+    const limit = this.#version?.spec.max_consecutive_failed_dag_runs ?? 0;
+    if (!this.#core.isPaused || limit === 0) {
       return null;
     }
+    // Runs that were triggered since wait; they have not ended.
+    const states = this.#core.storage.summaries.latestStates(limit + WAITING_PASSED);
+    const isTooOften = isFailingTooOften(
+      states.filter((state) => state === "failed" || state === "success"),
+      limit,
+    );
+    return isTooOften ? limit : null;
+  }
+
+  /** Why a queued run does not start, or why one failed that never did; null if there is nothing to say. */
+  explain({ row }: LoadedRun, now: number): string | null {
+    if (row.state !== "queued") {
+      return this.#core.backfills.explainEnd(row);
+    }
+    const alike = [...this.#core.runs.loaded()].filter(({ row: other }) => other.backfill_id === row.backfill_id);
+    const names = {
+      running: alike.filter(({ row: other }) => other.state === "running").map(({ row: other }) => other.run_id),
+      before: alike.filter(({ row: other }) => other.state === "queued" && comesBefore(other, row)).length,
+    };
     const backfills = this.#core.backfills.admission();
     const canary = this.#core.backfills.explainCanary(row);
     return (
       canary ??
-      explainAdmission(row, {
-        queued: [],
-        running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
-        idle: this.idleRuns(),
-        dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },
-        backfills: backfills.limits,
-        now,
-      })
+      explainAdmission(
+        row,
+        {
+          queued: [],
+          running: new Map<number | null, number>([...backfills.running, [null, this.#runningRuns()]]),
+          idle: this.idleRuns(),
+          dag: { max_active_runs: this.maxActiveRuns, is_paused: this.#core.isPaused },
+          backfills: backfills.limits,
+          now,
+        },
+        names,
+      )
     );
   }
 
@@ -278,4 +305,13 @@ export class Scheduler {
     }
     return running;
   }
+}
+
+/** Says whether one queued run starts before another of its kind. */
+function comesBefore(a: RunRow, b: RunRow): boolean {
+  return (
+    (a.sort_ordinal ?? 0) - (b.sort_ordinal ?? 0) < 0 ||
+    a.run_after - b.run_after < 0 ||
+    (a.run_after === b.run_after && a.id < b.id)
+  );
 }

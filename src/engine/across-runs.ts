@@ -31,6 +31,17 @@ export function isBehind(runs: Iterable<RunMachine>, state: RunState, taskId: st
   return false;
 }
 
+/** Instances of a task that earlier runs have in line: they go first under a limit over all runs. */
+export function aheadOf(runs: Iterable<RunMachine>, state: RunState, taskId: string): number {
+  let ahead = 0;
+  for (const machine of runs) {
+    if (machine.isMoving && machine.state !== state && compareRuns(machine.state, state) < 0) {
+      ahead += nodeOf(machine.state, taskId)?.line.size ?? 0;
+    }
+  }
+  return ahead;
+}
+
 /** Says whether a run has instances that wait for room. */
 export function waitsForRoom({ state }: RunMachine): boolean {
   return state.lines.size > 0 || state.cleared.size > 0;

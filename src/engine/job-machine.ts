@@ -58,8 +58,8 @@ export const RESEND_AFTER_MS = 10_000;
 const MAX_RESEND_MS = 120_000;
 /** How long a call for permits may stay without an answer before it is made again. */
 const ASK_AGAIN_MS = 5000;
-/** Airflow's three times `task_queued_timeout`. */
-const STUCK_AFTER_MS = 1_800_000;
+/** Airflow's three times `task_queued_timeout`, in milliseconds. */
+export const STUCK_AFTER_MS = 1_800_000;
 
 /** What must be done after the record is stored. */
 export type JobEffect = "send" | "seek_permits" | null;

@@ -10,6 +10,8 @@ import type { GraphTask } from "./graph.ts";
 export interface PastSource {
   /** Why a task with `depends_on_past` must wait, or null if it need not. */
   unmet(task: GraphTask): string | null;
+  /** The same in plain words. */
+  plain?(task: GraphTask): string | null;
 }
 
 /** The gate of one task with `depends_on_past`. */
@@ -36,6 +38,11 @@ export class PastGate {
   /** Why not, looked up anew; null if it does. */
   reason(): string | null {
     return this.#source.unmet(this.#task);
+  }
+
+  /** Why not, in plain words; null if it does, or nothing is known. */
+  plain(): string | null {
+    return this.#source.plain?.(this.#task) ?? null;
   }
 
   /** Lets the next one who asks look it up anew. */

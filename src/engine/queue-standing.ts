@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { inSeconds } from "./explain-words.ts";
 
 /** How it stands with the message of a queued task instance. */
 export interface QueueStanding {
@@ -17,16 +18,19 @@ export interface QueueStanding {
   heardAt: number | null;
   /** Times the message of the present try was sent, or was to be. */
   sends: number;
+  /** When it fails as stuck if no worker takes it (epoch ms). */
+  failsAt?: number;
 }
 
 /** The standing in a sentence, e.g. "no worker heard on queue `heavy`; its message was sent 3 times". */
-export function describeStanding({ name, queue, heardAt, sends }: QueueStanding, now: number): string {
+export function describeStanding({ name, queue, heardAt, sends, failsAt }: QueueStanding, now: number): string {
   if (queue === null) {
-    return `there is no queue or role \`${name}\`: its message is not sent`;
+    const end = failsAt === undefined ? "" : `; it fails at ${new Date(failsAt).toISOString()} unless one is made`;
+    return `there is no queue or role \`${name}\`: nothing is sent${end}`;
   }
   const named = queue === name ? `queue \`${queue}\`` : `queue \`${queue}\` (role \`${name}\`)`;
   const sent = `its message was sent ${sends === 1 ? "once" : `${sends} times`}`;
   return heardAt === null
     ? `no worker heard on ${named}; ${sent}`
-    : `${sent} on ${named}, where a worker was last heard ${Math.max(0, (now - heardAt) / 1000)} s ago`;
+    : `${sent} on ${named}, where a worker was last heard ${inSeconds(now - heardAt)} ago`;
 }

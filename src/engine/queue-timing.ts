@@ -22,6 +22,11 @@ const MAX_RESEND_MS = 120_000;
 /** Airflow's `num_stuck_in_queued_retries`, and the first time. */
 const QUEUED_TIMEOUTS = 3;
 
+/** How long a task instance may be queued before it fails as stuck, in milliseconds. */
+export function stuckAfterMs({ queuedTimeoutMs }: QueueTiming): number {
+  return QUEUED_TIMEOUTS * queuedTimeoutMs;
+}
+
 /** Has the instance's message sent, and again if nobody claims it in time. */
 export function sendMessage(state: RunState, instance: NodeInstance, timing: QueueTiming, now: number): void {
   const waitMs = Math.min(timing.resendAfterMs * 2 ** instance.sends, MAX_RESEND_MS);
@@ -45,7 +50,7 @@ export function resendOrFail(
   isMoving: IsMoving,
 ): void {
   const queuedAt = instance.queuedWhen ?? now;
-  if (now - queuedAt < QUEUED_TIMEOUTS * timing.queuedTimeoutMs) {
+  if (now - queuedAt < stuckAfterMs(timing)) {
     const patience = queuedAt + MAX_RESEND_MS * instance.sends;
     if (now < patience && isMoving(instance)) {
       state.renew(instance, Math.min(now + timing.resendAfterMs, patience));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { code, counted, listed, whenAndIn } from "./explain-words.ts";
 
 /** A queued run, as far as admission looks at it. Times are epoch milliseconds. */
 export interface QueuedRun {
@@ -66,8 +67,20 @@ function inOrder(a: QueuedRun, b: QueuedRun): number {
   return (a.sort_ordinal ?? 0) - (b.sort_ordinal ?? 0) || a.run_after - b.run_after || a.id - b.id;
 }
 
+/** Whom a queued run waits for, as far as it is known by name. */
+export interface AdmissionNames {
+  /** Ids of the running runs that count against the same limit. */
+  running: readonly string[];
+  /** Queued runs that start before it. */
+  before: number;
+}
+
 /** Why one queued run does not start; null if it does. */
-export function explainAdmission(run: QueuedRun, facts: AdmissionFacts): string | null {
+export function explainAdmission(
+  run: QueuedRun,
+  facts: AdmissionFacts,
+  names: AdmissionNames = { running: [], before: 0 },
+): string | null {
   const { running, dag, backfills, now } = facts;
   const limit = run.backfill_id === null ? dag : backfills.get(run.backfill_id);
   const whose = run.backfill_id === null ? "the DAG" : `backfill ${run.backfill_id}`;
@@ -78,11 +91,18 @@ export function explainAdmission(run: QueuedRun, facts: AdmissionFacts): string 
     return `${whose} is paused`;
   }
   if (run.run_after > now) {
-    return `its run_after is ${new Date(run.run_after).toISOString()}, in ${(run.run_after - now) / 1000} s`;
+    return `its run_after is ${whenAndIn(run.run_after, now)}`;
   }
   const count = running.get(run.backfill_id) ?? 0;
   if (count - idleAfter(run, facts) >= limit.max_active_runs) {
-    return `${whose} has ${count} of at most ${limit.max_active_runs} active runs`;
+    const of = run.backfill_id === null ? "" : ` of ${whose}`;
+    const who = names.running.length === 0 ? "" : ` (${listed(names.running.map(code), 3, count)})`;
+    const are = count === 1 ? "is" : "are";
+    const before =
+      names.before === 0
+        ? ""
+        : `; ${counted(names.before, "queued run")} ${names.before === 1 ? "goes" : "go"} before it`;
+    return `${count} of at most ${limit.max_active_runs} runs${of} ${are} running${who}${before}`;
   }
   return null;
 }

@@ -108,6 +108,12 @@ export class RunMachine {
     return index === undefined ? undefined : this.state.nodes[index]?.at(mapIndex);
   }
 
+  /** How many instances a mapped task has; null if it is not mapped, or its length is not known. */
+  mappedLength(taskId: string): number | null {
+    const node = this.state.nodes[this.state.graph.byId.get(taskId)?.index ?? -1];
+    return node?.expanded === true ? node.instances.length : null;
+  }
+
   /** Earliest time at which `tick` has something to do, or null. */
   nextDue(): number | null {
     if (this.info.state !== "running") {

@@ -74,19 +74,28 @@ describe("why somebody waits", () => {
 
   test("names the holders, the place in line and what is asked for", ({ expect }) => {
     expect(reason(busy(true), "urgent")).toBe(
-      "pool `db` has 5 of 5 slots held by runs, sleeps and 1 more, it asks for 3; it is 1st of 2 in line",
+      "pool `db` has 5 of 5 slots held by runs, sleeps and 1 more; it needs 3 and is 1st of 2 in line",
     );
     expect(reason(busy(false), "waits")).toBe(
-      "pool `db` has 4 of 5 slots held by runs and queued, it asks for 4; it is 2nd of 2 in line",
+      "pool `db` has 4 of 5 slots held by runs and queued; it needs 4 and is 2nd of 2 in line",
     );
   });
 
   test("says that the pool is too small, or does not exist", ({ expect }) => {
     const bench = new Bench(1);
     bench.ask(wish("a", { slots: 2 }));
-    expect(reason(bench, "a")).toBe("pool `db` has 1 slot in all, and it asks for 2");
+    expect(reason(bench, "a")).toBe("pool `db` has 1 slot in all, and 2 are needed");
     bench.configure(null);
     expect(reason(bench, "a")).toBe("pool `db` does not exist");
+  });
+
+  test("says how many slots must come back to a pool that was made smaller", ({ expect }) => {
+    const bench = new Bench(2);
+    bench.ask(wish("a"), wish("b"), wish("c"));
+    bench.configure({ slots: 1, description: null, include_deferred: false });
+    expect(reason(bench, "c")).toBe(
+      "2 slots of pool `db` are held, though it has 1 now; 2 must be given back first; it is 1st of 1 in line",
+    );
   });
 
   test("names the large request that slots are saved for", ({ expect }) => {
@@ -97,9 +106,9 @@ describe("why somebody waits", () => {
       bench.ask(wish(`small-${index}`, { requestedAt: 2 }));
     }
     expect(reason(bench, `small-${MAX_PASSES}`)).toBe(
-      "pool `db` has 1 of 2 slots held by a; free ones are saved for large, which asks for 2; it is 2nd of 2 in line",
+      "pool `db` has 1 of 2 slots held by a; free ones are saved for large, which needs 2; it is 2nd of 2 in line",
     );
-    expect(reason(bench, "large")).toBe("pool `db` has 1 of 2 slots held by a, it asks for 2; it is 1st of 2 in line");
+    expect(reason(bench, "large")).toBe("pool `db` has 1 of 2 slots held by a; it needs 2 and is 1st of 2 in line");
   });
 
   test("says nothing of who holds, and null of who is not there", ({ expect }) => {

@@ -152,7 +152,11 @@ describe("a name in a task", () => {
 
 describe("why a queued task instance waits, as far as its queue is concerned", () => {
   test.for<[string, Parameters<typeof describeStanding>[0]]>([
-    ["there is no queue or role `gpu`: its message is not sent", { name: "gpu", queue: null, heardAt: null, sends: 2 }],
+    ["there is no queue or role `gpu`: nothing is sent", { name: "gpu", queue: null, heardAt: null, sends: 2 }],
+    [
+      "there is no queue or role `gpu`: nothing is sent; it fails at 1970-01-01T00:30:00.000Z unless one is made",
+      { name: "gpu", queue: null, heardAt: null, sends: 1, failsAt: 1_800_000 },
+    ],
     [
       "no worker heard on queue `heavy`; its message was sent once",
       { name: "heavy", queue: "heavy", heardAt: null, sends: 1 },

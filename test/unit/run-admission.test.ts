@@ -56,8 +56,12 @@ describe("the queued runs that may start", () => {
     expect(why(queued(1))).toBeNull();
     expect(why(queued(1), { dag: { max_active_runs: 2, is_paused: true } })).toBe("the DAG is paused");
     expect(why(queued(1, { run_after: NOW + 3200 }))).toContain("in 3.2 s");
-    expect(why(queued(1), { running: new Map([[null, 2]]) })).toBe("the DAG has 2 of at most 2 active runs");
+    expect(why(queued(1), { running: new Map([[null, 2]]) })).toBe("2 of at most 2 runs are running");
     expect(why(queued(1, { backfill_id: 9 }))).toBe("its backfill 9 is over");
+    const names = { running: ["r1", "r2"], before: 1 };
+    expect(explainAdmission(queued(1), facts({ running: new Map([[null, 2]]) }), names)).toBe(
+      "2 of at most 2 runs are running (`r1` and `r2`); 1 queued run goes before it",
+    );
   });
 });
 
@@ -68,7 +72,7 @@ describe("runs that only wait for the run before", () => {
     const full = { running: new Map([[null, 2]]), idle: new Map([[null, [NOW - 40, NOW - 30]]]) };
     expect(started({ ...full, queued: [late, early] })).toEqual([1]);
     expect(explainAdmission(early, facts(full))).toBeNull();
-    expect(explainAdmission(late, facts(full))).toBe("the DAG has 2 of at most 2 active runs");
+    expect(explainAdmission(late, facts(full))).toBe("2 of at most 2 runs are running");
   });
 });
 

@@ -141,13 +141,18 @@ describe("a run that waits in a backfill", () => {
     const [, second, third] = await runsOf(dagId);
     const whyOf = async (run: typeof second): Promise<string> =>
       value(await dagOf(dagId).why({ run_id: run?.run_id ?? "", task_id: "a", map_index: -1 })).reason;
-    expect(await whyOf(second)).toContain(`backfill ${made.id} has 1 of at most 1 active runs`);
-    expect(await whyOf(third)).toContain(`the first runs of backfill ${made.id} go before it`);
+    expect(await whyOf(second)).toContain(`1 of at most 1 runs of backfill ${made.id} is running`);
+    expect(await whyOf(third)).toBe(`Its run is queued: 2 runs of backfill ${made.id} go before it, as its canary.`);
     value(await dagOf(dagId).setBackfillPaused(made.id, true));
-    expect(await whyOf(second)).toContain(`backfill ${made.id} is paused`);
+    expect(await whyOf(second)).toBe(`Its run is queued: backfill ${made.id} is paused.`);
+    expect(await whyOf(third)).toBe(
+      `Its run is queued: backfill ${made.id} is paused; 2 runs of backfill ${made.id} go before it, as its canary.`,
+    );
     value(await dagOf(dagId).setBackfillPaused(made.id, false));
     await workOff(dagId);
     expect(await whyOf(third)).toContain("waits to be unpaused");
+    value(await dagOf(dagId).cancelBackfill(made.id));
+    expect(await whyOf(third)).toBe(`It will not run: its run failed, since backfill ${made.id} was cancelled.`);
   });
 });
 

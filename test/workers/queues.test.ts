@@ -492,7 +492,7 @@ describe("the standing of a queued task instance", () => {
     expect(said).toEqual([
       `no worker heard on queue \`heavy\` (role \`${role}\`); its message was sent 2 times`,
       "no worker heard on queue `heavy`; its message was sent 2 times",
-      `there is no queue or role \`${nowhere}\`: its message is not sent`,
+      `there is no queue or role \`${nowhere}\`: nothing is sent; it fails at ${new Date(clock.now() - 2500 + 1_800_000).toISOString()} unless one is made`,
       "no worker heard on queue `default`; its message was sent 2 times",
       `its message was sent 2 times on queue \`heavy\` (role \`${role}\`), where a worker was last heard 2.5 s ago`,
     ]);

@@ -8,7 +8,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { DagObject, Result } from "../../engine/objects.ts";
 import type { TaskInstanceKey } from "../../engine/work.ts";
 import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
-import { ApiError, unwrap } from "../errors.ts";
+import { ApiError, notFound, unwrap } from "../errors.ts";
 import { knownDag } from "../known-dag.ts";
 import { json, refusals } from "../responses.ts";
 import { whySchema } from "../schemas/why.ts";
@@ -113,7 +113,16 @@ export function taskInstanceDetailRoutes({ registry }: ApiDeps) {
   const dependenciesOf = async (env: ApiEnv, key: Key) => ({
     dependencies: await ask(env, key, (dag, instance) => dag.dependencies(instance)),
   });
-  const whyOf = (env: ApiEnv, key: Key) => ask(env, key, (dag, instance) => dag.why(instance));
+  const whyOf = async (env: ApiEnv, key: Key) => {
+    const dag = await knownDag(registry, env, key.dag_id);
+    const answer = await dag.why({ run_id: key.dag_run_id, task_id: key.task_id, map_index: key.map_index });
+    if (!answer.ok && answer.refusal.code === "not_found") {
+      // Of a mapped task it says which index is missing.
+      const { loc, message } = answer.refusal;
+      throw loc === undefined ? await instanceNotFound(dag, targetOf(key)) : notFound(message);
+    }
+    return unwrap(answer);
+  };
   return new OpenAPIHono<AppEnv>()
     .openapi(dependenciesRoute, async (c) =>
       c.json(await dependenciesOf(c.env, { ...c.req.valid("param"), ...c.req.valid("query") }), 200),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted, listed } from "../explain-words.ts";
 import type { PermitLedger } from "./ledger.ts";
 import { describeLedger } from "./names.ts";
 import { comesBefore, INFINITE, type Permit } from "./permit.ts";
@@ -128,11 +129,14 @@ export function explainPermit(ledger: PermitLedger, owner: string, holder: strin
  * @example
  * waitingReason("pool:db", explanation, ({ holder }) => holder);
  * // "pool `db` has 5 of 5 slots held by a, b and 3 more; it is 3rd of 7 in line"
+ *
+ * @param waitsFor Says what a holder waits for in turn: "waits for rate limit `x` until …"; null if that is not known.
  */
 export function waitingReason(
   ledger: string,
   explanation: PermitExplanation,
   nameOf: (permit: PermitView) => string,
+  waitsFor: (permit: PermitView) => string | null = () => null,
 ): string | null {
   const { permit, slots, position, waiting, held_by: holders, reserved_for: saved } = explanation;
   const name = describeLedger(ledger);
@@ -143,16 +147,22 @@ export function waitingReason(
     return `${name} does not exist`;
   }
   if (slots !== INFINITE && permit.slots > slots) {
-    return `${name} has ${count(slots, "slot")} in all, and it asks for ${permit.slots}`;
+    return `${name} has ${counted(slots, "slot")} in all, and ${permit.slots} are needed`;
   }
-  const named = holders.slice(0, 2).map(nameOf);
-  const others = explanation.holders - named.length;
-  const held = [...named, ...(others > 0 ? [`${others} more`] : [])];
-  const by = held.length > 1 ? `${held.slice(0, -1).join(", ")} and ${held.at(-1) ?? ""}` : (held[0] ?? "nobody");
-  const asks = permit.slots > 1 ? `, it asks for ${permit.slots}` : "";
-  const reserve = saved === null ? "" : `; free ones are saved for ${nameOf(saved)}, which asks for ${saved.slots}`;
-  const place = `it is ${ordinal(position)} of ${waiting} in line`;
-  return `${name} has ${explanation.occupied_slots} of ${count(slots, "slot")} held by ${by}${asks}${reserve}; ${place}`;
+  const { occupied_slots: occupied } = explanation;
+  const place = `it ${permit.slots > 1 ? `needs ${permit.slots} and ` : ""}is ${ordinal(position)} of ${waiting} in line`;
+  if (slots !== INFINITE && occupied > slots) {
+    const back = occupied + permit.slots - slots;
+    const are = occupied === 1 ? "is" : "are";
+    return `${counted(occupied, "slot")} of ${name} ${are} held, though it has ${slots} now; ${back} must be given back first; ${place}`;
+  }
+  const named = holders.slice(0, 2).map((holder) => {
+    const waits = waitsFor(holder);
+    return `${nameOf(holder)}${waits === null ? "" : ` (${waits})`}`;
+  });
+  const by = explanation.holders === 0 ? "" : ` by ${listed(named, 2, explanation.holders)}`;
+  const reserve = saved === null ? "" : `; free ones are saved for ${nameOf(saved)}, which needs ${saved.slots}`;
+  return `${name} has ${occupied} of ${counted(slots, "slot")} held${by}${reserve}; ${place}`;
 }
 
 function waitingInOrder(permits: readonly Permit[]): Permit[] {
@@ -162,10 +172,6 @@ function waitingInOrder(permits: readonly Permit[]): Permit[] {
 function permitView({ owner, holder, slots, priority, state, since, isRunning }: Permit): PermitView {
   const shown = state === "held" ? (isRunning ? "running" : "queued") : state;
   return { owner, holder, slots, priority, state: shown, since };
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function ordinal(number: number): string {
