@@ -111,55 +111,51 @@ function mostWithin(times: readonly number[], windowMs: number): number {
 }
 
 describe("one key that a DAG, a bulk submission and jobs share", () => {
-  it(
-    "is given no more than 50 starts in any second, over 200 of them, though objects are evicted and calls are lost",
-    { timeout: 60_000 },
-    async () => {
-      const started: number[] = [];
-      const id = fresh("call");
-      const rateLimit: { limit: number; per: Duration } = { limit: LIMIT, per: "1s" };
-      const call = addTask(
-        task({ id, rateLimit }, (_ctx, _input: { item: number }) => {
-          started.push(clock.now());
-        }),
-      );
-      const owners = new Owners();
-      const items = Array.from({ length: IN_DAG }, (_, index) => index);
-      const dagId = addDag({}, (d) => void d.expand(call, { item: items }));
-      permitCalls.lose(ledgerName("key", id), "before");
-      permitCalls.lose(ledgerName("key", id), "after");
-      const runId = await owners.run(dagId);
-      const batch = await owners.batch(id, IN_BATCH);
-      const jobs: string[] = [];
-      for (let job = 0; job < JOBS; job += 1) {
-        jobs.push(await owners.job(id));
+  it("is given no more than 50 starts in any second, over 200 of them, though objects are evicted and calls are lost", async () => {
+    const started: number[] = [];
+    const id = fresh("call");
+    const rateLimit: { limit: number; per: Duration } = { limit: LIMIT, per: "1s" };
+    const call = addTask(
+      task({ id, rateLimit }, (_ctx, _input: { item: number }) => {
+        started.push(clock.now());
+      }),
+    );
+    const owners = new Owners();
+    const items = Array.from({ length: IN_DAG }, (_, index) => index);
+    const dagId = addDag({}, (d) => void d.expand(call, { item: items }));
+    permitCalls.lose(ledgerName("key", id), "before");
+    permitCalls.lose(ledgerName("key", id), "after");
+    const runId = await owners.run(dagId);
+    const batch = await owners.batch(id, IN_BATCH);
+    const jobs: string[] = [];
+    for (let job = 0; job < JOBS; job += 1) {
+      jobs.push(await owners.job(id));
+    }
+    await permitCalls.quiet();
+    for (let steps = 0; started.length < IN_DAG + IN_BATCH + JOBS; steps += 1) {
+      expect(await owners.step()).toBe(true);
+      expect(steps).toBeLessThan(3000);
+      if (steps % 20 === 0) {
+        await dagOf(dagId).describe();
+        await evictDurableObject(stubOf("DAG", dagId));
+        await env.RATE_LIMITER.getByName(ledgerName("key", id)).peek();
+        await evictDurableObject(limiterStub(id));
+        const [job = ""] = jobs.slice(steps % JOBS);
+        await jobOf(job).get(0);
+        await evictDurableObject(stubOf("JOB", job));
       }
-      await permitCalls.quiet();
-      for (let steps = 0; started.length < IN_DAG + IN_BATCH + JOBS; steps += 1) {
-        expect(await owners.step()).toBe(true);
-        expect(steps).toBeLessThan(3000);
-        if (steps % 20 === 0) {
-          await dagOf(dagId).describe();
-          await evictDurableObject(stubOf("DAG", dagId));
-          await env.RATE_LIMITER.getByName(ledgerName("key", id)).peek();
-          await evictDurableObject(limiterStub(id));
-          const [job = ""] = jobs.slice(steps % JOBS);
-          await jobOf(job).get(0);
-          await evictDurableObject(stubOf("JOB", job));
-        }
-      }
-      const times = [...(await reservedTimes(id)).values()].toSorted((a, b) => a - b);
-      expect(times).toHaveLength(IN_DAG + IN_BATCH + JOBS);
-      expect(mostWithin(times, 1000)).toBe(LIMIT);
-      // Nobody began before a time that was its own.
-      expect(started.every((at, index) => at >= (times[index] ?? Infinity))).toBe(true);
-      expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
-      expect(value(await dagOf(batch).getBatch(0))).toMatchObject({ counts: { success: IN_BATCH } });
-      for (const job of jobs) {
-        expect(value(await jobOf(job).get(0)).state).toBe("success");
-      }
-    },
-  );
+    }
+    const times = [...(await reservedTimes(id)).values()].toSorted((a, b) => a - b);
+    expect(times).toHaveLength(IN_DAG + IN_BATCH + JOBS);
+    expect(mostWithin(times, 1000)).toBe(LIMIT);
+    // Nobody began before a time that was its own.
+    expect(started.every((at, index) => at >= (times[index] ?? Infinity))).toBe(true);
+    expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
+    expect(value(await dagOf(batch).getBatch(0))).toMatchObject({ counts: { success: IN_BATCH } });
+    for (const job of jobs) {
+      expect(value(await jobOf(job).get(0)).state).toBe("success");
+    }
+  });
 
   it("is slowed down for all, who wait already too, by a handler that was told to come back later", async () => {
     const started: { at: number; item: number }[] = [];

@@ -1,5 +1,5 @@
 import { ulid } from "ulid";
-import { describe, it } from "vitest";
+import { beforeAll, describe, it } from "vitest";
 import { task } from "../../src/sdk/index.ts";
 import type { TaskContext } from "../../src/sdk/index.ts";
 import {
@@ -13,7 +13,6 @@ import {
   instancesOf,
   jobOf,
   report,
-  rowsOf,
   runOf,
   settle,
   start,
@@ -22,11 +21,13 @@ import {
   success,
   value,
 } from "./lab.ts";
+import { backgroundOver, watchBackground } from "./background.ts";
 import { breakOnce, nextCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
 
 stopClock();
+beforeAll(watchBackground);
 
 /** The least a spec allows: a runner looks at the clock that often, and beats when a test has moved it as far. */
 const HEARTRATE_MS = 50;
@@ -82,13 +83,13 @@ describe("a cleared or killed running task", () => {
 
     value(await dagOf(dagId).clear({ run_id: runId, task_ids: null, only_failed: false }));
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "restarting" });
-    await orderDelivered(dagId);
+    await backgroundOver();
 
     expect(await jobOf(jobId).beat(cleared.token, null)).toMatchObject({
       verdict: "stop",
       reason: "the task instance was cleared",
     });
-    await ownerTold(jobId);
+    await backgroundOver();
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued" });
     expect(await report(dagId, cleared, success("late"))).toBe("late");
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "failed", error: { type: "Stopped" } });
@@ -127,10 +128,9 @@ describe("a cleared or killed running task", () => {
     const runId = await start(dagId);
     const delivered = deliver(mailbox.takeOf(dagId));
     await begun;
-    clock.advance(HEARTRATE_MS);
     const jobId = await adopted(dagId, runId);
     value(await dagOf(dagId).clear({ run_id: runId, task_ids: null, only_failed: false }));
-    await orderDelivered(dagId);
+    await backgroundOver();
     clock.advance(HEARTRATE_MS);
     await delivered;
 
@@ -171,7 +171,7 @@ describe("killing the job of an adopted task instance", () => {
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ job_id: jobId });
 
     value(await jobOf(jobId).kill("enough"));
-    await ownerTold(jobId);
+    await backgroundOver();
 
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({
       state: "failed",
@@ -188,7 +188,6 @@ describe("killing the job of an adopted task instance", () => {
     const runId = await start(dagId);
     const delivered = deliver(mailbox.takeOf(dagId));
     await begun;
-    clock.advance(HEARTRATE_MS);
     const jobId = await adopted(dagId, runId);
     value(await jobOf(jobId).kill("enough"));
     clock.advance(HEARTRATE_MS);
@@ -215,7 +214,7 @@ describe("killing the job of an adopted task instance", () => {
     await reached;
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "running" });
     await fireAlarm(stubOf("JOB", jobId));
-    await ownerTold(jobId);
+    await backgroundOver();
 
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "failed", error: { type: "Killed" } });
   });
@@ -245,31 +244,14 @@ describe("a task that ends while its first heartbeat is on its way", () => {
   });
 });
 
-/** Waits until a job watches the run's only task instance, and gives its id. */
+/** Lets the first heartbeat come, which makes a job watch the run's only task instance. Gives the job's id. */
 async function adopted(dagId: string, runId: string): Promise<string> {
-  for (;;) {
-    const [instance] = await instancesOf(dagId, runId);
-    if (typeof instance?.job_id === "string") {
-      return instance.job_id;
-    }
-    await nextTurn();
+  const adoption = nextCall(dagId, "adopt");
+  clock.advance(HEARTRATE_MS);
+  await adoption;
+  const [instance] = await instancesOf(dagId, runId);
+  if (typeof instance?.job_id !== "string") {
+    throw new Error("expected a job to watch the task instance, there is none");
   }
-}
-
-/** Waits until a DAG has handed all its stop orders to the jobs. */
-async function orderDelivered(dagId: string): Promise<void> {
-  while ((await rowsOf(stubOf("DAG", dagId), "SELECT id FROM stop_order")).length > 0) {
-    await nextTurn();
-  }
-}
-
-/** Waits until a job has nothing left to tell its task instance's DAG. */
-async function ownerTold(jobId: string): Promise<void> {
-  while ((await rowsOf(stubOf("JOB", jobId), "SELECT 1 FROM job WHERE detail ->> 'owed' IS NOT NULL")).length > 0) {
-    await nextTurn();
-  }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
+  return instance.job_id;
 }
