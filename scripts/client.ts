@@ -18,6 +18,7 @@ const jobSchema = z.object({
   progress: z
     .object({ step: z.string().optional(), fraction: z.number().optional(), data: z.unknown().optional() })
     .nullable(),
+  start_date: z.string().nullable(),
   result: z.unknown(),
   error: z.object({ type: z.string(), message: z.string() }).nullable(),
   late_results: z.number(),

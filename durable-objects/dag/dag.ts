@@ -27,6 +27,7 @@ import type {
   TaskInstanceQuery,
   TriggerRequest,
   WhyView,
+  XComPlace,
   XComQuery,
   XComView,
 } from "../../src/engine/objects.ts";
@@ -226,8 +227,8 @@ export function createDagClass(registry: Registry) {
       return this.#xcoms.list(query);
     }
 
-    async payloadPlace(runId: string): Promise<Result<string>> {
-      return this.#xcoms.place(runId);
+    async payloadPlace(runId: string, forXCom?: XComPlace): Promise<Result<string>> {
+      return this.#xcoms.place(runId, forXCom);
     }
 
     async setXCom(

@@ -4,7 +4,7 @@
  * @module
  */
 import { ulid } from "ulid";
-import type { Page, Result, XComQuery, XComView } from "../../src/engine/objects.ts";
+import type { Page, Result, XComPlace, XComQuery, XComView } from "../../src/engine/objects.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { StoredValue, TaskInstanceKey } from "../../src/engine/work.ts";
 import { refuse, type DagCore } from "./core.ts";
@@ -52,14 +52,15 @@ export class XComDesk {
   }
 
   /** Where values of a run lie that are too large for rows; see `DagObject.payloadPlace`. */
-  place(runId: string): Result<string> {
+  place(runId: string, forXCom?: XComPlace): Result<string> {
     const core = this.#core;
-    const run = core.find(runId);
+    const run = forXCom === undefined ? core.find(runId) : this.#settable(forXCom);
     if (!run.ok) {
       return run;
     }
+    const { row } = "run" in run.value ? run.value.run : run.value;
     const fresh = (): string => `xcom/${ulid()}/`;
-    return { ok: true, value: core.act(Date.now(), () => core.storage.xcoms.payloads.place(run.value.row.id, fresh)) };
+    return { ok: true, value: core.act(Date.now(), () => core.storage.xcoms.payloads.place(row.id, fresh)) };
   }
 
   set(
@@ -70,6 +71,31 @@ export class XComDesk {
     mode: "create" | "update",
   ): Result<XComView> {
     const core = this.#core;
+    const found = this.#settable({ key, xcom_key: xcomKey, map_length: mapLength, mode });
+    if (!found.ok) {
+      return found;
+    }
+    const { run, instance } = found.value;
+    const now = Date.now();
+    core.act(now, () => {
+      if (xcomKey === RETURNED) {
+        run.machine.setValue(instance, value, mapLength, now);
+        core.store(run, now);
+      } else {
+        core.storage.xcoms.save(run.row.id, key, xcomKey, value, now);
+      }
+    });
+    const [view] = core.storage.xcoms.list({ ...key, key: xcomKey, limit: 1, offset: 0 }).items;
+    return view === undefined ? this.#missing(xcomKey) : { ok: true, value: view };
+  }
+
+  /** The task instance whose value can be set, or why it cannot. */
+  #settable({
+    key,
+    xcom_key: xcomKey,
+    map_length: mapLength,
+    mode,
+  }: XComPlace): Result<{ run: LoadedRun; instance: NodeInstance }> {
     const found = this.#find(key);
     if (!found.ok) {
       return found;
@@ -85,17 +111,7 @@ export class XComDesk {
       const expected = `expected at most ${most} elements (max_map_length), because a task is mapped over them`;
       return refuse("invalid", `${expected}, got ${mapLength}`, ["body", "value"]);
     }
-    const now = Date.now();
-    core.act(now, () => {
-      if (xcomKey === RETURNED) {
-        run.machine.setValue(instance, value, mapLength, now);
-        core.store(run, now);
-      } else {
-        core.storage.xcoms.save(run.row.id, key, xcomKey, value, now);
-      }
-    });
-    const [view] = core.storage.xcoms.list({ ...key, key: xcomKey, limit: 1, offset: 0 }).items;
-    return view === undefined ? this.#missing(xcomKey) : { ok: true, value: view };
+    return found;
   }
 
   delete(key: TaskInstanceKey, xcomKey: string): Result<null> {

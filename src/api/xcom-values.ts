@@ -4,7 +4,7 @@
  * @module
  */
 import { readableJson } from "../engine/json-depth.ts";
-import type { DagObject } from "../engine/objects.ts";
+import type { DagObject, XComPlace } from "../engine/objects.ts";
 import { LIMITS, type Json } from "../engine/spec.ts";
 import type { StoredValue } from "../engine/work.ts";
 import type { ApiEnv } from "./env.ts";
@@ -26,7 +26,7 @@ export async function readValue(env: ApiEnv, stored: StoredValue): Promise<Json>
 export async function storeValue(
   env: ApiEnv,
   value: Json,
-  run: { dag: DagObject; runId: string },
+  place: Omit<XComPlace, "map_length"> & { dag: DagObject },
   use: (stored: StoredValue, length: number | null) => ReturnType<DagObject["setXCom"]>,
 ) {
   const json = JSON.stringify(value);
@@ -37,7 +37,10 @@ export async function storeValue(
   if (env.PAYLOADS === undefined) {
     throw new ApiError(413, `expected a value of at most ${LIMITS.inlineValueBytes} bytes as JSON, got more`);
   }
-  const key = `${unwrap(await run.dag.payloadPlace(run.runId))}${crypto.randomUUID()}`;
+  const { dag, ...at } = place;
+  // What would be refused is not put.
+  const prefix = unwrap(await dag.payloadPlace(at.key.run_id, { ...at, map_length: length }));
+  const key = `${prefix}${crypto.randomUUID()}`;
   await env.PAYLOADS.put(key, json, { httpMetadata: { contentType: "application/json" } });
   const answer = await use({ r2: key, bytes: new TextEncoder().encode(json).byteLength }, length);
   if (!answer.ok) {

@@ -303,9 +303,10 @@ export interface DagObject extends BackfillOwner {
   deleteXCom(key: TaskInstanceKey, xcomKey: string): Promise<Result<null>>;
   /**
    * Where in the bucket `PAYLOADS` a run's values lie that are too large for rows, with a slash at the end: a prefix that no
-   * other run ever has. What is put there goes with the run at the latest.
+   * other run ever has. What is put there goes with the run at the latest. With `forXCom`, and nothing is made then, the refusal
+   * that `setXCom` would answer.
    */
-  payloadPlace(runId: string): Promise<Result<string>>;
+  payloadPlace(runId: string, forXCom?: XComPlace): Promise<Result<string>>;
   /** Clears task instances so that they run again; a running one is stopped first. Answers those that it clears, as they are after it. */
   clear(request: ClearRequest): Promise<Result<TaskInstanceView[]>>;
 
@@ -427,6 +428,14 @@ export interface JobObject extends JobReader {
 export const MAX_REGISTERED_DAGS = 5000;
 /** Versions of one registered DAG. */
 export const MAX_VERSIONS = 1000;
+
+/** Where a value is to be set, and what `setXCom` is given beside it. */
+export interface XComPlace {
+  key: TaskInstanceKey;
+  xcom_key: string;
+  map_length: number | null;
+  mode: "create" | "update";
+}
 
 /** The one object that counts failed logins. Names and networks are given as digests. */
 export interface LoginGuardObject {

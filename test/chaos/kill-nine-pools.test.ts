@@ -3,6 +3,7 @@ import type { Client } from "../../scripts/client.ts";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
 import { eventually, pause } from "../support/waiting.ts";
+import { momentsIn } from "./moments.ts";
 
 const DAG_ID = "contended";
 const POOL = "narrow";
@@ -17,8 +18,7 @@ const SPANS: [from: number, to: number][] = [
   [300, 1500],
   [1500, 3000],
 ];
-const MOMENTS = SPANS.map(([from, to]) => Math.round(from + Math.random() * (to - from)));
-const RECOVERY_MS = 90_000;
+const MOMENTS = momentsIn(SPANS);
 
 let server: TestServer | null = null;
 
@@ -66,14 +66,14 @@ describe("kill -9 of the runtime while task instances hold and wait for the slot
       const { client } = server;
 
       for (const runId of runIds) {
-        const run = await eventually(`the run ${runId} to end`, RECOVERY_MS, async () => {
+        const run = await eventually(`the run ${runId} to end`, async () => {
           expect(await inState(client, runId, "queued", "running", "restarting")).toBeLessThanOrEqual(SLOTS);
           const found = await client.getRun(DAG_ID, runId);
           return found.state === "success" || found.state === "failed" ? found : null;
         });
         expect(run).toMatchObject({ state: "success", task_instance_counts: { success: MAPPED } });
       }
-      await eventually("the pool to be empty", RECOVERY_MS, async () => {
+      await eventually("the pool to be empty", async () => {
         const pool = await call(client, "GET", `/api/v2/pools/${POOL}`);
         const isEmpty =
           JSON.stringify(pool).includes('"occupied_slots":0') && JSON.stringify(pool).includes('"scheduled_slots":0');

@@ -3,7 +3,8 @@ import type { Client, DagRun, TaskInstance } from "../../scripts/client.ts";
 import { expectedReport } from "../../scripts/demo/etl.ts";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
-import { eventually, pause } from "../support/waiting.ts";
+import { endOfBatch, endOfJob, endOfRun, pause } from "../support/waiting.ts";
+import { momentsIn } from "./moments.ts";
 
 const DAG_ID = "flights_etl";
 const RUNS = 8;
@@ -18,8 +19,7 @@ const SPANS: [from: number, to: number][] = [
   [1160, 1240],
   [1240, 1400],
 ];
-const MOMENTS = SPANS.map(([from, to]) => Math.round(from + Math.random() * (to - from)));
-const RECOVERY_MS = 90_000;
+const MOMENTS = momentsIn(SPANS);
 
 let server: TestServer | null = null;
 
@@ -29,10 +29,7 @@ afterEach(async () => {
 });
 
 async function finishedRun(client: Client, runId: string): Promise<{ state: string; instances: TaskInstance[] }> {
-  const run = await eventually(`the run ${runId} to end`, RECOVERY_MS, async () => {
-    const found = await client.getRun(DAG_ID, runId, 10);
-    return found.state === "success" || found.state === "failed" ? found : null;
-  });
+  const run = await endOfRun(client, DAG_ID, runId);
   return { state: run.state, instances: await client.listTaskInstances(DAG_ID, runId) };
 }
 
@@ -76,10 +73,7 @@ describe("kill -9 of the runtime in the middle of runs, then a start on the same
         );
       }
 
-      const done = await eventually("the batch to end", RECOVERY_MS, async () => {
-        const found = await survivor.getBatch(batch.batch_id, 10);
-        return found.state === "success" || found.state === "failed" ? found : null;
-      });
+      const done = await endOfBatch(survivor, batch.batch_id);
       // A task of the bulk may not be tried again: if it was running when the worker died, it has failed as a zombie.
       const { success = 0, failed = 0 } = done.counts;
       expect(success + failed).toBe(BULK);
@@ -90,10 +84,7 @@ describe("kill -9 of the runtime in the middle of runs, then a start on the same
       expect(wrong).toEqual([]);
       expect(members.filter((job) => job.state === "failed" && job.error?.type !== "Zombie")).toEqual([]);
 
-      const job = await eventually("the flaky task to end", RECOVERY_MS, async () => {
-        const found = await survivor.getJob(flaky.id, 10);
-        return found.state === "success" || found.state === "failed" ? found : null;
-      });
+      const job = await endOfJob(survivor, flaky.id);
       expect(job.state).toBe("success");
       expect(await survivor.countRuns(DAG_ID)).toBe(runs.length);
     });

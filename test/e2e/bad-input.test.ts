@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { startTestServer } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
-import { eventually } from "../support/waiting.ts";
+import { endOfJob, eventually } from "../support/waiting.ts";
 
 let server: TestServer;
 
@@ -261,7 +261,7 @@ describe("bad input is answered with what was expected, what came and where", ()
     await http.call("POST", "/api/v2/pools", { name: "full", slots: 0 });
     await http.call("PUT", "/api/v2/dags/waits", { tasks: [{ task_id: "a", handler: "hello", pool: "full" }] });
     const { dag_run_id: runId } = await server.client.triggerRun("waits");
-    await eventually("the task instance to wait for the pool", 10_000, async () => {
+    await eventually("the task instance to wait for the pool", async () => {
       const { body } = await http.call("GET", "/api/v2/pools/full");
       return JSON.stringify(body).includes('"scheduled_slots":1') ? true : null;
     });
@@ -290,7 +290,7 @@ describe("what exists already", () => {
 
   test("a heartbeat for a finished job is a conflict", async ({ expect }) => {
     const { id } = await server.client.submitTask("hello", {});
-    await server.client.getJob(id, 30);
+    await endOfJob(server.client, id);
     const answer = await server.client.http.call("POST", `/jobs/${id}/heartbeat`, {});
     expect(answer.status).toBe(409);
   });

@@ -111,7 +111,7 @@ describe("npm start", () => {
     const runtime = killed.runtimePid() ?? 0;
     expect(isAlive(runtime)).toBe(true);
     process.kill(killed.pid, "SIGKILL");
-    await eventually("the runtime to end", 10_000, async () => (isAlive(runtime) ? null : true));
+    await eventually("the runtime to end", async () => (isAlive(runtime) ? null : true));
   });
 });
 

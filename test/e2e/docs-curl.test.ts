@@ -12,7 +12,7 @@ import { PROJECT_ROOT } from "../../scripts/project.ts";
 import { hashPassword } from "../../src/api/auth/passwords.ts";
 import { startTestServer, WEBHOOK_SECRET } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
-import { eventually } from "../support/waiting.ts";
+import { endOfRun, eventually } from "../support/waiting.ts";
 
 const PASSWORD = "a password of the tests";
 const DAG_ID = "greetings";
@@ -68,13 +68,13 @@ async function register(dagId: string): Promise<string> {
 async function finishRun(): Promise<string> {
   await server.client.http.call("PATCH", `/api/v2/dags/${DAG_ID}`, { is_paused: false });
   const { dag_run_id: runId } = await server.client.triggerRun(DAG_ID);
-  await server.client.getRun(DAG_ID, runId, 30);
+  await endOfRun(server.client, DAG_ID, runId);
   return runId;
 }
 
 async function runningJob(): Promise<string> {
-  const { id } = await server.client.submitTask("countdown", { seconds: 2 });
-  await eventually("the countdown to begin", 10_000, async () => {
+  const { id } = await server.client.submitTask("countdown", { seconds: 600 });
+  await eventually("the countdown to begin", async () => {
     const job = await server.client.getJob(id);
     return job.progress === null ? null : job;
   });
@@ -192,7 +192,7 @@ class Shell {
     this.#output = "";
     const mark = `done-${this.#count}`;
     this.#bash.stdin.write(`${text}\nprintf '\\n${mark} %s\\n' "$?" >&2\n`);
-    const end = await eventually(`${file}:${line} to end`, 45_000, async () =>
+    const end = await eventually(`${file}:${line} to end`, async () =>
       new RegExp(`^${mark} (\\d+)$`, "m").exec(this.#output),
     );
     for (const [, name = ""] of text.matchAll(/^(?:export )?([A-Z_]+)=/gm)) {
@@ -220,7 +220,7 @@ class Shell {
 }
 
 describe("the shell lines of the documents", () => {
-  test.for(documents())("of %s do what they say", { timeout: 120_000 }, async (file, { expect }) => {
+  test.for(documents())("of %s do what they say", async (file, { expect }) => {
     const shell = new Shell(folder);
     const wrong: unknown[] = [];
     for (const command of commandsOf(file)) {

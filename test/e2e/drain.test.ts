@@ -121,7 +121,7 @@ describe("a server that is stopped", () => {
     const { gate, server, client } = await openStage();
     const { id } = await client.submitTask("finish", { gate: gate.url });
     await gate.arrived("/finish/1");
-    await eventually("the job to run", WAIT_MS, async () =>
+    await eventually("the job to run", async () =>
       (await client.getJob(id)).state === "running" ? true : null,
     );
     const waits = Array.from({ length: 20 }, async () => client.getJob(id, 60));
@@ -138,7 +138,7 @@ describe("a server that is stopped", () => {
     const { id } = await client.submitTask("ignore", { gate: gate.url });
     await gate.arrived("/ignore/1");
     const stopped = server.stop();
-    await eventually("health to say so", WAIT_MS, async () => {
+    await eventually("health to say so", async () => {
       const { body } = await client.http.call("GET", "/api/v2/monitor/health");
       return JSON.stringify(body).includes('"scheduler":{"status":"unhealthy"') ? true : null;
     });

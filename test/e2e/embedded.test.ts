@@ -28,7 +28,7 @@ describe("the embedded runtime", () => {
     await server.tick();
     const crashed = server.runtimePid();
     await killAndWait(crashed ?? 0);
-    await eventually("the runtime to answer again", 30_000, async () => {
+    await eventually("the runtime to answer again", async () => {
       const answer = await fetch(`${server.url}/api/v2/version`).catch(() => null);
       return answer?.ok === true ? true : null;
     });

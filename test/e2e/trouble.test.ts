@@ -66,7 +66,7 @@ describe("a garbled file", () => {
     const again = makeClient(second.url, second.apiKey);
     expect((await again.http.call("GET", `/jobs/${id}`)).status).toBe(500);
     again.close();
-    await eventually("the log to name the file", TIMEOUT_MS, async () =>
+    await eventually("the log to name the file", async () =>
       second.output().includes(`${join(jobs, name)} is garbled`) ? true : null,
     );
   });
@@ -101,7 +101,7 @@ describe.runIf(HAS_NAMESPACES)("a full disk", () => {
     // The disk as the server sees it.
     const filler = join(`/proc/${server.pid}/root`, disk, "filler");
     expect(() => writeFileSync(filler, Buffer.alloc(8_000_000))).toThrow(/ENOSPC/);
-    await eventually("health to say so", TIMEOUT_MS, async () =>
+    await eventually("health to say so", async () =>
       (await health()).includes('"metadatabase":{"status":"unhealthy"}') ? true : null,
     );
     const refused = await client.http.call("POST", "/tasks/hello", { payload: {} });
@@ -110,7 +110,7 @@ describe.runIf(HAS_NAMESPACES)("a full disk", () => {
     expect(server.output()).toContain(`the disk of ${join(disk, "state")} is full`);
 
     rmSync(filler);
-    await eventually("health to be well again", TIMEOUT_MS, async () =>
+    await eventually("health to be well again", async () =>
       (await health()).includes('"metadatabase":{"status":"healthy"}') ? true : null,
     );
     const { id } = await client.submitTask("hello", {});
@@ -130,10 +130,10 @@ describe("a handler that exhausts the memory", () => {
     const client = makeClient(server.url, server.apiKey);
     onTestFinished(() => client.close());
     await client.submitTask("exhaust", {});
-    await eventually("the log to say why the runtime ended", TIMEOUT_MS, async () =>
+    await eventually("the log to say why the runtime ended", async () =>
       server.output().includes("ended because it was out of memory") ? true : null,
     );
-    await eventually("the server to answer again", TIMEOUT_MS, async () => {
+    await eventually("the server to answer again", async () => {
       const answer = await client.http.call("GET", "/api/v2/version").catch(() => null);
       return answer?.status === 200 ? true : null;
     });

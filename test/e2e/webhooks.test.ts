@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { deliveryOf } from "../../scripts/demo/webhooks.ts";
 import { startTestServer, WEBHOOK_SECRET } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
+import { endOfRun } from "../support/waiting.ts";
 
 let server: TestServer;
 
@@ -20,7 +21,7 @@ describe("a delivery of GitHub's", () => {
   test("starts a run that summarises it", async ({ expect }) => {
     const { body, headers } = await deliveryOf("issues", WEBHOOK_SECRET);
     const { runId, status } = await server.client.sendWebhook("github_events", body, headers);
-    const run = await server.client.getRun("github_events", runId, 30);
+    const run = await endOfRun(server.client, "github_events", runId);
     expect(status).toBe(202);
     expect(run.state).toBe("success");
     expect(run.conf).toMatchObject({ event: "issues", repository: "Codertocat/Hello-World" });

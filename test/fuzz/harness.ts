@@ -22,10 +22,11 @@ import {
   type Scene,
 } from "../contract/scene.ts";
 import { ownBackfill } from "../contract/requests.ts";
+import { backgroundOver, watchBackground } from "../workers/background.ts";
 import { dagOf, objectEnv } from "../workers/lab.ts";
 import { deploy, ECHO, fresh, step } from "../workers/registry.ts";
 import { jobbers } from "../workers/worker.ts";
-import { installMeter, stateMark } from "./meter.ts";
+import { installMeter, latestWrites, stateMark } from "./meter.ts";
 import type { FuzzRequest, Ids, Source } from "./requests.ts";
 
 declare module "vitest" {
@@ -59,6 +60,7 @@ export async function prepare(): Promise<void> {
   };
   bindings = { ...objectEnv, ...secrets, JOBBERS_API_KEY: KEY };
   await installMeter();
+  await watchBackground();
 }
 
 // ── the scene ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,15 +91,9 @@ export async function freshSource(): Promise<Omit<Source, "document">> {
  * every write from then on is one of the next request.
  */
 async function calm(): Promise<void> {
-  for (let quiet = 0; quiet < 2; quiet += 1) {
-    const before = stateMark();
-    // One round after the other, each until nothing more comes.
-    // oxlint-disable-next-line no-await-in-loop
-    await Promise.all([ORDERS, BROKEN, SLOW, HOOKED].map((dagId) => dagOf(dagId).describe()));
-    // oxlint-disable-next-line no-await-in-loop
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    quiet = stateMark() === before ? quiet : -1;
-  }
+  await backgroundOver();
+  await Promise.all([ORDERS, BROKEN, SLOW, HOOKED].map((dagId) => dagOf(dagId).describe()));
+  await backgroundOver();
 }
 
 /** Ids that belong together, and some that do not. */
@@ -140,8 +136,8 @@ function thingsOf(
 
 // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Milliseconds of each request that was sent. */
-export const latencies: number[] = [];
+/** How many requests were sent. */
+export const requests = { sent: 0 };
 
 /** Requests that were accepted, by operation. */
 export const accepted = new Map<string, number>();
@@ -162,16 +158,19 @@ export async function send(request: FuzzRequest): Promise<{ status: number; text
     ...(body === null ? {} : { body }),
   });
   const before = stateMark();
-  const start = performance.now();
   const { response, text, over } = await fetchIt(sent);
-  latencies.push(performance.now() - start);
+  requests.sent += 1;
   await over;
+  // What it began and nobody waits for would count as the next one's.
+  await backgroundOver();
   const after = stateMark();
   if (response.status < 400 && operation.startsWith(sent.method)) {
     accepted.set(operation, (accepted.get(operation) ?? 0) + 1);
   }
   const mayChange = !SAFE.has(sent.method) && response.status < 400;
-  const wrong = complaint(response, text) ?? (mayChange || after === before ? null : `${before}, then ${after}`);
+  const wrong =
+    complaint(response, text) ??
+    (mayChange || after === before ? null : `${before}, then ${after} (${latestWrites()})`);
   if (wrong !== null) {
     throw new Error(`${wrong}: ${response.status} ${text.slice(0, 300)}\nto ${describeRequest(request)}`);
   }

@@ -175,7 +175,7 @@ function thing({ things }: { things: readonly Ids[] }, taskId: string): string {
   return `${API}/dags/${ORDERS}/dagRuns/${segment(found?.["dag_run_id"] ?? "")}/taskInstances/${taskId}`;
 }
 
-describe(`with the seed ${seed}, what was accepted`, { timeout: 120_000 }, () => {
+describe(`with the seed ${seed}, what was accepted`, () => {
   it("as a DAG can be shown, run and deleted", async ({ expect }) => {
     await freshSource();
     const count = counter();

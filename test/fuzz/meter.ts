@@ -7,24 +7,42 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
+/** Statements that are remembered, for who asks what was written. */
+const REMEMBERED = 5;
+
+/** What any request may write. */
+const UNCOUNTED = /^\s*(?:INSERT INTO|UPDATE|DELETE FROM) (?:watched|login_count|known_network)\b/;
+
 let rows = 0;
+const latest: string[] = [];
 /** Keys of the values in the bucket. */
 const payloads = new Set<string>();
 
 /**
  * What was written since the meter was installed: the same text twice means that nothing was, in between. What was rolled
  * back does not count, nor what was put into the bucket and taken out again. Neither do alarms: an object that wakes sets
- * its own anew, whoever woke it.
+ * its own anew, whoever woke it, and says to the sweeper when it is due. Nor do counts of failed logins, which are there for
+ * what is refused.
  */
 export function stateMark(): string {
   return `${rows} rows written, ${payloads.size} values in the bucket`;
 }
 
+/** The latest statements that wrote rows, the last one at the end. */
+export function latestWrites(): string {
+  return latest.join("; ");
+}
+
 /** Installs the meter. Call it once. */
 export async function installMeter(): Promise<void> {
   await runInDurableObject(env.DAG.getByName("meter"), (_object, { storage }) => {
-    watch(prototypeOf(storage.sql), "exec", (_args, cursor) => {
-      rows += rowsOf(cursor);
+    watch(prototypeOf(storage.sql), "exec", ([statement], cursor) => {
+      const written = UNCOUNTED.test(String(statement)) ? 0 : rowsOf(cursor);
+      rows += written;
+      if (written > 0) {
+        latest.push(String(statement).replaceAll(/\s+/g, " ").slice(0, 120));
+        latest.splice(0, latest.length - REMEMBERED);
+      }
     });
     for (const method of ["put", "delete", "deleteAll"]) {
       watch(prototypeOf(storage), method, () => {

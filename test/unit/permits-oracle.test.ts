@@ -253,7 +253,7 @@ class Duel {
   }
 }
 
-test("the ledger agrees with a naive one after every event of random plays", { timeout: 120_000 }, ({ expect }) => {
+test("the ledger agrees with a naive one after every event of random plays", ({ expect }) => {
   const sum = { events: 0, grants: 0, lapses: 0, saved: 0 };
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 6 }), moves, crowds, moves, (slots, before, crowd, after) => {

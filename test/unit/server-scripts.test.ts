@@ -190,7 +190,7 @@ describe.runIf(HAS_PYTHON)("a process whose first thread has ended", () => {
     const pid = child.pid ?? 0;
     const [line] = (await once(child.stdout, "data")) as [Buffer];
     const port = Number(line.toString());
-    await eventually("the first thread to end", 5000, async () =>
+    await eventually("the first thread to end", async () =>
       readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ") ? true : null,
     );
     expect([isAlive(pid), await isPortFree("127.0.0.1", port)]).toEqual([true, false]);

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { batchKey } from "../../src/engine/batch-ids.ts";
 import { ledgerName } from "../../src/engine/permits/names.ts";
 import { RescheduleError, RetryableError, task } from "../../src/sdk/index.ts";
-import { alarmOf, dagOf, jobOf, start, statesOf, stubOf, value } from "./lab.ts";
+import { alarmOf, dagOf, jobOf, start, statesOf, stubOf, value, UNTIL_ENDED_MS } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
 import { poolOf } from "./pool-support.ts";
@@ -32,7 +32,7 @@ describe("keys that are hard to name an object by", () => {
       task({ id: fresh("work"), concurrency: { limit: 1, key: () => key } }, async () => scheduler.wait(5)),
     );
     const ids = [await submit(work.id), await submit(work.id)];
-    return Promise.all(ids.map(async (id) => value(await jobOf(id).get(4000)).state));
+    return Promise.all(ids.map(async (id) => value(await jobOf(id).get(UNTIL_ENDED_MS)).state));
   }
 
   it.each([
@@ -99,9 +99,9 @@ describe("a wait that a handler asks for, and that is no whole or no sane number
     );
     const dagId = addDag({}, (d) => void d.run(work, undefined, { id: "work" }));
     const runId = await start(dagId);
-    expect(value(await dagOf(dagId).getRun(runId, 4000)).state).toBe("failed");
+    expect(value(await dagOf(dagId).getRun(runId, UNTIL_ENDED_MS)).state).toBe("failed");
     expect(await statesOf(dagId, runId)).toEqual({ work: "failed" });
-    const job = value(await jobOf(await submit(work.id)).get(4000));
+    const job = value(await jobOf(await submit(work.id)).get(UNTIL_ENDED_MS));
     expect(job).toMatchObject({ state: "failed", try_number: 2 });
   });
 

@@ -45,6 +45,9 @@ const BEGINNING = Date.UTC(2100, 0, 1);
 /** More steps than any run of these tests has; a test that needs more has gone wrong. */
 const MAX_STEPS = 300;
 
+/** How long a call waits for an end that an event tells, in milliseconds: no bound on it, but less than what ends a test that hangs. */
+export const UNTIL_ENDED_MS = 240_000;
+
 /** Who the tests claim to be. */
 export const WORKER = { hostname: "test-host", unixname: "tester" };
 

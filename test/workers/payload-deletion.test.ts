@@ -334,6 +334,16 @@ describe("a large value that its owner does not keep is deleted", () => {
     expect(await keys()).toEqual([result]);
   });
 
+  it("and is not put at all where it would be refused", async ({ expect }) => {
+    const dagId = addDag({}, (d) => void d.run(task({ id: "small" }, () => 1)));
+    const runId = await start(dagId);
+    const path = `/api/v2/dags/${dagId}/dagRuns/${runId}/taskInstances/small/xcomEntries`;
+    expect(await call("POST", path, { key: "large", value: LARGE, map_index: 58 })).toMatchObject({ status: 404 });
+    expect(await call("PATCH", `${path}/large`, { value: LARGE })).toMatchObject({ status: 404 });
+    expect(await keys()).toEqual([]);
+    expect(await rowsOf(stubOf("DAG", dagId), "SELECT * FROM payload_place")).toEqual([]);
+  });
+
   it("when the API puts it and its key is taken", async ({ expect }) => {
     const { dagId, runId } = await ended();
     const before = await keys();

@@ -289,83 +289,77 @@ class Fire {
 
 describe("a pool of 10 slots and 500 task instances of 5 DAGs", () => {
   for (const seed of [1, 2, 3]) {
-    it(
-      `never more than 10 slots' worth of handlers run whose attempts were not killed, all finish and nothing is left (${seed})`,
-      { timeout: 90_000 },
-      async ({ expect }) => {
-        vi.spyOn(console, "warn").mockReturnValue();
-        const roll = dice(seed);
-        const fire = new Fire(roll);
-        await fire.start();
-        permitCalls.fate = () => (roll() < 0.03 ? (roll() < 0.5 ? "before" : "after") : null);
-        let steps = 0;
-        while (!fire.isOver) {
-          await fire.step();
-          expect(fire.workshop.used).toBeLessThanOrEqual(SLOTS);
-          steps += 1;
-          expect(steps).toBeLessThan(MAX_STEPS);
-        }
-        await fire.settle();
-        expect(fire.workshop.most).toBe(SLOTS);
-        expect(fire.evictions).toBeGreaterThan(50);
-        expect(fire.meddlings).toBeGreaterThan(20);
-        expect(fire.workshop.started).toBeGreaterThanOrEqual(DAGS * TASKS_PER_DAG * MAPPED * 0.9);
-        for (const { dagId, runId } of fire.runs) {
-          const states = new Set((await instancesOf(dagId, runId)).map(({ state }) => state));
-          expect([...states].filter((state) => state !== "success" && state !== "failed")).toEqual([]);
-        }
-        expect(value(await poolOf(fire.ledger).describe())).toMatchObject({ occupied_slots: 0, scheduled_slots: 0 });
-        expect(await rowsOf(poolStub(fire.ledger), "SELECT * FROM permit")).toEqual([]);
-      },
-    );
+    it(`never more than 10 slots' worth of handlers run whose attempts were not killed, all finish and nothing is left (${seed})`, async ({
+      expect,
+    }) => {
+      vi.spyOn(console, "warn").mockReturnValue();
+      const roll = dice(seed);
+      const fire = new Fire(roll);
+      await fire.start();
+      permitCalls.fate = () => (roll() < 0.03 ? (roll() < 0.5 ? "before" : "after") : null);
+      let steps = 0;
+      while (!fire.isOver) {
+        await fire.step();
+        expect(fire.workshop.used).toBeLessThanOrEqual(SLOTS);
+        steps += 1;
+        expect(steps).toBeLessThan(MAX_STEPS);
+      }
+      await fire.settle();
+      expect(fire.workshop.most).toBe(SLOTS);
+      expect(fire.evictions).toBeGreaterThan(50);
+      expect(fire.meddlings).toBeGreaterThan(20);
+      expect(fire.workshop.started).toBeGreaterThanOrEqual(DAGS * TASKS_PER_DAG * MAPPED * 0.9);
+      for (const { dagId, runId } of fire.runs) {
+        const states = new Set((await instancesOf(dagId, runId)).map(({ state }) => state));
+        expect([...states].filter((state) => state !== "success" && state !== "failed")).toEqual([]);
+      }
+      expect(value(await poolOf(fire.ledger).describe())).toMatchObject({ occupied_slots: 0, scheduled_slots: 0 });
+      expect(await rowsOf(poolStub(fire.ledger), "SELECT * FROM permit")).toEqual([]);
+    });
   }
 
-  it(
-    "run in the order of their weights, and of one weight in that of their age, over DAGs",
-    { timeout: 60_000 },
-    async ({ expect }) => {
-      const workshop = new Workshop();
-      const pool = fresh("pool");
-      value(await poolOf(ledgerName("pool", pool)).configure({ slots: 1 }));
-      const roll = dice(11);
-      const made = (priorityWeight: number) =>
-        task(
-          { id: fresh("work"), pool, priorityWeight, weightRule: "absolute", heartrate: HEARTRATE },
-          workshop.handler(1),
-        );
-      const begin = async (count: number, weight: number): Promise<string[]> => {
-        const work = made(weight);
-        const item = Array.from({ length: count }, (_, index) => index);
-        const dagId = addDag({}, (d) => void d.expand(work, { item }));
-        await start(dagId);
-        await permitCalls.quiet();
-        clock.advance(1000);
-        return item.map((index) => `${dagId}.${work.id}[${index}]`);
-      };
-      const [first = ""] = await begin(1, 1);
-      const waiting: { name: string; weight: number; age: number }[] = [];
-      for (let age = 0; age < 12; age += 1) {
-        const weight = Math.floor(roll() * 4);
-        waiting.push(...(await begin(4, weight)).map((name) => ({ name, weight, age })));
+  it("run in the order of their weights, and of one weight in that of their age, over DAGs", async ({ expect }) => {
+    const workshop = new Workshop();
+    const pool = fresh("pool");
+    value(await poolOf(ledgerName("pool", pool)).configure({ slots: 1 }));
+    const roll = dice(11);
+    const made = (priorityWeight: number) =>
+      task(
+        { id: fresh("work"), pool, priorityWeight, weightRule: "absolute", heartrate: HEARTRATE },
+        workshop.handler(1),
+      );
+    const begin = async (count: number, weight: number): Promise<string[]> => {
+      const work = made(weight);
+      const item = Array.from({ length: count }, (_, index) => index);
+      const dagId = addDag({}, (d) => void d.expand(work, { item }));
+      await start(dagId);
+      await permitCalls.quiet();
+      clock.advance(1000);
+      return item.map((index) => `${dagId}.${work.id}[${index}]`);
+    };
+    const [first = ""] = await begin(1, 1);
+    const waiting: { name: string; weight: number; age: number }[] = [];
+    for (let age = 0; age < 12; age += 1) {
+      const weight = Math.floor(roll() * 4);
+      waiting.push(...(await begin(4, weight)).map((name) => ({ name, weight, age })));
+    }
+    const wanted = waiting.toSorted((a, b) => b.weight - a.weight || a.age - b.age).map(({ name }) => name);
+    const consumers: Promise<void>[] = [];
+    while (workshop.started <= wanted.length) {
+      const before = workshop.started;
+      const dagIds = new Set([first, ...wanted].map((name) => name.slice(0, name.indexOf("."))));
+      consumers.push(...[...dagIds].map((dagId) => deliverSent(mailbox.takeSentOf(dagId))));
+      while (workshop.started === before) {
+        await scheduler.wait(0);
       }
-      const wanted = waiting.toSorted((a, b) => b.weight - a.weight || a.age - b.age).map(({ name }) => name);
-      const consumers: Promise<void>[] = [];
-      while (workshop.started <= wanted.length) {
-        const before = workshop.started;
-        const dagIds = new Set([first, ...wanted].map((name) => name.slice(0, name.indexOf("."))));
-        consumers.push(...[...dagIds].map((dagId) => deliverSent(mailbox.takeSentOf(dagId))));
-        while (workshop.started === before) {
-          await scheduler.wait(0);
-        }
-        workshop.running.forEach((one) => one.end(false));
-        while (workshop.running.size > 0) {
-          await scheduler.wait(0);
-        }
-        await Promise.all(consumers.splice(0));
-        await permitCalls.quiet();
+      workshop.running.forEach((one) => one.end(false));
+      while (workshop.running.size > 0) {
+        await scheduler.wait(0);
       }
-      expect(workshop.order).toEqual([first, ...wanted]);
-      expect(workshop.most).toBe(1);
-    },
-  );
+      await Promise.all(consumers.splice(0));
+      await permitCalls.quiet();
+    }
+    expect(workshop.order).toEqual([first, ...wanted]);
+    expect(workshop.most).toBe(1);
+  });
 });

@@ -148,7 +148,7 @@ describe("a pool of 10 slots under fire", () => {
     );
   }
 
-  it("grants in the order of priority, then of age, across owners", { timeout: 30_000 }, async ({ expect }) => {
+  it("grants in the order of priority, then of age, across owners", async ({ expect }) => {
     const ledger = ledgerName("pool", fresh("pool"));
     value(await poolOf(ledger).configure({ slots: 1 }));
     const roll = dice(7);

@@ -1,14 +1,12 @@
 import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, it } from "vitest";
 import { task } from "../../src/sdk/index.ts";
-import { dagOf, deliver, instanceOf, jobOf, newJobId, settle, start, stopClock, value } from "./lab.ts";
-import { breakOnce } from "./faults.ts";
+import { dagOf, deliver, instanceOf, jobOf, newJobId, settle, start, stopClock, value, UNTIL_ENDED_MS } from "./lab.ts";
+import { breakOnce, nextCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, counting, fresh } from "./registry.ts";
 
 /** Milliseconds a long poll waits at most; the answers come as soon as there is one. */
-const WAIT_MS = 10_000;
-
 describe("through the platform's own queue and alarms", () => {
   beforeEach(() => {
     mailbox.live = true;
@@ -21,7 +19,7 @@ describe("through the platform's own queue and alarms", () => {
     const { definition } = counting();
     const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt: null }));
-    expect(value(await jobOf(jobId).get(WAIT_MS))).toMatchObject({ state: "success", result: 1 });
+    expect(value(await jobOf(jobId).get(UNTIL_ENDED_MS))).toMatchObject({ state: "success", result: 1 });
   });
 
   it("a delayed job starts by its alarm", async ({ expect }) => {
@@ -29,7 +27,7 @@ describe("through the platform's own queue and alarms", () => {
     const jobId = ulid();
     const runAt = Date.now() + 200;
     value(await jobOf(jobId).submit({ job_id: jobId, name: definition.id, payload: null, runAt }));
-    const job = value(await jobOf(jobId).get(WAIT_MS));
+    const job = value(await jobOf(jobId).get(UNTIL_ENDED_MS));
     expect(job).toMatchObject({ state: "success", result: 1 });
     expect(job.start_date).toBeGreaterThanOrEqual(runAt);
   });
@@ -47,7 +45,7 @@ describe("through the platform's own queue and alarms", () => {
     const sum = task({ id: fresh("sum") }, (_ctx, { all }: { all: number[] }) => all.reduce((a, b) => a + b, 0));
     const dagId = addDag({}, (d) => void d.run(sum, { all: d.expand(each, { n: d.run(list) }) }));
     const runId = await start(dagId);
-    expect(value(await dagOf(dagId).getRun(runId, WAIT_MS))).toMatchObject({ state: "success" });
+    expect(value(await dagOf(dagId).getRun(runId, UNTIL_ENDED_MS))).toMatchObject({ state: "success" });
     const key = { run_id: runId, task_id: sum.id, map_index: -1 };
     expect(value(await dagOf(dagId).getXCom(key, "return_value"))).toEqual({ json: "14" });
     expect(await instanceOf(dagId, runId, each.id, 1)).toMatchObject({ state: "success", try_number: 2 });
@@ -56,26 +54,24 @@ describe("through the platform's own queue and alarms", () => {
   it("a task that outlives its first heartbeats is watched by a job, with its progress", async ({ expect }) => {
     const { promise: watched, resolve: end } = Promise.withResolvers<void>();
     const long = addTask(
-      task({ id: fresh("long"), heartrate: "0.3s" }, async (ctx) => {
+      task({ id: fresh("long"), heartrate: "5s" }, async (ctx) => {
         ctx.heartbeat({ step: "waiting", fraction: 0.5 });
         await watched;
         return ctx.jobId;
       }),
     );
     const dagId = addDag({}, (d) => void d.run(long));
+    const adoption = nextCall(dagId, "adopt");
     const runId = await start(dagId);
-    for (let jobId: string | null = null; jobId === null;) {
-      jobId = (await instanceOf(dagId, runId, long.id)).job_id;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await adoption;
     const { job_id: jobId } = await instanceOf(dagId, runId, long.id);
     const running = value(await jobOf(jobId ?? "").get(0));
-    expect(running).toMatchObject({ state: "running", dag_id: dagId, run_id: runId, task_id: long.id, heartrate: 0.3 });
+    expect(running).toMatchObject({ state: "running", dag_id: dagId, run_id: runId, task_id: long.id, heartrate: 5 });
     expect(running.progress).toEqual({ step: "waiting", fraction: 0.5 });
     end();
 
-    expect(value(await dagOf(dagId).getRun(runId, WAIT_MS))).toMatchObject({ state: "success" });
-    expect(value(await jobOf(jobId ?? "").get(WAIT_MS))).toMatchObject({ state: "success" });
+    expect(value(await dagOf(dagId).getRun(runId, UNTIL_ENDED_MS))).toMatchObject({ state: "success" });
+    expect(value(await jobOf(jobId ?? "").get(UNTIL_ENDED_MS))).toMatchObject({ state: "success" });
   });
 });
 

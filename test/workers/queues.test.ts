@@ -44,6 +44,7 @@ import {
   success,
   value,
   WORKER,
+  UNTIL_ENDED_MS,
 } from "./lab.ts";
 import { mailbox, type Sent } from "./mailbox.ts";
 import { addDag, addTask, fresh, registry, step } from "./registry.ts";
@@ -531,7 +532,7 @@ describe("through the platform's own queues", () => {
         nodes.slice(1).forEach((node, index) => d.after(nodes[index] ?? [], node));
       });
       const runId = await start(dagId);
-      expect(value(await dagOf(dagId).getRun(runId, 10_000))).toMatchObject({ state: "success" });
+      expect(value(await dagOf(dagId).getRun(runId, UNTIL_ENDED_MS))).toMatchObject({ state: "success" });
     } finally {
       mailbox.live = false;
     }

@@ -123,7 +123,7 @@ function mostStarted(started: readonly number[], perMs: number): number {
 describe("after a stop", () => {
   it(
     "times that passed meanwhile are dealt out again, to a DAG, a bulk submission and jobs, one by one",
-    { timeout: 60_000 },
+    {},
     async () => {
       const started: number[] = [];
       const id = fresh("call");
@@ -245,7 +245,7 @@ describe("a task that waits for its rate", () => {
 describe("one key that a DAG, a bulk submission and jobs share", () => {
   it(
     "is given no more than 50 starts in any second, over 200 of them, though objects are evicted and calls are lost",
-    { timeout: 60_000 },
+    {},
     async () => {
       const started: number[] = [];
       const id = fresh("call");

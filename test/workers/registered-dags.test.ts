@@ -30,6 +30,7 @@ import {
   success,
   value,
   WORKER,
+  UNTIL_ENDED_MS,
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, deploy, ECHO, fresh, step } from "./registry.ts";
@@ -353,7 +354,7 @@ describe("a DAG that is deleted", () => {
   it("wakes whoever waits for the end of a run", async ({ expect }) => {
     const dagId = await registered();
     const runId = await start(dagId, { run_id: "one" });
-    const waiting = dagOf(dagId).getRun(runId, 30_000);
+    const waiting = dagOf(dagId).getRun(runId, UNTIL_ENDED_MS);
     // Calls arrive in the order they are made, so the waiting one waits by now.
     await dagOf(dagId).describe();
     value(await dagOf(dagId).deleteDag());

@@ -107,8 +107,11 @@ export function xcomEntryRoutes({ registry }: ApiDeps) {
       const dag = await knownDag(registry, c.env, dagId);
       const at = { run_id: runId, task_id: taskId, map_index: mapIndex };
       // What came as JSON is JSON.
-      const view = await storeValue(c.env, value as Json, { dag, runId }, (stored, length) =>
-        dag.setXCom(at, key, stored, length, "create"),
+      const view = await storeValue(
+        c.env,
+        value as Json,
+        { dag, key: at, xcom_key: key, mode: "create" },
+        (stored, length) => dag.setXCom(at, key, stored, length, "create"),
       );
       return c.json({ ...xcomEntryJson(dagId, view), value }, 201);
     })
@@ -117,8 +120,11 @@ export function xcomEntryRoutes({ registry }: ApiDeps) {
       const { map_index: mapIndex, value } = c.req.valid("json");
       const dag = await knownDag(registry, c.env, dagId);
       const at = { run_id: runId, task_id: taskId, map_index: mapIndex };
-      const view = await storeValue(c.env, value as Json, { dag, runId }, (stored, length) =>
-        dag.setXCom(at, key, stored, length, "update"),
+      const view = await storeValue(
+        c.env,
+        value as Json,
+        { dag, key: at, xcom_key: key, mode: "update" },
+        (stored, length) => dag.setXCom(at, key, stored, length, "update"),
       );
       return c.json({ ...xcomEntryJson(dagId, view), value }, 200);
     })
