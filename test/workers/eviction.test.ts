@@ -226,6 +226,9 @@ describe("eviction of every object between every two steps", () => {
       await look();
       const second = await claim();
       await look();
+      // The first beat makes the job that watches the try; with the next one its owner hears that there is one.
+      await jobOf(jobId).beat(second, { step: "half", fraction: 0.5 });
+      await between();
       await jobOf(jobId).beat(second, { step: "half", fraction: 0.5 });
       await look();
       await elapse();
