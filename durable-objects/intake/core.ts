@@ -283,9 +283,8 @@ export class IntakeCore {
       const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
       return { state: "failed", error: { type: "Stopped", message: reason } };
     }
-    stored.job.progress = progress ?? stored.job.progress;
     if (stored.job.state === "running") {
-      this.#checkLease(stored, now);
+      this.#checkLease(stored, now, progress);
     }
     const { state, error } = stored.job;
     if (state === "running") {
@@ -295,7 +294,7 @@ export class IntakeCore {
   }
 
   /** Ends a running try whose worker is lost; else looks again when its lease lapses, which need not be stored. */
-  #checkLease(stored: StoredJob, now: number): void {
+  #checkLease(stored: StoredJob, now: number, said: Progress | null = null): void {
     const lapsesAt = this.leases.lapsesAt(stored.job, now, this.#openedAt);
     if (lapsesAt !== null) {
       this.#setTimer(stored.job.id, lapsesAt);
@@ -304,7 +303,9 @@ export class IntakeCore {
     }
     const { job } = stored;
     const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
-    this.save(stored, endLost(job, { lastBeat, progress: job.progress ?? progress }, now), now);
+    // A beat brings the gist of it, its `Job` object all.
+    job.progress = said ?? progress;
+    this.save(stored, endLost(job, { lastBeat, progress: job.progress }, now), now);
   }
 
   #stored(job: JobRecord, effect: JobEffect, now: number): void {

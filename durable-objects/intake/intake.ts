@@ -86,7 +86,7 @@ export function createIntakeClass(registry: Registry) {
     async get(jobId: string, waitMs: number): Promise<Result<JobView>> {
       const watch = this.#watchOf(jobId);
       if (watch !== null) {
-        return watch.get(waitMs);
+        return passedOn(watch.get(waitMs));
       }
       await this.#core.waiters.until(endedTopic(jobId), waitMs, () => {
         const job = this.#core.find(jobId, Date.now())?.job;
@@ -101,7 +101,8 @@ export function createIntakeClass(registry: Registry) {
       const now = Date.now();
       const stored = this.#core.find(jobId, now);
       if (stored === null) {
-        return this.#watchOf(jobId)?.why() ?? unknown(jobId);
+        const watch = this.#watchOf(jobId);
+        return watch === null ? unknown(jobId) : passedOn(watch.why());
       }
       return { ok: true, value: await whyJob(this.env, this.#seen(stored), now) };
     }
@@ -110,7 +111,8 @@ export function createIntakeClass(registry: Registry) {
       const now = Date.now();
       const stored = this.#core.find(jobId, now);
       if (stored === null) {
-        return this.#watchOf(jobId)?.kill(reason) ?? unknown(jobId);
+        const watch = this.#watchOf(jobId);
+        return watch === null ? unknown(jobId) : passedOn(watch.kill(reason));
       }
       if (!isJobFinished(stored.job.state)) {
         killJob(stored.job, reason, now);
@@ -123,7 +125,8 @@ export function createIntakeClass(registry: Registry) {
       const now = Date.now();
       const stored = this.#core.find(jobId, now);
       if (stored === null) {
-        return this.#watchOf(jobId)?.heartbeat(progress) ?? unknown(jobId);
+        const watch = this.#watchOf(jobId);
+        return watch === null ? unknown(jobId) : passedOn(watch.heartbeat(progress));
       }
       if (stored.job.state !== "running") {
         return conflict(`expected a running job, got one that is ${stored.job.state}`);
@@ -143,7 +146,7 @@ export function createIntakeClass(registry: Registry) {
     async readLog(jobId: string, tryNumber: number, from: number, waitMs: number): Promise<Result<LogPage>> {
       const watch = this.#watchOf(jobId);
       if (watch !== null) {
-        return watch.readLog(tryNumber, from, waitMs);
+        return passedOn(watch.readLog(tryNumber, from, waitMs));
       }
       const look = (): Result<TryLogState> => {
         const stored = this.#core.find(jobId, Date.now());
@@ -260,6 +263,7 @@ export function createIntakeClass(registry: Registry) {
         }
         if (beat.is_watched && stored.job.is_watched !== true) {
           stored.job.is_watched = true;
+          stored.job.progress = beat.progress ?? stored.job.progress;
           this.#core.save(stored, null, now);
         }
         leases.start(stored.job, now);
@@ -293,6 +297,11 @@ export function createIntakeClass(registry: Registry) {
       return verdict;
     }
   };
+}
+
+/** An answer of another object as a copy of its own: passed on as it came, it would keep that object in memory. */
+async function passedOn<T>(answer: Promise<Result<T>>): Promise<Result<T>> {
+  return structuredClone(await answer);
 }
 
 function whyOver({ error, state }: JobRecord): string {
