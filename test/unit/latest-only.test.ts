@@ -81,7 +81,7 @@ describe("a latest-only task in a run", () => {
     expect(runOf(START - 9 * DAY, "backfill").states).toMatchObject({ only: "skipped" });
   });
 
-  test("keeps its skip over a clear of what it skipped, and decides anew when it is cleared itself", ({ expect }) => {
+  test("keeps its skip over a clear of what it skipped, and decides again when it is cleared itself", ({ expect }) => {
     const run = runOf(START - DAY);
     run.succeed("only", "after", "anyway");
     run.clear("only");
