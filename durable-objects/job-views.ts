@@ -4,7 +4,7 @@
  * @module
  */
 import type { JobRecord } from "../src/engine/job-machine.ts";
-import type { Json } from "../src/engine/spec.ts";
+import { readableJson } from "../src/engine/json-depth.ts";
 import { isJobFinished } from "../src/engine/states.ts";
 import type { ClaimedTask, JobView } from "../src/engine/work.ts";
 
@@ -54,7 +54,7 @@ export function view(job: JobRecord): JobView {
     created_at: job.created_at,
     run_at: job.run_at,
     progress: job.progress,
-    result: job.result !== null && "json" in job.result ? (JSON.parse(job.result.json) as Json) : null,
+    result: job.result !== null && "json" in job.result ? readableJson(job.result.json) : null,
     ...(job.result !== null && "r2" in job.result ? { result_r2: job.result.r2 } : {}),
     error: job.error,
     late_results: job.late_results,

@@ -78,12 +78,19 @@ export class DagDesk {
 
   /**
    * Deletes the DAG with everything that is stored of it, as Airflow does: unless a task instance runs. Values that lie in
-   * the bucket stay there.
+   * the bucket stay there. One whose rows cannot be read is deleted whatever runs.
    */
   async delete(): Promise<Result<null>> {
     const core = this.#core;
-    if (!core.open()) {
-      return core.unknown();
+    try {
+      if (!core.open()) {
+        return core.unknown();
+      }
+    } catch (error) {
+      // What is stored cannot be read: whether a task instance runs is unknown, and only a deletion mends it.
+      console.error({ event: "dag_unreadable", dag_id: core.name, error });
+      await core.wipe(() => true);
+      return { ok: true, value: null };
     }
     // Workers that were to stop have not all heard of it; nobody will tell them later.
     if (!this.#isAtWork()) {

@@ -32,7 +32,7 @@ import type {
 } from "../../src/engine/objects.ts";
 import type { PermitOwner } from "../../src/engine/permits/objects.ts";
 import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
-import { resolveParams } from "../../src/engine/params.ts";
+import { resolveParams, unknownConfKeys } from "../../src/engine/params.ts";
 import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
@@ -177,7 +177,10 @@ export function createDagClass(registry: Registry) {
         note: request.note,
         triggering_user_name: request.triggering_user_name ?? null,
       };
-      return { ok: true, value: runView(core.act(now, () => core.createRun(row, now))) };
+      const view = runView(core.act(now, () => core.createRun(row, now)));
+      const keys = unknownConfKeys(version.spec.params, request.conf);
+      const unknown = keys.length === 0 ? {} : { unknown_conf: { keys, params: Object.keys(version.spec.params) } };
+      return { ok: true, value: { ...view, ...unknown } };
     }
 
     async listRuns(query: RunQuery): Promise<Result<Page<DagRunView>>> {

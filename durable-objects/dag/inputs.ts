@@ -6,6 +6,7 @@
  */
 import { elementAt, expansionElement, type ElementSource } from "../../src/engine/expansion.ts";
 import { RemoteValue, resolveTemplate, type RemoteInput } from "../../src/engine/inputs.ts";
+import { nestsDeeper, READABLE_DEPTH } from "../../src/engine/json-depth.ts";
 import { lengthOfValue } from "../../src/engine/run-expansion.ts";
 import { LIMITS, type InputRef, type Json } from "../../src/engine/spec.ts";
 import type { NodeInstance, TaskNode } from "../../src/engine/task-node.ts";
@@ -173,6 +174,12 @@ export class InputResolver {
     }
     let parsed = this.#parsed.get(value);
     if (parsed === undefined) {
+      // It would break the answer that carries it, and with it all that is claimed in the same call.
+      if (nestsDeeper(value.json, READABLE_DEPTH)) {
+        throw new RangeError(
+          `expected values that nest at most ${READABLE_DEPTH} levels in an input, got a deeper one`,
+        );
+      }
       parsed = JSON.parse(value.json) as Json;
       this.#parsed.set(value, parsed);
     }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Graph } from "../../src/engine/graph.ts";
+import { readableJson } from "../../src/engine/json-depth.ts";
 import type { BatchView } from "../../src/engine/objects.ts";
 import { queueShown, rowPlace } from "../../src/engine/queue-spread.ts";
 import { weightsOf } from "../../src/engine/priority.ts";
@@ -156,7 +157,7 @@ export function memberView(
     created_at: run.row.queued_at ?? run.row.run_after,
     run_at: instance.state === null ? instance.nextAt : null,
     progress: null,
-    result: result !== null && "json" in result ? (JSON.parse(result.json) as JobView["result"]) : null,
+    result: result !== null && "json" in result ? readableJson(result.json) : null,
     ...(result !== null && "r2" in result ? { result_r2: result.r2 } : {}),
     error: instance.error,
     late_results: instance.lateResults,

@@ -14,6 +14,7 @@ import { compareBy, eachAtMost, type SortValue } from "./gather.ts";
 import { knownDagIds } from "./known-dag.ts";
 import { dagObject } from "./objects.ts";
 import { hasDescendingTies, sortKeys } from "./query.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /** Which DAGs. What is left out does not filter. */
 export interface DagFilter {
@@ -46,39 +47,42 @@ export function dagSortKeys(orderBy: string[]): string[] {
   });
 }
 
-/** All DAGs that fit, in order. One that the catalog names and nobody registered in the end is left out where it is asked. */
+/** All DAGs that fit, in order, but for those that cannot answer where they are asked. One that the catalog names and nobody registered in the end is left out where it is asked. */
 export async function findDags(
   registry: ApiRegistry,
   env: ApiEnv,
   filter: DagFilter,
-  keys: readonly string[] = [],
+  keys: readonly string[],
+  unavailable: Unavailable,
 ): Promise<DagList> {
   const { patterns = [], tags = [], owners = [], paused, last_run_states: states = [] } = filter;
   let found: Candidate[] = (await knownDagIds(registry, env))
     .filter((dagId) => patterns.every((pattern) => matchesPattern(dagId, pattern)))
     .map((dagId) => ({ dagId, ...specOf(registry, dagId) }));
   if (paused !== undefined || tags.length > 0 || owners.length > 0) {
-    found = await described(env, found, ({ spec }) => paused !== undefined || spec === undefined);
+    found = await described(env, unavailable, found, ({ spec }) => paused !== undefined || spec === undefined);
     found = found.filter((one) => fitsSpec(one, filter) && (paused === undefined || one.view?.is_paused === paused));
   }
   const bySpan = filter.last_run_start_date !== undefined || filter.last_run_end_date !== undefined;
   if (states.length > 0 || bySpan || keys.some((key) => key.includes("last_run"))) {
-    found = (await withLatestRuns(env, found)).filter((one) => fitsLatestRun(one, filter));
+    found = (await withLatestRuns(env, unavailable, found)).filter((one) => fitsLatestRun(one, filter));
   }
   const compare = compareBy(keys, sortValue);
   // As in Airflow, the first key says which way those go that are equal in all of them.
   const sign = hasDescendingTies(keys) ? -1 : 1;
   found.sort((left, right) => compare(left, right) || sign * (left.dagId < right.dagId ? -1 : 1));
-  return new DagList(env, found);
+  return new DagList(env, unavailable, found);
 }
 
 /** What was found, not yet asked for more than it took to find it. */
 export class DagList {
   readonly #env: ApiEnv;
+  readonly #unavailable: Unavailable;
   readonly #found: Candidate[];
 
-  constructor(env: ApiEnv, found: Candidate[]) {
+  constructor(env: ApiEnv, unavailable: Unavailable, found: Candidate[]) {
     this.#env = env;
+    this.#unavailable = unavailable;
     this.#found = found;
   }
 
@@ -95,7 +99,7 @@ export class DagList {
       const wanted = this.#found.slice(at, at + limit - items.length);
       // One round is the rule; another one fills the places of those that do not exist.
       // oxlint-disable-next-line no-await-in-loop
-      const views = await described(this.#env, wanted, ({ view }) => view === undefined);
+      const views = await described(this.#env, this.#unavailable, wanted, ({ view }) => view === undefined);
       items.push(...views.flatMap(({ view }) => view ?? []));
       total -= wanted.length - views.length;
       at += wanted.length;
@@ -105,9 +109,9 @@ export class DagList {
 }
 
 /** Specs of all DAGs: of those that were registered, their objects are asked. */
-export async function allSpecs(registry: ApiRegistry, env: ApiEnv): Promise<DagSpec[]> {
+export async function allSpecs(registry: ApiRegistry, env: ApiEnv, unavailable: Unavailable): Promise<DagSpec[]> {
   const all = (await knownDagIds(registry, env)).map((dagId): Candidate => ({ dagId, ...specOf(registry, dagId) }));
-  return (await described(env, all, ({ spec }) => spec === undefined)).flatMap(({ spec }) => spec ?? []);
+  return (await described(env, unavailable, all, ({ spec }) => spec === undefined)).flatMap(({ spec }) => spec ?? []);
 }
 
 function specOf(registry: ApiRegistry, dagId: string): { spec?: DagSpec } {
@@ -115,22 +119,29 @@ function specOf(registry: ApiRegistry, dagId: string): { spec?: DagSpec } {
   return spec === undefined ? {} : { spec };
 }
 
-/** Asks the objects of those that need it; leaves out those that do not exist. */
+/** Asks the objects of those that need it; leaves out those that do not exist or cannot answer. */
 async function described(
   env: ApiEnv,
+  unavailable: Unavailable,
   candidates: readonly Candidate[],
   needsIt: (candidate: Candidate) => boolean,
 ): Promise<Candidate[]> {
   const answers = await eachAtMost(candidates, async (one) => {
-    const view = needsIt(one) ? orNull(await dagObject(env, one.dagId).describe()) : undefined;
+    const view = needsIt(one)
+      ? await unavailable.ask(one.dagId, async () => orNull(await dagObject(env, one.dagId).describe()), null)
+      : undefined;
     return view === null ? null : { ...one, ...(view === undefined ? {} : { view, spec: view.spec }) };
   });
   return answers.filter((one) => one !== null);
 }
 
-async function withLatestRuns(env: ApiEnv, candidates: readonly Candidate[]): Promise<Candidate[]> {
+async function withLatestRuns(
+  env: ApiEnv,
+  unavailable: Unavailable,
+  candidates: readonly Candidate[],
+): Promise<Candidate[]> {
   const answers = await eachAtMost(candidates, async (one) => {
-    const stats = orNull(await dagObject(env, one.dagId).stats());
+    const stats = await unavailable.ask(one.dagId, async () => orNull(await dagObject(env, one.dagId).stats()), null);
     return stats === null ? null : { ...one, latest: stats.latest };
   });
   return answers.filter((one) => one !== null);

@@ -7,7 +7,6 @@ import { specToStore } from "../engine/canonical-hash.ts";
 import type { DagSpec, TaskSpec } from "../engine/spec.ts";
 import { UNKNOWN_FIELD, validateDagSpec, type SpecError, type SpecValidation } from "../engine/validate-spec.ts";
 import { refuseTooMany } from "./dag-spec-limits.ts";
-import { refuseSlowPatterns } from "./dag-spec-patterns.ts";
 import type { ApiRegistry } from "./env.ts";
 import { ApiError, invalid, problem, type Problem } from "./errors.ts";
 import { exceedsBytes } from "./limits.ts";
@@ -31,7 +30,6 @@ export function readDagSpec(dagId: string, raw: RawSpec, tasks: ApiRegistry["tas
     throw invalid(["body", "dag_id"], `expected the id in the path (${dagId.slice(0, 250)}), or none`, raw["dag_id"]);
   }
   refuseTooMany(raw);
-  refuseSlowPatterns(raw);
   const validation = validate({ ...raw, dag_id: dagId, ...withOperators(raw["tasks"], tasks) });
   if (!validation.ok) {
     const problems = validation.errors.slice(0, MAX_PROBLEMS).map(specProblem);

@@ -22,13 +22,20 @@ export function docsPagePolicy(): string {
   return `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 }
 
+/** A route that is there only to say why it is not served. */
+function isAlwaysRefused({ operation }: Route): boolean {
+  return Object.keys(answersOf(operation)).every((status) => Number(status) >= 400);
+}
+
 /** The page as HTML text. */
 export async function docsPage(document: OpenApiDocument): Promise<string> {
   const { title, version, description } = document.info;
   const routes = operationsOf(document);
   const tags = (document.tags ?? []).map((tag) => ({
     ...tag,
-    routes: routes.filter(({ operation }) => operation.tags?.includes(tag.name)),
+    routes: routes
+      .filter(({ operation }) => operation.tags?.includes(tag.name))
+      .toSorted((left, right) => Number(isAlwaysRefused(left)) - Number(isAlwaysRefused(right))),
   }));
   const schemas = document.components?.schemas ?? {};
   const sorted = Object.entries(schemas).toSorted(([left], [right]) => (left < right ? -1 : 1));

@@ -32,7 +32,7 @@ export interface ApiEnv {
 
 /** The bucket of large values, as far as the API uses it. */
 export interface Payloads {
-  get(key: string): Promise<{ json(): Promise<unknown> } | null>;
+  get(key: string): Promise<{ text(): Promise<string> } | null>;
   put(key: string, value: string, options: { httpMetadata: { contentType: string } }): Promise<unknown>;
   delete(key: string): Promise<void>;
 }

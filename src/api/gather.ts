@@ -6,6 +6,7 @@
  */
 import type { Page, Result } from "../engine/objects.ts";
 import { ApiError, unwrap } from "./errors.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /** Objects asked at a time. */
 const AT_A_TIME = 16;
@@ -22,6 +23,8 @@ export type Compare<T> = (left: T, right: T) => number;
 
 /** One object's part of a list. */
 export interface Part<T> {
+  /** The DAG whose part it is. */
+  dagId: string;
   /** Entries `offset` to `offset + limit` of the part, in the order of the whole. */
   read(limit: number, offset: number): Promise<Result<Page<T>>>;
 }
@@ -30,13 +33,19 @@ export interface Part<T> {
  * One page of the list that `parts` make up together. Entries of which `compare` says nothing stand in the order of the
  * parts, and of one part in its own order. An object that says not_found meanwhile has no entries.
  *
+ * @param unavailable Gets the DAGs that cannot answer, whose entries are then missing; without it such a part is an error.
  * @throws ApiError 400 if the page lies too deep.
  */
 export async function gather<T>(
   parts: readonly Part<T>[],
   compare: Compare<T>,
   { limit, offset }: { limit: number; offset: number },
+  unavailable?: Unavailable,
 ): Promise<Page<T>> {
+  const readPart: Read<T> = (part, count, from) =>
+    unavailable === undefined
+      ? answerOf(part, count, from)
+      : unavailable.ask(part.dagId, () => answerOf(part, count, from), { items: [], total: 0 });
   const [only] = parts;
   if (only !== undefined && parts.length === 1) {
     return readPart(only, limit, offset);
@@ -48,7 +57,10 @@ export async function gather<T>(
     );
   }
   const stride = limit === 0 ? 0 : Math.min(offset + limit, STRIDE);
-  const heads = await eachAtMost(parts, async (part) => new Head(part, stride, await readPart(part, stride, 0)));
+  const heads = await eachAtMost(
+    parts,
+    async (part) => new Head(part, stride, await readPart(part, stride, 0), readPart),
+  );
   const items: T[] = [];
   for (let position = 0; position < offset + limit; position += 1) {
     const first = smallest(heads, compare);
@@ -100,7 +112,9 @@ function compareValues(left: SortValue, right: SortValue): number {
   return left < right ? -1 : 1;
 }
 
-async function readPart<T>(part: Part<T>, limit: number, offset: number): Promise<Page<T>> {
+type Read<T> = (part: Part<T>, limit: number, offset: number) => Promise<Page<T>>;
+
+async function answerOf<T>(part: Part<T>, limit: number, offset: number): Promise<Page<T>> {
   const answer = await part.read(limit, offset);
   return !answer.ok && answer.refusal.code === "not_found" ? { items: [], total: 0 } : unwrap(answer);
 }
@@ -110,14 +124,16 @@ class Head<T> {
   readonly total: number;
   readonly #part: Part<T>;
   readonly #stride: number;
+  readonly #read: Read<T>;
   #items: T[];
   #taken = 0;
   #offset: number;
 
-  constructor(part: Part<T>, stride: number, { items, total }: Page<T>) {
+  constructor(part: Part<T>, stride: number, { items, total }: Page<T>, read: Read<T>) {
     this.total = total;
     this.#part = part;
     this.#stride = stride;
+    this.#read = read;
     this.#items = items;
     this.#offset = items.length;
   }
@@ -137,7 +153,7 @@ class Head<T> {
   /** Reads on if all that was read is taken, and there may be more. */
   async refill(): Promise<void> {
     if (this.#taken === this.#items.length && this.#items.length === this.#stride) {
-      const { items } = await readPart(this.#part, this.#stride, this.#offset);
+      const { items } = await this.#read(this.#part, this.#stride, this.#offset);
       this.#items = items;
       this.#taken = 0;
       this.#offset += items.length;

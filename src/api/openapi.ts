@@ -22,7 +22,6 @@ const PASSWORD_FLOW = "OAuth2PasswordBearer";
 
 /** What each tag is about. Those that come first in the document stand here; further ones of routes follow. */
 const TAGS: Record<string, string> = {
-  Login: "Tokens of limited life, for users and for holders of the API key.",
   Task: "Single tasks, one or thousands at once.",
   Job: "What became of them, and of every task that takes longer.",
   Webhook: "Signed deliveries of others that start runs.",
@@ -32,6 +31,7 @@ const TAGS: Record<string, string> = {
   TaskInstance: "Task instances of runs: watch, clear, mark, delete.",
   XCom: "Values that task instances leave for others.",
   Pool: "Slots that task instances share, and who holds them.",
+  Login: "Tokens of limited life, for users and for holders of the API key.",
 };
 
 const DESCRIPTION = `Tasks and DAG runs on Cloudflare Workers. Under /api/v2 are Airflow's paths and fields; beside it

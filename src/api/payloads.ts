@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readableJson } from "../engine/json-depth.ts";
 import type { Json } from "../engine/spec.ts";
 import type { ApiEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
@@ -13,5 +14,5 @@ export async function readPayload(env: ApiEnv, key: string): Promise<Json> {
   if (object === null) {
     throw new ApiError(404, `the value is kept at ${key}, and there is nothing there any more`);
   }
-  return (await object.json()) as Json;
+  return readableJson(await object.text());
 }

@@ -12,6 +12,7 @@ import { ALL, knownDag, knownDagIds } from "./known-dag.ts";
 import { dagObject } from "./objects.ts";
 import { hasDescendingTies, sortKeys } from "./query.ts";
 import { durationSeconds } from "./time.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /** Fields that runs may be sorted by. */
 export const RUN_SORT_KEYS = [
@@ -61,19 +62,21 @@ export async function dagIdsOf(
   return pattern === undefined ? ids : ids.filter((id) => matchesPattern(id, pattern));
 }
 
-/** One page of the runs of these DAGs together. */
+/** One page of the runs of these DAGs together, without those that cannot answer if `unavailable` is there to name them. */
 export async function listRuns(
   env: ApiEnv,
   dagIds: readonly string[],
   request: RunListRequest,
+  unavailable?: Unavailable,
 ): Promise<Page<DagRunView>> {
   const order = runOrder(request.orderBy);
   const inOrder = hasDescendingTies(order) ? dagIds.toSorted().toReversed() : dagIds.toSorted();
   const parts = inOrder.map((dagId) => ({
+    dagId,
     read: (limit: number, offset: number) =>
       dagObject(env, dagId).listRuns({ ...request.filter, limit, offset, order_by: order }),
   }));
-  return gather(parts, compareBy(order, sortValue), request);
+  return gather(parts, compareBy(order, sortValue), request, unavailable);
 }
 
 /** What a run is sorted by, as its object does it. Across DAGs the order of creation is that of the times. */

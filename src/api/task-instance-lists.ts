@@ -12,6 +12,7 @@ import { dagObject } from "./objects.ts";
 import { hasDescendingTies } from "./query.ts";
 import { instanceNotFound, type Target } from "./task-instance-address.ts";
 import { durationSeconds } from "./time.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /** What Airflow sorts task instances by. */
 export const SORT_KEYS = [
@@ -45,7 +46,8 @@ export interface InstanceListRequest {
 }
 
 /**
- * One page of the task instances of these DAGs together, of one run or with null of all.
+ * One page of the task instances of these DAGs together, of one run or with null of all; without those DAGs that cannot
+ * answer if `unavailable` is there to name them.
  *
  * @throws ApiError 404 if none of the DAGs has that run.
  */
@@ -54,10 +56,12 @@ export async function listInstances(
   dagIds: readonly string[],
   runId: string | null,
   { filter, orderBy, limit, offset }: InstanceListRequest,
+  unavailable?: Unavailable,
 ): Promise<Page<TaskInstanceView>> {
   let isRunKnown = false;
   const inOrder = hasDescendingTies(orderBy) ? dagIds.toSorted().toReversed() : dagIds.toSorted();
   const parts = inOrder.map((dagId) => ({
+    dagId,
     read: async (count: number, from: number) => {
       const query = { ...filter, limit: count, offset: from, order_by: orderBy };
       const answer = await dagObject(env, dagId).listTaskInstances(runId, query);
@@ -65,8 +69,8 @@ export async function listInstances(
       return answer;
     },
   }));
-  const page = await gather(parts, compareBy(orderBy, sortValue), { limit, offset });
-  if (runId !== null && !isRunKnown && parts.length > 0) {
+  const page = await gather(parts, compareBy(orderBy, sortValue), { limit, offset }, unavailable);
+  if (runId !== null && !isRunKnown && parts.length > 0 && unavailable?.isEmpty !== false) {
     throw notFound(`DagRun with run_id: \`${runId.slice(0, 250)}\` was not found`);
   }
   return page;

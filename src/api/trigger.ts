@@ -9,6 +9,7 @@ import type { Json } from "../engine/spec.ts";
 import type { DagRunView } from "../engine/work.ts";
 import { ApiError, unwrap } from "./errors.ts";
 import { exceedsBytes, PAYLOAD_BYTES } from "./limits.ts";
+import { suggestion } from "./nearest.ts";
 import { show } from "./show.ts";
 import { dateTimeInput } from "./time.ts";
 import { WEBHOOK_RUN_PREFIX } from "./webhooks/run-id.ts";
@@ -108,6 +109,26 @@ export function triggered(answer: Result<DagRunView>): DagRunView {
     }
   }
   return unwrap(answer);
+}
+
+/** What may be wrong with a run that was made: in words, for who triggered it; left out if nothing is. */
+export function triggerWarnings({ dag_id, run_id, unknown_conf: unknown }: DagRunView): {
+  warnings?: string[];
+} {
+  if (unknown === undefined) {
+    return {};
+  }
+  const params = new Map(unknown.params.map((name) => [name, null]));
+  const warnings = unknown.keys.map(
+    (key) => `expected the params of the DAG as keys of conf, got ${show(key)}${suggestion(key, params)}`,
+  );
+  console.warn({
+    event: "unknown_conf_keys",
+    dag_id,
+    run_id,
+    keys: unknown.keys.map((key) => show(key)),
+  });
+  return { warnings };
 }
 
 function manualRunId(id: string | null): string | null {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readableJson } from "../engine/json-depth.ts";
 import type { DagObject } from "../engine/objects.ts";
 import { LIMITS, type Json } from "../engine/spec.ts";
 import type { StoredValue } from "../engine/work.ts";
@@ -13,7 +14,7 @@ import { readPayload } from "./payloads.ts";
 
 /** Reads a value; a large one lies in the bucket. @throws ApiError 404 if it is there no more. */
 export async function readValue(env: ApiEnv, stored: StoredValue): Promise<Json> {
-  return "json" in stored ? (JSON.parse(stored.json) as Json) : readPayload(env, stored.r2);
+  return "json" in stored ? readableJson(stored.json) : readPayload(env, stored.r2);
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MATCHED_CHARACTERS } from "./pattern-cost.ts";
+import { StepBudget } from "./json-schema/budget.ts";
 import { followPath } from "./path.ts";
 import { schemaMismatches, schemaProblems, shortJson, typeNames } from "./json-schema-check.ts";
 import type { DagSpec, Json, ParamSpec } from "./spec.ts";
@@ -22,8 +22,15 @@ export type ResolvedParams = { ok: true; params: Record<string, Json> } | { ok: 
 /**
  * The params of a run: for each param what `conf` says, else its default. Null in conf is a value. A key of conf that is
  * no param is no error and no param. Values are shared with `spec` and `conf`, not copied.
+ *
+ * Only what `conf` says is checked: the defaults were when the spec was (`validateParamSpecs`), and a scheduled run has no
+ * others. All values are checked on one budget; what it does not suffice for is refused.
  */
-export function resolveParams(spec: DagSpec["params"], conf: Record<string, Json>): ResolvedParams {
+export function resolveParams(
+  spec: DagSpec["params"],
+  conf: Record<string, Json>,
+  budget = new StepBudget(),
+): ResolvedParams {
   const params: [string, Json][] = [];
   const errors: ParamError[] = [];
   for (const [name, param] of Object.entries(spec)) {
@@ -35,55 +42,62 @@ export function resolveParams(spec: DagSpec["params"], conf: Record<string, Json
       continue;
     }
     params.push([name, value]);
-    errors.push(...valueErrors(name, param, value, given ? "conf" : "the defaults of the params"));
+    if (given && !budget.isSpent) {
+      errors.push(...valueErrors(name, param, value, "conf", budget));
+    }
   }
   return errors.length > 0 ? { ok: false, errors } : { ok: true, params: Object.fromEntries(params) };
 }
 
-/** What is wrong with the params of a spec: schemas that cannot be used, and defaults that do not fit them. */
-export function validateParamSpecs(spec: DagSpec["params"]): ParamError[] {
-  return Object.entries(spec).flatMap(([name, param]) => specErrors(name, param));
+/** Keys of a conf that are listed as no params at most. */
+const MOST_UNKNOWN = 20;
+
+/** The first keys of `conf` that are no params of a DAG that has some: they may be misspelt. They are no error, as in Airflow. */
+export function unknownConfKeys(spec: DagSpec["params"], conf: Record<string, Json>): string[] {
+  return Object.keys(spec).length === 0
+    ? []
+    : Object.keys(conf)
+        .filter((key) => !Object.hasOwn(spec, key))
+        .slice(0, MOST_UNKNOWN);
 }
 
-function specErrors(name: string, param: ParamSpec): ParamError[] {
+/**
+ * What is wrong with the params of a spec: schemas that cannot be used, and defaults that do not fit them. All are checked
+ * on one budget; the first param that it does not suffice for is the last one looked at.
+ */
+export function validateParamSpecs(spec: DagSpec["params"], budget = new StepBudget()): ParamError[] {
+  const errors: ParamError[] = [];
+  for (const [name, param] of Object.entries(spec)) {
+    if (!budget.isSpent) {
+      errors.push(...specErrors(name, param, budget));
+    }
+  }
+  return errors;
+}
+
+function specErrors(name: string, param: ParamSpec, budget: StepBudget): ParamError[] {
   if (name === "__proto__") {
     return [
       { path: [name], message: `expected a name that objects can carry as data, got '${name}' as the name of a param` },
     ];
   }
-  const problems = schemaProblems(param.schema);
+  const problems = schemaProblems(param.schema, budget);
   if (problems.length > 0) {
     return problems.map(({ path, expected }) => ({
       path: [name, "schema", ...path],
       message: `expected ${expected} at ${place(`the schema of param '${name}'`, path)}, got ${shortJson(followPath(param.schema, path))}`,
     }));
   }
-  return param.default === undefined ? [] : valueErrors(name, param, param.default, "the defaults of the params");
+  return param.default === undefined
+    ? []
+    : valueErrors(name, param, param.default, "the defaults of the params", budget);
 }
 
-function valueErrors(name: string, param: ParamSpec, value: Json, origin: string): ParamError[] {
-  if (JSON.stringify(param.schema).includes('"pattern') && isLongAnywhere(value)) {
-    const where = place(origin, [name]);
-    const message = `expected texts of at most ${MATCHED_CHARACTERS} characters at ${where}, whose schema has a pattern, got a longer one`;
-    return [{ path: [name], message }];
-  }
-  return schemaMismatches(param.schema, value).map(({ path, expected }) => ({
+function valueErrors(name: string, param: ParamSpec, value: Json, origin: string, budget: StepBudget): ParamError[] {
+  return schemaMismatches(param.schema, value, budget).map(({ path, expected }) => ({
     path: [name, ...path],
     message: `expected ${expected} at ${place(origin, [name, ...path])}, got ${shortJson(followPath(value, path))}`,
   }));
-}
-
-/** Says whether a text or a key in a value is too long to be matched against a pattern. */
-function isLongAnywhere(value: Json): boolean {
-  if (typeof value === "string") {
-    return value.length > MATCHED_CHARACTERS;
-  }
-  if (typeof value !== "object" || value === null) {
-    return false;
-  }
-  return Array.isArray(value)
-    ? value.some(isLongAnywhere)
-    : Object.entries(value).some(([key, item]) => key.length > MATCHED_CHARACTERS || isLongAnywhere(item));
 }
 
 function missingMessage(name: string, param: ParamSpec): string {

@@ -21,6 +21,8 @@ export const LIMITS = {
   inlineValueBytes: 128 * 1024,
   /** Bytes of an XCom value that are accepted at all. */
   valueBytes: 10 * 1024 * 1024,
+  /** Levels of lists and objects that a value may nest, as a body over HTTP. */
+  valueDepth: 100,
   /** Bytes of the resolved input of one task instance. */
   inputBytes: 10 * 1024 * 1024,
 } as const;
@@ -209,15 +211,37 @@ export const paramSpecSchema = z.strictObject({
 });
 export type ParamSpec = z.infer<typeof paramSpecSchema>;
 
+/** A header's name, as HTTP has it (RFC 9110: a token). */
+const headerName = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "expected the name of a header: letters, digits and !#$%&'*+-.^_`|~");
+
+/** A variable that may be the secret of a webhook. Those of the service itself are known, or guarded otherwise. */
+const SECRET_NAME = /^(?!JOBBERS_|TASK_CONSUMER$|QUEUES$)[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Says whether a variable may be the secret of a webhook. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
+
 /** How deliveries to `POST /webhooks/{dag_id}` are verified. The secret itself never stands in a spec. */
 export const webhookSpecSchema = z.strictObject({
   provider: z.enum(["github", "stripe", "standard", "hmac"]),
-  /** Name of the environment variable (a Worker secret) that holds the signing secret. */
-  secret: z.string().min(1).max(250),
+  /** Name of the environment variable (a Worker secret) that holds the signing secret; none of the service's own. */
+  secret: z
+    .string()
+    .min(1)
+    .max(250)
+    .regex(
+      SECRET_NAME,
+      "expected the name of an environment variable (letters, digits and '_') that is none of the service's own (JOBBERS_*, TASK_CONSUMER, QUEUES)",
+    ),
   /** For `hmac`: the headers that carry signature, time of sending and delivery id. */
-  signature_header: z.string().min(1).max(100).optional(),
-  timestamp_header: z.string().min(1).max(100).optional(),
-  delivery_header: z.string().min(1).max(100).optional(),
+  signature_header: headerName.optional(),
+  timestamp_header: headerName.optional(),
+  delivery_header: headerName.optional(),
   /** Seconds a signed time may differ from now. */
   tolerance: z.number().int().min(1).max(86_400).default(300),
 });

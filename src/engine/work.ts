@@ -260,6 +260,8 @@ export interface DagRunView {
   created_at: number;
   updated_at: number;
   conf: Record<string, Json>;
+  /** In the answer to a trigger: keys of its conf that are no params of a DAG that has some, and those it has. */
+  unknown_conf?: { keys: string[]; params: string[] };
   note: string | null;
   dag_version: number;
   /** When that version was made; the API shows no version without it. */

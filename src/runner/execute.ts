@@ -74,7 +74,10 @@ export async function execute(
   }
   const jobId = beats.jobId();
   try {
-    const keep = async ([key, value]: [string, Json]) => ({ key, value: await storeValue(value, around.putPayload) });
+    const keep = async ([key, value]: [string, Json]) => ({
+      key,
+      value: await storeValue(value, around.putPayload, xcomName(key)),
+    });
     return { outcome, jobId, xcoms: await Promise.all([...pushed].map(keep)), log };
   } catch (error) {
     return { outcome: outcomeOfUnkept(error), jobId, xcoms: [], log };
@@ -101,6 +104,10 @@ async function run(
   } catch (error) {
     return outcomeOfThrow(error);
   }
+}
+
+function xcomName(key: string): string {
+  return `XCom ${JSON.stringify(key.slice(0, 100))}`;
 }
 
 async function fetchRemote(task: ClaimedTask, around: Surroundings): Promise<Json> {

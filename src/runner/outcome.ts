@@ -5,11 +5,13 @@
  */
 import { LIMITS } from "../engine/spec.ts";
 import type { ClaimedTask, Outcome, StoredValue, TaskError } from "../engine/work.ts";
-import { classifyThrown } from "../sdk/index.ts";
+import { classifyThrown, type ThrownKind } from "../sdk/index.ts";
+import { jsonText, ValueError } from "./json-value.ts";
 
 /** Keeps a large value somewhere else and gives its key. */
 export type PutPayload = (json: string) => Promise<string>;
 
+const NAME_CHARS = 200;
 const STACK_CHARS = 2000;
 const MESSAGE_CHARS = 2000;
 
@@ -33,15 +35,14 @@ export async function outcomeOfReturn(task: ClaimedTask, returned: unknown, put:
   }
 }
 
-/** The outcome of a handler that threw. */
+/** The outcome of a handler that threw, whatever it threw. Never throws itself. */
 export function outcomeOfThrow(thrown: unknown): Outcome {
-  const asked = classifyThrown(thrown);
+  const asked = askedBy(thrown);
   switch (asked.kind) {
-    case "skip":
-      return {
-        state: "skipped",
-        ...(thrown instanceof Error && thrown.message !== "" ? { reason: thrown.message.slice(0, MESSAGE_CHARS) } : {}),
-      };
+    case "skip": {
+      const reason = textAt(thrown, "message", MESSAGE_CHARS) ?? "";
+      return { state: "skipped", ...(reason === "" ? {} : { reason }) };
+    }
     case "reschedule":
       return { state: "up_for_reschedule", at: asked.at };
     case "non_retryable":
@@ -56,22 +57,54 @@ export function outcomeOfThrow(thrown: unknown): Outcome {
   }
 }
 
-/** An error as rows and answers show it. */
-export function describeError(thrown: unknown): TaskError {
-  if (!(thrown instanceof Error)) {
-    return { type: "Error", message: String(thrown).slice(0, MESSAGE_CHARS) };
+function askedBy(thrown: unknown): ThrownKind {
+  try {
+    return classifyThrown(thrown);
+  } catch {
+    // Reading it throws as well.
+    return { kind: "retryable", retryAfterMs: null };
   }
-  const stack = thrown.stack?.slice(0, STACK_CHARS);
+}
+
+/** An error as rows and answers show it, whatever its fields are. Never throws itself. */
+export function describeError(thrown: unknown): TaskError {
+  if (!isError(thrown)) {
+    return { type: "Error", message: textOf(thrown, MESSAGE_CHARS) };
+  }
+  const stack = textAt(thrown, "stack", STACK_CHARS);
   return {
-    type: thrown.name,
-    message: thrown.message.slice(0, MESSAGE_CHARS),
-    ...(stack === undefined ? {} : { stack }),
+    type: textAt(thrown, "name", NAME_CHARS) || "Error",
+    message: textAt(thrown, "message", MESSAGE_CHARS) ?? "",
+    ...(stack === null ? {} : { stack }),
   };
 }
 
-/** A value that cannot be kept, however often it is tried. */
-export class ValueError extends Error {
-  override readonly name = "ValueError";
+function isError(thrown: unknown): boolean {
+  try {
+    return thrown instanceof Error;
+  } catch {
+    return false;
+  }
+}
+
+/** A field as text; null if there is none, or it cannot be read. */
+function textAt(thrown: unknown, field: string, most: number): string | null {
+  try {
+    const value: unknown = typeof thrown === "object" && thrown !== null ? Reflect.get(thrown, field) : undefined;
+    return value === undefined || value === null ? null : textOf(value, most);
+  } catch {
+    return null;
+  }
+}
+
+/** Anything as text, also what refuses to be one. A copy: a slice would keep the whole of it in memory. */
+export function textOf(value: unknown, most: number): string {
+  try {
+    const text = String(value);
+    return text.length > most ? (JSON.parse(JSON.stringify(text.slice(0, most))) as string) : text;
+  } catch {
+    return `(no text: ${typeof value})`;
+  }
 }
 
 /** The outcome of a try one of whose values could not be kept. */
@@ -82,14 +115,15 @@ export function outcomeOfUnkept(error: unknown): Outcome {
 /**
  * Serialises a value and decides where it is kept: beside its task instance, or in R2 when it is large.
  *
- * @throws ValueError if it is no JSON, or larger than a value may be at all.
+ * @param name What errors call it.
+ * @throws ValueError if it is no JSON, nests too deep, or is larger than a value may be at all.
  */
-export async function storeValue(value: unknown, put: PutPayload): Promise<StoredValue> {
-  const json = serialise(value);
+export async function storeValue(value: unknown, put: PutPayload, name = "result"): Promise<StoredValue> {
+  const json = jsonText(value, name);
   // Characters are at most three bytes each: most values need no exact count.
   const bytes = json.length * 3 <= LIMITS.inlineValueBytes ? json.length : new TextEncoder().encode(json).length;
   if (bytes > LIMITS.valueBytes) {
-    throw new ValueError(`expected a value of at most ${LIMITS.valueBytes} bytes, got ${bytes}`);
+    throw new ValueError(`${name}: expected a value of at most ${LIMITS.valueBytes} bytes, got ${bytes}`);
   }
   return bytes <= LIMITS.inlineValueBytes ? { json } : { r2: await put(json), bytes };
 }
@@ -108,21 +142,6 @@ async function withValue(
   }
 }
 
-function serialise(value: unknown): string {
-  let json: unknown;
-  try {
-    json = JSON.stringify(value);
-  } catch (error) {
-    throw new ValueError(`expected a JSON value, got one that cannot be serialised: ${String(error)}`, {
-      cause: error,
-    });
-  }
-  if (typeof json !== "string") {
-    throw new ValueError(`expected a JSON value, got ${describe(value)}`);
-  }
-  return json;
-}
-
 function lengthOf(value: unknown): number | null {
   if (Array.isArray(value)) {
     return value.length;
@@ -135,6 +154,9 @@ function refused(type: string, message: string): Outcome {
 }
 
 function describe(value: unknown): string {
-  const json: unknown = JSON.stringify(value);
-  return (typeof json === "string" ? json : typeof value).slice(0, 200);
+  try {
+    return textOf(JSON.stringify(value) ?? typeof value, 200);
+  } catch {
+    return typeof value;
+  }
 }

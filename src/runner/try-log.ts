@@ -4,8 +4,10 @@
  *
  * @module
  */
-import type { Json } from "../engine/spec.ts";
+import { nestsDeeper } from "../engine/json-depth.ts";
+import { LIMITS, type Json } from "../engine/spec.ts";
 import type { LogChunk, LogLine, Progress } from "../engine/work.ts";
+import { describeError, textOf } from "./outcome.ts";
 
 /** Characters kept of one try, and in the whole isolate; older lines give way. */
 const TRY_CHARS = 1024 * 1024;
@@ -57,7 +59,7 @@ export class TryLog {
     if (this.#isOver) {
       return;
     }
-    const text = cut(textOf(event), EVENT_CHARS);
+    const text = textOf(event, EVENT_CHARS);
     const json = data === undefined ? undefined : asJson(data);
     this.#lines.push({ timestamp, level, event: text, ...(json === undefined ? {} : { data: json }) });
     this.#count(LINE_CHARS + text.length + (json === undefined ? 0 : JSON.stringify(json).length));
@@ -128,43 +130,37 @@ export class TryLog {
   }
 }
 
-/** Progress as it may be stored, whatever the handler gave. */
-export function cleanProgress(said: Progress): Progress {
-  const { step, fraction, data } = said;
-  return {
-    ...(typeof step !== "string" ? {} : { step: step.slice(0, EVENT_CHARS) }),
-    ...(typeof fraction === "number" && Number.isFinite(fraction)
-      ? { fraction: Math.min(1, Math.max(0, fraction)) }
-      : {}),
-    ...(data === undefined ? {} : { data: asJson(data) }),
-  };
+/** Progress as it may be stored, whatever the handler gave. Never throws. */
+export function cleanProgress(said: unknown): Progress {
+  try {
+    const { step, fraction, data } = (said ?? {}) as Partial<Record<keyof Progress, unknown>>;
+    return {
+      ...(typeof step !== "string" ? {} : { step: textOf(step, EVENT_CHARS) }),
+      ...(typeof fraction === "number" && Number.isFinite(fraction)
+        ? { fraction: Math.min(1, Math.max(0, fraction)) }
+        : {}),
+      ...(data === undefined ? {} : { data: asJson(data) }),
+    };
+  } catch {
+    // Reading one of the fields throws.
+    return {};
+  }
 }
 
-/** The value as JSON; what is none, or too long, becomes a text that says so. */
+/** The value as JSON; what is none, nests too deep or is too long becomes a text that says so. */
 function asJson(value: unknown): Json {
   try {
     const text: unknown = JSON.stringify(value);
     if (typeof text !== "string") {
       return `(no JSON: ${typeof value})`;
     }
-    return text.length > DATA_CHARS
-      ? `${cut(text, DATA_CHARS)}… (${text.length} characters)`
+    if (text.length > DATA_CHARS) {
+      return `${textOf(text, DATA_CHARS)}… (${text.length} characters)`;
+    }
+    return nestsDeeper(text, LIMITS.valueDepth)
+      ? `(no JSON: more than ${LIMITS.valueDepth} levels of nesting)`
       : (JSON.parse(text) as Json);
   } catch (error) {
-    return `(no JSON: ${cut(textOf(error instanceof Error ? error.message : error), EVENT_CHARS)})`;
+    return `(no JSON: ${describeError(error).message})`;
   }
-}
-
-/** Anything as text, also what refuses to be one. */
-function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return `(no text: ${typeof value})`;
-  }
-}
-
-/** The beginning of a text, as a copy: a slice would keep the whole of it in memory. */
-function cut(text: string, chars: number): string {
-  return text.length > chars ? (JSON.parse(JSON.stringify(text.slice(0, chars))) as string) : text;
 }

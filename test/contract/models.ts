@@ -357,13 +357,24 @@ export const MODELS: Readonly<Record<string, Fields>> = {
   ValidationError: { loc: "[string|integer]", msg: "string", type: "string", "input?": "any", "ctx?": "object" },
 };
 
+/** DAGs that could not answer, beside a list over many. */
+const UNAVAILABLE: Fields = { "unavailable?": "[UnavailableDag]" };
+
 /** Fields that we answer beside Airflow's. Any other one is a mistake. */
 export const OURS: Readonly<Record<string, Fields>> = {
+  DAGCollectionResponse: UNAVAILABLE,
+  DAGVersionCollectionResponse: UNAVAILABLE,
+  DAGRunCollectionResponse: UNAVAILABLE,
+  TaskInstanceCollectionResponse: UNAVAILABLE,
+  XComCollectionResponse: UNAVAILABLE,
+  JobCollectionResponse: UNAVAILABLE,
+  DagStatsCollectionResponse: UNAVAILABLE,
+  DAGTagCollectionResponse: UNAVAILABLE,
   DAGResponse: { is_registered: "boolean" },
   DAGDetailsResponse: { is_registered: "boolean" },
   TaskResponse: { handler: "string?" },
   JobResponse: { job_id: "string?", is_alive: "boolean" },
-  DAGRunResponse: { reason: "string?", task_instance_counts: "{integer}" },
+  DAGRunResponse: { reason: "string?", task_instance_counts: "{integer}", "warnings?": "[string]" },
   TaskInstanceResponse: { job_id: "string?", error: "TaskError?", late_results: "integer" },
   TaskInstanceHistoryResponse: { job_id: "string?", error: "TaskError?", late_results: "integer" },
   BackfillResponse: {
@@ -382,6 +393,7 @@ export const OURS: Readonly<Record<string, Fields>> = {
 
 /** Models that only we have. */
 export const OUR_MODELS: Readonly<Record<string, Fields>> = {
+  UnavailableDag: { dag_id: "string", error: "string" },
   TaskError: { type: "string", message: "string" },
   DagVersionChanges: {
     dag_id: "string",

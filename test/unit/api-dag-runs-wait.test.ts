@@ -125,7 +125,7 @@ describe("waiting for a run", () => {
   it("fetches large results from the bucket, and takes null for one that is gone", async ({ expect }) => {
     const large = (key: string) => ({ r2: key, bytes: 200_000 });
     const values = { one: large("a"), clean: [large("b"), { json: "1" }, large("a")] };
-    const get = async (key: string) => (key === "a" ? { json: async () => ({ big: true }) } : null);
+    const get = async (key: string) => (key === "a" ? { text: async () => '{"big":true}' } : null);
     const api = testApi({ dag: { ...going("success"), ...leaving(values) }, env: { PAYLOADS: { get } } });
     expect(await linesOf(await api.fetch("GET", `${WAIT}?interval=1&result=one&result=clean`))).toEqual([
       { state: "success", results: { one: { big: true }, clean: [null, 1, { big: true }] } },

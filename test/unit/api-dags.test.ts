@@ -235,27 +235,19 @@ describe("PUT of a DAG", () => {
     expect((await withRegistered().send("PUT", "/api/v2/dags/new_one", { json: { tasks } })).status).toBe(422);
   });
 
-  it.for<[string, Record<string, Json>, (string | number)[]]>([
-    ["pattern", { type: "string", pattern: "^(a+)+$" }, ["pattern"]],
-    ["pattern of elements", { items: [{ anyOf: [{ pattern: "(x*)*y" }] }] }, ["items", 0, "anyOf", 0, "pattern"]],
-    ["pattern of keys", { patternProperties: { "^([a-z]+)*$": {} } }, ["patternProperties"]],
-    [
-      "pattern that a reference may reach",
-      { $defs: { default: { pattern: "(a+)+b" } } },
-      ["$defs", "default", "pattern"],
-    ],
-    ["pattern of 501 characters", { pattern: "a".repeat(501) }, ["pattern"]],
-    ["pattern of 26 optional parts", { pattern: "a?".repeat(26) }, ["pattern"]],
-    ["pattern with overlapping alternatives", { pattern: "^(a|a)*$" }, ["pattern"]],
-  ])("with a slow %s is a 422 before it is tried", async ([, schema, at], { expect }) => {
+  it.for<[string, Record<string, Json>]>([
+    ["pattern", { type: "string", pattern: "^(a+)+$" }],
+    ["pattern of elements", { anyOf: [{ pattern: "(a*)*y" }] }],
+    ["pattern behind a reference", { $ref: "#/$defs/text", $defs: { text: { pattern: "^(a|a)*$" } } }],
+    ["pattern of many optional parts", { pattern: `^${"a?".repeat(60)}${"a".repeat(60)}$` }],
+  ])("with a default that takes too long to check against a %s is a 422", async ([, schema], { expect }) => {
     const api = withRegistered({ register });
-    const param = { default: `${"a".repeat(60)}!`, schema };
     const { status, body } = await api.send("PUT", "/api/v2/dags/new_one", {
-      json: { tasks: [], params: { p: param } },
+      json: { tasks: [], params: { p: { default: `${"a".repeat(60)}!`, schema } } },
     });
     expect([status, body]).toMatchObject([
       422,
-      { detail: [{ loc: ["body", "params", "p", "schema", ...at], msg: containing("expected a regular expression") }] },
+      { detail: [{ loc: ["body", "params", "p"], msg: containing("checked in at most 500000 steps") }] },
     ]);
     expect(api.calls).toEqual([]);
   });
@@ -280,17 +272,7 @@ describe("PUT of a DAG", () => {
     expect((await put({ properties: { pattern: { type: "string" } } })).status).toBe(201);
     const { status, body } = await put({ pattern: "(" });
     expect(status).toBe(422);
-    expect(JSON.stringify(body)).not.toContain("always quick");
-  });
-
-  it("with many slow patterns names twenty, and no long keys", async ({ expect }) => {
-    const schemas = many(5000, () => ({ ["k".repeat(150)]: { pattern: "(a+)+" } }));
-    const params = { p: { schema: { anyOf: schemas } } };
-    const answer = await withRegistered({ register }).send("PUT", "/api/v2/dags/new_one", {
-      json: { tasks: [], params },
-    });
-    expect(answer).toMatchObject({ status: 422, body: { detail: { length: 20 } } });
-    expect(JSON.stringify(answer.body).length).toBeLessThan(10_000);
+    expect(JSON.stringify(body)).toContain(String.raw`format \"regex\"`);
   });
 
   it("names up to twenty problems at once", async ({ expect }) => {

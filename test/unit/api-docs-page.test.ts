@@ -51,6 +51,16 @@ describe("/docs", () => {
     expect(all(text, /href="([^"]*)"/g).filter((href) => !href.startsWith("#"))).toEqual(["/openapi.json"]);
   });
 
+  it("opens with tasks, and ends each part with what is always refused", async ({ expect }) => {
+    const { text } = await readPage();
+    const paths = all(text, /<span class="method \w+">(\w+ *<\/span> <span class="path">[^<]+)/g).map((one) =>
+      one.replace(/<[^>]*>/g, ""),
+    );
+    expect(paths[0]).toBe("post /tasks/{name}");
+    const login = paths.filter((path) => path.includes("/auth/token"));
+    expect(login).toEqual(["post /auth/token", "post /auth/token/cli", "get /auth/token"]);
+  });
+
   it("shows every route and every schema of the document", async ({ expect }) => {
     const { text } = await readPage();
     const document = await readDocument();

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { Page, Result } from "../../src/engine/objects.ts";
 import { compareBy, eachAtMost, gather, MAX_DEPTH, type Part } from "../../src/api/gather.ts";
+import { Unavailable } from "../../src/api/unavailable.ts";
 import { ok } from "./api-support.ts";
 
 interface Entry {
@@ -16,6 +17,7 @@ const valueOf = (entry: Entry, field: string) => (field === "a" ? entry.a : fiel
 /** A part that answers from a list and notes what it was asked. */
 function partOf<T>(entries: readonly T[], asked: [number, number][] = []): Part<T> {
   return {
+    dagId: "d",
     read: async (limit, offset): Promise<Result<Page<T>>> => {
       asked.push([limit, offset]);
       return ok({ items: entries.slice(offset, offset + limit), total: entries.length });
@@ -99,6 +101,7 @@ describe("gathering a page from many parts", () => {
 
   it("takes a part that is gone for an empty one, and passes any other refusal on", async ({ expect }) => {
     const refusing = (code: "not_found" | "invalid"): Part<number> => ({
+      dagId: "d",
       read: async () => ({ ok: false, refusal: { code, message: "expected something else" } }),
     });
     expect(await gather([partOf([1]), refusing("not_found")], () => 0, { limit: 5, offset: 0 })).toEqual({
@@ -137,5 +140,70 @@ describe("asking many", () => {
     );
     expect(most).toBe(16);
     expect(answers).toEqual(Array.from({ length: 40 }, (_, index) => index * 2));
+  });
+});
+
+describe("gathering a page where a part cannot answer", () => {
+  const compare = (left: number, right: number): number => left - right;
+  const page = { limit: 300, offset: 0 };
+
+  function failing(dagId: string, after: readonly number[] = [], fault = new Error("no such column")): Part<number> {
+    return {
+      dagId,
+      read: async (limit, offset) => {
+        if (offset >= after.length) {
+          throw fault;
+        }
+        return ok({ items: after.slice(offset, offset + limit), total: 1000 });
+      },
+    };
+  }
+
+  it("goes on without it and names it", async ({ expect }) => {
+    const unavailable = new Unavailable();
+    const parts = [failing("b"), partOf([1, 3]), failing("a"), partOf([2])];
+    expect(await gather(parts, compare, page, unavailable)).toEqual({ items: [1, 2, 3], total: 3 });
+    const error = "internal error; see the log";
+    expect(unavailable.field()).toEqual({
+      unavailable: [
+        { dag_id: "a", error },
+        { dag_id: "b", error },
+      ],
+    });
+    expect(unavailable.isEmpty).toBe(false);
+  });
+
+  it("keeps what it read before it failed", async ({ expect }) => {
+    const unavailable = new Unavailable();
+    const read = Array.from({ length: 100 }, (_, index) => index);
+    const { items } = await gather([failing("a", read), partOf([1000])], compare, page, unavailable);
+    expect(items).toEqual([...read, 1000]);
+    expect(unavailable.field().unavailable).toMatchObject([{ dag_id: "a" }]);
+  });
+
+  it("says nothing where all answer", async ({ expect }) => {
+    const unavailable = new Unavailable();
+    await gather([partOf([1]), partOf([2])], compare, page, unavailable);
+    expect(unavailable.field()).toEqual({});
+  });
+
+  it("fails where one DAG is meant, where the request is wrong, and where all may answer if they are asked again", async ({
+    expect,
+  }) => {
+    await expect(gather([failing("a")], compare, page)).rejects.toThrow("no such column");
+    const refusing: Part<number> = {
+      dagId: "a",
+      read: async () => ({ ok: false, refusal: { code: "invalid", message: "expected something else" } }),
+    };
+    await expect(gather([refusing, partOf([1])], compare, page, new Unavailable())).rejects.toThrow(
+      "expected something else",
+    );
+    const overloaded = Object.assign(new Error("overloaded"), { overloaded: true });
+    const all = new Unavailable();
+    await gather([failing("a", [], overloaded), failing("b", [], overloaded)], compare, page, all);
+    expect(() => all.field()).toThrow("overloaded");
+    const some = new Unavailable();
+    await gather([failing("a", [], overloaded), partOf([1])], compare, page, some);
+    expect(some.field()).toEqual({ unavailable: [{ dag_id: "a", error: "restarting or overloaded; try again" }] });
   });
 });

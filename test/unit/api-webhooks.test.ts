@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
-import { describe, it } from "vitest";
-import { dagSpecSchema, type Json } from "../../src/engine/spec.ts";
+import { describe, it, vi } from "vitest";
+import { dagSpecSchema, type Json, type WebhookSpec } from "../../src/engine/spec.ts";
 import type { DagObject } from "../../src/engine/objects.ts";
 import { containing } from "./api-matchers.ts";
 import { ok, runView, testApi, testRegistry, type SendOptions } from "./api-support.ts";
@@ -140,14 +140,64 @@ describe("POST /webhooks/{dag_id}", () => {
     ["empty", { GITHUB_SECRET: "" }],
     ["no text", { GITHUB_SECRET: { getByName: 1 } }],
   ] as const)(
-    "refuses every delivery while the secret is %s, and does not tell its name",
+    "refuses every delivery while the secret is %s as if it were signed wrongly, and logs its name",
     async ([, bindings], { expect }) => {
+      const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
       const api = testApi({ dag: triggering, env: bindings });
       const { status, body } = await api.send("POST", "/webhooks/on_push", signed("{}"));
-      expect(status).toBe(401);
-      expect(body).toEqual({ detail: 'the signing secret of the webhook of "on_push" is not configured' });
+      expect([status, body]).toEqual([401, { detail: "the signature does not fit the body" }]);
+      expect(await api.send("POST", "/webhooks/on_push", { ...signed("{}"), headers: {} })).toMatchObject({
+        status: 401,
+        body: { detail: "expected the header X-Hub-Signature-256, got none" },
+      });
+      expect(logged).toHaveBeenCalledWith({
+        event: "webhook_secret_missing",
+        dag_id: "on_push",
+        secret: "GITHUB_SECRET",
+      });
+      expect(api.calls).toEqual([]);
+      logged.mockRestore();
     },
   );
+
+  describe("of a spec that was stored before its names were checked", () => {
+    const send = (
+      webhook: Partial<WebhookSpec>,
+      bindings: Record<string, unknown>,
+      headers: Record<string, string>,
+    ) => {
+      const parsed = dagSpecSchema.parse({ dag_id: "old", tasks: [], webhook: { provider: "hmac", secret: "S" } });
+      const spec = { ...parsed, webhook: { provider: "hmac" as const, secret: "S", tolerance: 300, ...webhook } };
+      const api = testApi({ dag: triggering, env: bindings, registry: testRegistry([["old", { spec }]]) });
+      return api.send("POST", "/webhooks/old", {
+        raw: "{}",
+        key: null,
+        headers: { "content-type": "application/json", ...headers },
+      });
+    };
+    const signatureOf = (secret: string) => createHmac("sha256", secret).update("{}").digest("hex");
+
+    it("takes a header that cannot be for one that is not there", async ({ expect }) => {
+      const webhook = { signature_header: "a b" };
+      expect(await send(webhook, { S: "s" }, {})).toMatchObject({
+        status: 401,
+        body: { detail: "expected the header a b, got none" },
+      });
+      const signature = { "x-signature": signatureOf("s") };
+      const headers = { signature_header: "X-Signature", timestamp_header: "a b" };
+      expect(await send(headers, { S: "s" }, signature)).toMatchObject({ status: 401 });
+      const delivery = { signature_header: "X-Signature", delivery_header: "a b" };
+      expect(await send(delivery, { S: "s" }, signature)).toMatchObject({ status: 202 });
+    });
+
+    it("takes no variable of the service itself for a secret", async ({ expect }) => {
+      for (const secret of ["TASK_CONSUMER", "QUEUES", "JOBBERS_API_KEY"]) {
+        const headers = { "x-signature": signatureOf("detach") };
+        const answer = await send({ secret, signature_header: "X-Signature" }, { [secret]: "detach" }, headers);
+        expect(answer, secret).toMatchObject({ status: 401, body: { detail: "the signature does not fit the body" } });
+      }
+    });
+  });
 
   it("answers alike for a DAG without a webhook and for none at all", async ({ expect }) => {
     const api = testApi({ dag: triggering, env });

@@ -23,7 +23,7 @@ function bucket() {
   return {
     kept,
     PAYLOADS: {
-      get: async (key: string) => ({ json: async () => JSON.parse(kept.get(key) ?? "null") as unknown }),
+      get: async (key: string) => ({ text: async () => kept.get(key) ?? "null" }),
       put: async (key: string, value: string) => kept.set(key, value),
       delete: async (key: string) => void kept.delete(key),
     },

@@ -198,7 +198,9 @@ describe("a DAG that is put", () => {
     expect((await call("GET", `/api/v2/dags/${dagId}`)).status).toBe(404);
   });
 
-  it("with a pattern that would keep its object busy for good is refused at once", async ({ expect }) => {
+  it("with a default that cannot be matched against its pattern in time is refused, whatever the pattern", async ({
+    expect,
+  }) => {
     const dagId = fresh("registered");
     const withPattern = (pattern: string) =>
       call("PUT", `/api/v2/dags/${dagId}`, {
@@ -207,9 +209,9 @@ describe("a DAG that is put", () => {
       });
     expect(await withPattern("^(a+)+$")).toMatchObject({
       status: 422,
-      body: { detail: [{ loc: ["body", "params", "p", "schema", "pattern"] }] },
+      body: { detail: [{ loc: ["body", "params", "p"], msg: expect.stringContaining("checked in at most") }] },
     });
-    expect((await withPattern("^a+!$")).status).toBe(201);
+    expect((await withPattern("^(a+)+!$")).status).toBe(201);
   });
 
   it("with as many tasks as a DAG may have is stored, described and run", async ({ expect }) => {

@@ -17,6 +17,7 @@ import { hasDescendingTies, booleanQuery, pageQuery, rangeQuery, rangesOf, repea
 import { json, refusals } from "../responses.ts";
 import { airflowJobCollectionSchema, airflowJobJson } from "../schemas/airflow-job.ts";
 import { jobJson } from "../schemas/job.ts";
+import { Unavailable } from "../unavailable.ts";
 
 /** Jobs that one list looks at. */
 const MAX_JOBS = 1000;
@@ -70,7 +71,8 @@ export function airflowJobRoutes({ registry, now }: ApiDeps) {
   return new OpenAPIHono<AppEnv>().openapi(listRoute, async (c) => {
     const query = c.req.valid("query");
     const order = sortKeys(query.order_by, SORTABLE);
-    const ids = await jobIds(registry, c.env, query);
+    const unavailable = new Unavailable();
+    const ids = await jobIds(registry, c.env, query, unavailable);
     const time = now();
     const end = query.offset + query.limit;
     if (isUnfiltered(query) && order.every((key) => key === "id")) {
@@ -78,7 +80,8 @@ export function airflowJobRoutes({ registry, now }: ApiDeps) {
       const wanted = ids.slice(query.offset, end);
       const page = await readJobs(c.env, wanted);
       const total = ids.length - (wanted.length - page.length);
-      return c.json({ jobs: page.map((job) => airflowJobJson(jobJson(job, time))), total_entries: total }, 200);
+      const jobs = page.map((job) => airflowJobJson(jobJson(job, time)));
+      return c.json({ jobs, total_entries: total, ...unavailable.field() }, 200);
     }
     const fitting = (await readJobs(c.env, ids)).filter((job) => fits(job, query, time));
     if (hasDescendingTies(order)) {
@@ -86,7 +89,7 @@ export function airflowJobRoutes({ registry, now }: ApiDeps) {
     }
     fitting.sort(compareBy(order, sortValue));
     const jobs = fitting.slice(query.offset, end).map((job) => airflowJobJson(jobJson(job, time)));
-    return c.json({ jobs, total_entries: fitting.length }, 200);
+    return c.json({ jobs, total_entries: fitting.length, ...unavailable.field() }, 200);
   });
 }
 
@@ -109,12 +112,13 @@ async function jobIds(
   registry: ApiRegistry,
   env: ApiEnv,
   { dag_id: wanted, job_id: named }: ListQuery,
+  unavailable: Unavailable,
 ): Promise<string[]> {
   const dagIds = await knownDagIds(registry, env);
   const asked = wanted === undefined ? dagIds : dagIds.filter((id) => id === wanted);
   const adopted = await eachAtMost(asked, async (dagId) => {
-    const answer = await dagObject(env, dagId).listAdopted();
-    return !answer.ok && answer.refusal.code === "not_found" ? [] : unwrap(answer);
+    const answer = await unavailable.ask(dagId, () => dagObject(env, dagId).listAdopted(), null);
+    return answer === null || (!answer.ok && answer.refusal.code === "not_found") ? [] : unwrap(answer);
   });
   const alive = adopted.flat().flatMap(({ job_id: jobId }) => (jobId === null ? [] : [jobId]));
   // ULIDs sort by time.

@@ -24,6 +24,7 @@ import { body, json, refusals } from "../responses.ts";
 import { dagIdsOf, listRuns, RUN_SORT_KEYS } from "../run-lists.ts";
 import { RUN_TYPES } from "../schemas/dag.ts";
 import { dagRunCollectionJson, dagRunCollectionSchema } from "../schemas/dag-run.ts";
+import { Unavailable } from "../unavailable.ts";
 
 const RANGES = ["run_after", "logical_date", "start_date", "end_date", "updated_at", "duration"] as const;
 
@@ -101,16 +102,19 @@ export function dagRunListRoutes({ registry }: ApiDeps) {
       refuseUnservedFilters(c, UNSERVED, RANGES);
       const query = c.req.valid("query");
       const { limit, offset, order_by: order } = query;
-      const dagIds = await dagIdsOf(registry, c.env, c.req.valid("param").dag_id, query.dag_id_pattern);
-      const page = await listRuns(c.env, dagIds, { filter: filterOf(query), orderBy: order, limit, offset });
-      return c.json(dagRunCollectionJson(page.items, page.total), 200);
+      const { dag_id: dagId } = c.req.valid("param");
+      const dagIds = await dagIdsOf(registry, c.env, dagId, query.dag_id_pattern);
+      const unavailable = dagId === ALL ? new Unavailable() : undefined;
+      const request = { filter: filterOf(query), orderBy: order, limit, offset };
+      const page = await listRuns(c.env, dagIds, request, unavailable);
+      return c.json({ ...dagRunCollectionJson(page.items, page.total), ...unavailable?.field() }, 200);
     })
     .openapi(batchRoute, async (c) => {
       const wanted = c.req.valid("json");
       const named = new Set(wanted.dag_ids ?? []);
       const states = wanted.states ?? [];
       const known = await knownDagIds(registry, c.env);
-      const page = await listRuns(c.env, named.size === 0 ? known : known.filter((id) => named.has(id)), {
+      const request = {
         filter: {
           ...rangesOf(boundsOf(wanted, ...BATCH_RANGES), ...BATCH_RANGES),
           ...(states.length === 0 ? {} : { state: states.map((state) => state ?? "none") }),
@@ -119,8 +123,11 @@ export function dagRunListRoutes({ registry }: ApiDeps) {
         orderBy: isGiven(wanted.order_by) ? [wanted.order_by] : [],
         limit: Math.min(wanted.page_limit, MAX_LIMIT),
         offset: wanted.page_offset,
-      });
-      return c.json(dagRunCollectionJson(page.items, page.total), 200);
+      };
+      const unavailable = new Unavailable();
+      const dagIds = named.size === 0 ? known : known.filter((id) => named.has(id));
+      const page = await listRuns(c.env, dagIds, request, unavailable);
+      return c.json({ ...dagRunCollectionJson(page.items, page.total), ...unavailable.field() }, 200);
     });
 }
 

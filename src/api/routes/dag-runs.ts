@@ -11,7 +11,7 @@ import { repeated, waitQuery } from "../query.ts";
 import { body, json, refusals } from "../responses.ts";
 import { dagRunJson, dagRunSchema } from "../schemas/dag-run.ts";
 import { dagRunPatchBody, runPatch } from "../schemas/dag-run-bodies.ts";
-import { triggerBody, triggered, triggerRequest } from "../trigger.ts";
+import { triggerBody, triggered, triggerRequest, triggerWarnings } from "../trigger.ts";
 
 const dagParams = z.object({ dag_id: z.string() });
 const runParams = dagParams.extend({ dag_run_id: z.string() });
@@ -71,7 +71,8 @@ export function dagRunRoutes({ registry }: ApiDeps) {
     .openapi(triggerRoute, async (c) => {
       const dag = await knownDag(registry, c.env, c.req.valid("param").dag_id);
       const request = triggerRequest(c.req.valid("json"), c.get("caller")?.name ?? null);
-      return c.json(dagRunJson(triggered(await dag.trigger(request))), 200);
+      const view = triggered(await dag.trigger(request));
+      return c.json({ ...dagRunJson(view), ...triggerWarnings(view) }, 200);
     })
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");

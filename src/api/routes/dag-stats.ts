@@ -11,6 +11,7 @@ import { knownDagIds } from "../known-dag.ts";
 import { dagObject } from "../objects.ts";
 import { repeated } from "../query.ts";
 import { json, refusals } from "../responses.ts";
+import { Unavailable } from "../unavailable.ts";
 import { dagStatsCollectionSchema, dagStatsJson } from "../schemas/dag-stats.ts";
 
 const statsRoute = createRoute({
@@ -28,11 +29,15 @@ export function dagStatsRoutes({ registry }: ApiDeps) {
   return new OpenAPIHono<AppEnv>().openapi(statsRoute, async (c) => {
     const wanted = new Set(c.req.valid("query").dag_ids);
     const dagIds = (await knownDagIds(registry, c.env)).filter((id) => wanted.size === 0 || wanted.has(id));
-    const answers = await eachAtMost(dagIds, (dagId) => dagObject(c.env, dagId).stats());
+    const unavailable = new Unavailable();
+    const answers = await eachAtMost(dagIds, (dagId) =>
+      unavailable.ask(dagId, () => dagObject(c.env, dagId).stats(), null),
+    );
     const dags = answers
+      .filter((answer) => answer !== null)
       .filter((answer) => answer.ok || answer.refusal.code !== "not_found")
       .map((answer) => dagStatsJson(unwrap(answer)))
       .filter(({ stats }) => stats.some(({ count }) => count > 0));
-    return c.json({ dags, total_entries: dags.length }, 200);
+    return c.json({ dags, total_entries: dags.length, ...unavailable.field() }, 200);
   });
 }

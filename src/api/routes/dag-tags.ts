@@ -9,9 +9,10 @@ import { allSpecs } from "../dag-lists.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { pageQuery, patternQuery, refuseUnservedFilters, repeated, sortKeys } from "../query.ts";
 import { json, refusals } from "../responses.ts";
+import { Unavailable, unavailableField } from "../unavailable.ts";
 
 const tagCollectionSchema = z
-  .object({ tags: z.array(z.string()), total_entries: z.number().int() })
+  .object({ tags: z.array(z.string()), total_entries: z.number().int(), ...unavailableField })
   .openapi("DAGTagCollection");
 
 const UNSERVED: ReadonlySet<string> = new Set(["tag_name_prefix_pattern"]);
@@ -37,12 +38,14 @@ export function dagTagRoutes({ registry }: ApiDeps) {
     refuseUnservedFilters(c, UNSERVED);
     const { limit, offset, order_by: orderBy, tag_name_pattern: pattern = "~" } = c.req.valid("query");
     const [key] = sortKeys(orderBy, ["name"]);
-    const specs = await allSpecs(registry, c.env);
+    const unavailable = new Unavailable();
+    const specs = await allSpecs(registry, c.env, unavailable);
     const names = [...new Set(specs.flatMap(({ tags }) => tags))].filter((name) => matchesPattern(name, pattern));
     names.sort();
     if (key === "-name") {
       names.reverse();
     }
-    return c.json({ tags: names.slice(offset, offset + limit), total_entries: names.length }, 200);
+    const tags = names.slice(offset, offset + limit);
+    return c.json({ tags, total_entries: names.length, ...unavailable.field() }, 200);
   });
 }

@@ -20,6 +20,7 @@ import {
   dagVersionJson,
   dagVersionSchema,
 } from "../schemas/dag-version.ts";
+import { Unavailable } from "../unavailable.ts";
 
 const UNSERVED: ReadonlySet<string> = new Set(["bundle_name", "bundle_version"]);
 
@@ -93,15 +94,18 @@ export function dagVersionRoutes({ registry }: ApiDeps) {
       const isDescending = keys[0]?.startsWith("-") === true;
       const dags =
         dagId === ALL
-          ? (await knownDagIds(registry, c.env)).map((id) => dagObject(c.env, id))
-          : [await knownDag(registry, c.env, dagId)];
-      const parts = dags.map((dag) => partOf(dag, wanted, isDescending));
+          ? (await knownDagIds(registry, c.env)).map((id) => ({ id, dag: dagObject(c.env, id) }))
+          : [{ id: dagId, dag: await knownDag(registry, c.env, dagId) }];
+      const parts = dags.map(({ id, dag }) => partOf(id, dag, wanted, isDescending));
+      const unavailable = dagId === ALL ? new Unavailable() : undefined;
       const [key = "id"] = keys;
-      const versions = await gather(parts, compareBy([key, isDescending ? "-dag_id" : "dag_id"], sortValue), page);
+      const compare = compareBy([key, isDescending ? "-dag_id" : "dag_id"], sortValue);
+      const versions = await gather(parts, compare, page, unavailable);
       return c.json(
         {
           dag_versions: versions.items.map((one) => dagVersionJson(one.dag_id, one.version_number, one.created_at)),
           total_entries: versions.total,
+          ...unavailable?.field(),
         },
         200,
       );
@@ -128,8 +132,14 @@ export function dagVersionRoutes({ registry }: ApiDeps) {
 const EMPTY = "empty";
 
 /** The versions of one DAG, or the one of a number. */
-function partOf(dag: DagObject, wanted: number | undefined, isDescending: boolean): Part<DagVersionView> {
+function partOf(
+  dagId: string,
+  dag: DagObject,
+  wanted: number | undefined,
+  isDescending: boolean,
+): Part<DagVersionView> {
   return {
+    dagId,
     read: (limit, offset) =>
       wanted === undefined ? dag.listVersions(limit, offset, isDescending) : oneVersion(dag, wanted, limit, offset),
   };

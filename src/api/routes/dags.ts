@@ -23,6 +23,7 @@ import {
 } from "../query.ts";
 import { body, json, refusals } from "../responses.ts";
 import { dagCollectionSchema, dagJson, dagSchema } from "../schemas/dag.ts";
+import { Unavailable } from "../unavailable.ts";
 import { dagDetailsJson, dagDetailsSchema } from "../schemas/dag-details.ts";
 
 const params = z.object({ dag_id: z.string() });
@@ -126,7 +127,9 @@ export function dagRoutes({ registry }: ApiDeps) {
       if (isNone) {
         return c.json({ dags: [], total_entries: 0 }, 200);
       }
-      return c.json(await collection(await findDags(registry, c.env, filterOf(query), keys), query), 200);
+      const unavailable = new Unavailable();
+      const found = await findDags(registry, c.env, filterOf(query), keys, unavailable);
+      return c.json({ ...(await collection(found, query)), ...unavailable.field() }, 200);
     })
     .openapi(patchAllRoute, async (c) => {
       refuseUnservedFilters(c, UNSERVED_BY_PATCH);
@@ -136,13 +139,18 @@ export function dagRoutes({ registry }: ApiDeps) {
       if (query.dag_id_pattern === undefined) {
         return c.json({ dags: [], total_entries: 0 }, 200);
       }
-      const { dagIds } = await findDags(registry, c.env, filterOf(query));
-      const answers = await eachAtMost(dagIds, async (dagId) => {
-        const answer = await dagObject(c.env, dagId).setPaused(isPaused);
-        return !answer.ok && answer.refusal.code === "not_found" ? [] : [dagJson(unwrap(answer))];
+      const unavailable = new Unavailable();
+      const { dagIds } = await findDags(registry, c.env, filterOf(query), [], unavailable);
+      const answers = await eachAtMost(dagIds, (dagId) => {
+        const pause = async () => {
+          const answer = await dagObject(c.env, dagId).setPaused(isPaused);
+          return !answer.ok && answer.refusal.code === "not_found" ? [] : [dagJson(unwrap(answer))];
+        };
+        return unavailable.ask(dagId, pause, []);
       });
       const dags = answers.flat();
-      return c.json({ dags: dags.slice(query.offset, query.offset + query.limit), total_entries: dags.length }, 200);
+      const page = dags.slice(query.offset, query.offset + query.limit);
+      return c.json({ dags: page, total_entries: dags.length, ...unavailable.field() }, 200);
     })
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId } = c.req.valid("param");

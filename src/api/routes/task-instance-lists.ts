@@ -32,6 +32,7 @@ import {
 } from "../schemas/task-instance-bodies.ts";
 import { runParams, taskParams } from "../task-instance-address.ts";
 import { listInstances, SORT_ALIASES, SORT_KEYS, withoutEmpty } from "../task-instance-lists.ts";
+import { Unavailable } from "../unavailable.ts";
 
 const INSTANCES = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances";
 
@@ -133,8 +134,10 @@ export function taskInstanceListRoutes({ registry }: ApiDeps) {
       const dagIds = await dagIdsOf(registry, c.env, dagId, query.dag_id_pattern);
       const { limit, offset } = query;
       const run = runId === ALL ? null : runId;
-      const page = await listInstances(c.env, dagIds, run, { filter: filterOf(query), orderBy, limit, offset });
-      return c.json(taskInstanceCollectionJson(page.items, page.total), 200);
+      const request = { filter: filterOf(query), orderBy, limit, offset };
+      const unavailable = dagId === ALL ? new Unavailable() : undefined;
+      const page = await listInstances(c.env, dagIds, run, request, unavailable);
+      return c.json({ ...taskInstanceCollectionJson(page.items, page.total), ...unavailable?.field() }, 200);
     })
     .openapi(listMappedRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId, task_id: taskId } = c.req.valid("param");
@@ -171,9 +174,11 @@ export function taskInstanceListRoutes({ registry }: ApiDeps) {
       });
       const named = new Set(wanted.dag_ids ?? []);
       const dagIds = (await knownDagIds(registry, c.env)).filter((id) => named.size === 0 || named.has(id));
-      const request = { filter, orderBy: orderBy.length === 0 ? ["id"] : orderBy, offset };
-      const page = await listInstances(c.env, dagIds, null, { ...request, limit: Math.min(limit, MAX_LIMIT) });
-      return c.json(taskInstanceCollectionJson(page.items, page.total), 200);
+      const order = orderBy.length === 0 ? ["id"] : orderBy;
+      const request = { filter, orderBy: order, offset, limit: Math.min(limit, MAX_LIMIT) };
+      const unavailable = new Unavailable();
+      const page = await listInstances(c.env, dagIds, null, request, unavailable);
+      return c.json({ ...taskInstanceCollectionJson(page.items, page.total), ...unavailable.field() }, 200);
     });
 }
 

@@ -22,6 +22,7 @@ import {
 import { json, refusals } from "../responses.ts";
 import { dagIdsOf } from "../run-lists.ts";
 import { xcomCollectionSchema, xcomEntryJson } from "../schemas/xcom.ts";
+import { Unavailable } from "../unavailable.ts";
 import { mapIndexText, taskParams } from "../task-instance-address.ts";
 
 const RANGES = ["logical_date", "run_after"] as const;
@@ -72,9 +73,14 @@ export function xcomListRoutes({ registry }: ApiDeps) {
     const filter = filterOf(runId, taskId, query);
     const dagIds = await dagIdsOf(registry, c.env, dagId, query.dag_display_name_pattern);
     const parts = filter === null ? [] : dagIds.map((id) => partOf(c.env, id, { ...filter, order_by: keys }));
-    const { items, total } = await gather(parts, compareBy(order, sortValue), query);
+    const unavailable = dagId === ALL ? new Unavailable() : undefined;
+    const { items, total } = await gather(parts, compareBy(order, sortValue), query, unavailable);
     return c.json(
-      { xcom_entries: items.map((entry) => xcomEntryJson(entry.dag_id, entry)), total_entries: total },
+      {
+        xcom_entries: items.map((entry) => xcomEntryJson(entry.dag_id, entry)),
+        total_entries: total,
+        ...unavailable?.field(),
+      },
       200,
     );
   });
@@ -86,6 +92,7 @@ type Filter = Omit<XComQuery, "limit" | "offset">;
 function partOf(env: ApiEnv, dagId: string, filter: Filter): Part<Entry> {
   const dag = dagObject(env, dagId);
   return {
+    dagId,
     async read(limit, offset) {
       const answer = await dag.listXComs({ ...filter, limit, offset });
       return answer.ok

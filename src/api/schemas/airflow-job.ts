@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import { jobSchema, type JobJson } from "./job.ts";
+import { unavailableField } from "../unavailable.ts";
 
 export const airflowJobSchema = jobSchema
   .pick({
@@ -30,7 +31,7 @@ export const airflowJobSchema = jobSchema
 export type AirflowJobJson = z.infer<typeof airflowJobSchema>;
 
 export const airflowJobCollectionSchema = z
-  .object({ jobs: z.array(airflowJobSchema), total_entries: z.number().int() })
+  .object({ jobs: z.array(airflowJobSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("AirflowJobCollection");
 
 /** A job of Airflow's list. */

@@ -9,6 +9,7 @@ import type { DagRunView } from "../../engine/work.ts";
 import { dateTime, durationSeconds, iso } from "../time.ts";
 import { runTypeSchema } from "./dag.ts";
 import { dagVersionJson, dagVersionSchema } from "./dag-version.ts";
+import { unavailableField } from "../unavailable.ts";
 
 const TRIGGERED_BY = ["cli", "operator", "rest_api", "ui", "test", "timetable", "asset", "backfill"] as const;
 
@@ -38,12 +39,15 @@ export const dagRunSchema = z
     partition_date: dateTime.nullable(),
     reason: z.string().nullable().openapi({ description: "Why the run ended, null while it goes on" }),
     task_instance_counts: z.record(z.string(), z.number().int()).openapi({ description: "Task instances by state" }),
+    warnings: z.array(z.string()).optional().openapi({
+      description: "In the answer to a trigger: keys of its conf that are no params of the DAG, if it has any",
+    }),
   })
   .openapi("DAGRun");
 export type DagRunJson = z.infer<typeof dagRunSchema>;
 
 export const dagRunCollectionSchema = z
-  .object({ dag_runs: z.array(dagRunSchema), total_entries: z.number().int() })
+  .object({ dag_runs: z.array(dagRunSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("DAGRunCollection");
 
 /** A DAG run as the API answers it. */

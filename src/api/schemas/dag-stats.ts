@@ -6,6 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import type { DagStatsView } from "../../engine/objects.ts";
 import { DAG_RUN_STATES } from "../../engine/states.ts";
+import { unavailableField } from "../unavailable.ts";
 
 const statsSchema = z
   .object({
@@ -16,7 +17,7 @@ const statsSchema = z
   .openapi("DagStats");
 
 export const dagStatsCollectionSchema = z
-  .object({ dags: z.array(statsSchema), total_entries: z.number().int() })
+  .object({ dags: z.array(statsSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("DagStatsCollection");
 
 /** The runs of a DAG by state, every state named. */

@@ -6,6 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import { stableUuid } from "../stable-uuid.ts";
 import { dateTime, iso } from "../time.ts";
+import { unavailableField } from "../unavailable.ts";
 
 export const dagVersionSchema = z
   .object({
@@ -22,7 +23,7 @@ export const dagVersionSchema = z
 export type DagVersionJson = z.infer<typeof dagVersionSchema>;
 
 export const dagVersionCollectionSchema = z
-  .object({ dag_versions: z.array(dagVersionSchema), total_entries: z.number().int() })
+  .object({ dag_versions: z.array(dagVersionSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("DAGVersionCollection");
 
 /** A version of a DAG as the API answers it. */

@@ -9,6 +9,7 @@ import type { DagView } from "../../engine/objects.ts";
 import { LIMITS } from "../../engine/spec.ts";
 import { compileTimetable } from "../../engine/timetable/compile.ts";
 import { dateTime, iso } from "../time.ts";
+import { unavailableField } from "../unavailable.ts";
 
 export const RUN_TYPES = [
   "backfill",
@@ -62,7 +63,7 @@ export const dagSchema = z
 export type DagJson = z.infer<typeof dagSchema>;
 
 export const dagCollectionSchema = z
-  .object({ dags: z.array(dagSchema), total_entries: z.number().int() })
+  .object({ dags: z.array(dagSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("DAGCollection");
 
 /** A DAG as the API answers it. */

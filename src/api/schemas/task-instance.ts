@@ -12,6 +12,7 @@ import { stableUuid } from "../stable-uuid.ts";
 import { dateTime, durationSeconds, iso } from "../time.ts";
 import { dagVersionJson, dagVersionSchema } from "./dag-version.ts";
 import { taskErrorSchema } from "./job.ts";
+import { unavailableField } from "../unavailable.ts";
 
 export const taskInstanceSchema = z
   .object({
@@ -57,7 +58,7 @@ export const taskInstanceSchema = z
 export type TaskInstanceJson = z.infer<typeof taskInstanceSchema>;
 
 export const taskInstanceCollectionSchema = z
-  .object({ task_instances: z.array(taskInstanceSchema), total_entries: z.number().int() })
+  .object({ task_instances: z.array(taskInstanceSchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("TaskInstanceCollection");
 
 /** A task instance as the API answers it. */

@@ -6,6 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import type { XComView } from "../../engine/objects.ts";
 import { dateTime, iso } from "../time.ts";
+import { unavailableField } from "../unavailable.ts";
 
 const fields = {
   key: z.string(),
@@ -28,7 +29,7 @@ export const xcomSchema = z
   .openapi("XCom");
 
 export const xcomCollectionSchema = z
-  .object({ xcom_entries: z.array(xcomEntrySchema), total_entries: z.number().int() })
+  .object({ xcom_entries: z.array(xcomEntrySchema), total_entries: z.number().int(), ...unavailableField })
   .openapi("XComCollection");
 
 /** A value, without the value, as the API answers it. */
