@@ -188,7 +188,8 @@ function addIndirectSetups(tasks: GraphTask[]): void {
     for (const index of reachable(tasks, setup.index, "downstream")) {
       const task = tasks[index];
       const relevant = teardowns.length === 0 || inScope.has(index);
-      if (task !== undefined && relevant && !task.spec.is_teardown && !task.upstream.includes(setup.index)) {
+      const obeys = task !== undefined && !task.spec.is_teardown && task.spec.trigger_rule !== "always";
+      if (obeys && relevant && !task.upstream.includes(setup.index)) {
         addEdge(setup, task, "setup");
       }
     }
@@ -201,9 +202,8 @@ function addIndirectSetups(tasks: GraphTask[]): void {
  */
 function addTeardownScopes(tasks: GraphTask[]): void {
   for (const teardown of tasks) {
-    const setups = teardown.spec.is_teardown
-      ? teardown.upstream.filter((index) => tasks[index]?.spec.is_setup === true)
-      : [];
+    const waits = teardown.spec.is_teardown && teardown.spec.trigger_rule !== "always";
+    const setups = waits ? teardown.upstream.filter((index) => tasks[index]?.spec.is_setup === true) : [];
     if (setups.length === 0) {
       continue;
     }

@@ -121,9 +121,7 @@ describe("a server that is stopped", () => {
     const { gate, server, client } = await openStage();
     const { id } = await client.submitTask("finish", { gate: gate.url });
     await gate.arrived("/finish/1");
-    await eventually("the job to run", async () =>
-      (await client.getJob(id)).state === "running" ? true : null,
-    );
+    await eventually("the job to run", async () => ((await client.getJob(id)).state === "running" ? true : null));
     const waits = Array.from({ length: 20 }, async () => client.getJob(id, 60));
     const stopped = server.stop();
     // The task is over only when the waits are: none of them can have waited for its end.

@@ -78,6 +78,16 @@ describe("setups and teardowns", () => {
     });
   });
 
+  test("the rule always asks neither the setups nor what is in a teardown's scope", ({ expect }) => {
+    const run = new Run([
+      task("up", [], { is_setup: true }),
+      task("first", ["up"]),
+      task("eager", ["first"], { trigger_rule: "always" }),
+      task("down", ["up", "eager"], { is_teardown: true, trigger_rule: "always" }),
+    ]);
+    expect(run.states).toEqual({ up: "queued", first: null, eager: "queued", down: "queued" });
+  });
+
   test("what lies behind the teardown does not obey the setup", ({ expect }) => {
     const run = new Run([
       task("up", [], { is_setup: true }),

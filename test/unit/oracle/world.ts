@@ -147,7 +147,7 @@ function findDownstream(world: World, taskId: string): Set<string> {
 
 /** The setups a task obeys without being right behind them: those without a teardown, or with one behind the task. */
 export function indirectSetups(world: World, task: TaskSpec): string[] {
-  if (task.is_teardown) {
+  if (task.is_teardown || task.trigger_rule === "always") {
     return [];
   }
   const behind = allDownstream(world, task.task_id);
@@ -163,7 +163,8 @@ export function indirectSetups(world: World, task: TaskSpec): string[] {
 
 /** What lies on some way from a setup right above a teardown to the teardown, but for what is right above it too. */
 export function scopeOf(world: World, teardown: TaskSpec): string[] {
-  const setups = teardown.upstream_task_ids.filter((id) => taskOf(world, id).is_setup);
+  const always = teardown.trigger_rule === "always";
+  const setups = teardown.upstream_task_ids.filter((id) => !always && taskOf(world, id).is_setup);
   return world.spec.tasks
     .map(({ task_id }) => task_id)
     .filter((id) => setups.some((setup) => allDownstream(world, setup).has(id)))
