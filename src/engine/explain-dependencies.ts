@@ -77,7 +77,9 @@ export function explainDependencies(
     sayTriggerRule(state, instance),
   );
   const scope = rule === "" ? node.scopeCountsOf(mapIndex) : null;
-  add("Trigger Rule", scope === null ? "" : explainScope(node.task.spec.trigger_rule, scope));
+  add("Trigger Rule", scope === null ? "" : explainScope(node.task.spec.trigger_rule, scope), () =>
+    scope === null ? "" : `it waits for what lies between its setups and itself to end (${scope.total})`,
+  );
   return unmet;
 }
 

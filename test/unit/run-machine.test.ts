@@ -140,6 +140,7 @@ describe("setups and teardowns", () => {
         name: "Trigger Rule",
         reason:
           "Task's trigger rule 'all_done_setup_success' requires all tasks between setup and teardown to have completed, but found 1 of 1 not done.",
+        plain: "It waits for what lies between its setups and itself to end (1).",
       },
     ]);
     run.fail("work");

@@ -14,6 +14,7 @@ import { chosenId, newJobId, newUlid, ulidInput } from "../ids.ts";
 import { exceedsBytes, PAYLOAD_BYTES } from "../limits.ts";
 import { suggestion } from "../nearest.ts";
 import { findBatch, intakeObject, linkBatch } from "../objects.ts";
+import { optionalBody } from "../optional-body.ts";
 import { submissionsWaiting } from "../overload.ts";
 import { body, json, refusals } from "../responses.ts";
 import { startFields, startTime } from "../run-at.ts";
@@ -43,7 +44,11 @@ const submitRoute = createRoute({
   tags: ["Task"],
   summary: "Submit one task",
   description: `Answers at once; the job is durable. ${IDEMPOTENCY}`,
-  request: { params: z.object({ name: z.string() }), body: body(submitBody, "What to run, and when") },
+  middleware: optionalBody,
+  request: {
+    params: z.object({ name: z.string() }),
+    body: body(submitBody, "What to run, and when; the body may be left out"),
+  },
   responses: {
     202: json(submittedSchema, "The job was made"),
     200: json(submittedSchema, "The job with this id was there already"),
