@@ -3,7 +3,7 @@
  *
  * unit: pure code, in Node. workers: inside workerd, with the objects, the queue and alarms. e2e and chaos: the built
  * bundle on the embedded runtime as `npm start` serves it, over HTTP, one file after the other. fuzz: inside workerd, alone,
- * because it measures.
+ * because it counts what all objects write.
  *
  * @module
  */
@@ -16,12 +16,36 @@ const TEST_BINDINGS = { JOBBERS_API_KEY: "test-key", TASK_CONSUMER: "detach" };
 /** What the fuzz layer makes its requests from; another one makes others. */
 const FUZZ_SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_121);
 
-/** Inside workerd, with the objects of the tests' Worker. */
-function workers() {
+/** When the chaos layer kills: another one each time unless it is given, and printed. */
+const CHAOS_SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+
+/** The objects of the tests' Worker. */
+const OBJECTS = {
+  DAG: "Dag",
+  JOB: "Job",
+  CATALOG: "Catalog",
+  POOL: "Pool",
+  RATE_LIMITER: "RateLimiter",
+  LOGIN_GUARD: "LoginGuard",
+};
+
+/**
+ * Inside workerd, with those objects.
+ *
+ * @param evicts Objects leave memory when they were idle for ten seconds, and when a test evicts them. Without it none does, so
+ * that it does not depend on the machine which request wakes one: what it writes then is not that request's doing.
+ */
+function workers({ evicts }: { evicts: boolean }) {
+  const durableObjects = Object.fromEntries(
+    Object.entries(OBJECTS).map(([binding, className]) => [
+      binding,
+      { className, useSQLite: true, unsafePreventEviction: !evicts },
+    ]),
+  );
   return cloudflareTest({
     main: "./test/workers/worker.ts",
     wrangler: { configPath: "./wrangler.toml" },
-    miniflare: { bindings: TEST_BINDINGS },
+    miniflare: { bindings: TEST_BINDINGS, durableObjects },
   });
 }
 
@@ -35,7 +59,7 @@ export default defineConfig({
         test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node", ...HANGS },
       },
       {
-        plugins: [workers()],
+        plugins: [workers({ evicts: true })],
         test: { name: "workers", include: ["test/workers/**/*.test.ts", "test/contract/**/*.test.ts"], ...HANGS },
       },
       {
@@ -55,11 +79,12 @@ export default defineConfig({
           environment: "node",
           ...HANGS,
           fileParallelism: false,
+          provide: { chaosSeed: CHAOS_SEED },
           sequence: { groupOrder: 2 },
         },
       },
       {
-        plugins: [workers()],
+        plugins: [workers({ evicts: false })],
         test: {
           name: "fuzz",
           include: ["test/fuzz/**/*.test.ts"],

@@ -8,8 +8,9 @@ import { isFinished, isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { JobView, TaskInstanceKey } from "../../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../../src/sdk/index.ts";
+import { refuse } from "../../src/engine/result.ts";
 import { BATCH_PREFIX, BATCH_RUN_ID, batchConf, batchSpec } from "./batch.ts";
-import { refuse, type DagCore } from "./core.ts";
+import type { DagCore } from "./core.ts";
 import type { LoadedRun } from "./run-book.ts";
 import { batchView, memberView, newRunRow } from "./views.ts";
 

@@ -6,7 +6,8 @@
  */
 import { compareRuns, waitsForRoom } from "../../src/engine/across-runs.ts";
 import type { Look } from "../../src/engine/liveness.ts";
-import type { Refusal, Result } from "../../src/engine/objects.ts";
+import type { Result } from "../../src/engine/objects.ts";
+import { refuse } from "../../src/engine/result.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
@@ -22,6 +23,7 @@ import { Waiters } from "../waiters.ts";
 import { BackfillBook } from "./backfill-book.ts";
 import { BATCH_PREFIX } from "./batch.ts";
 import { DAG_MIGRATIONS } from "./migrations.ts";
+import { isBusy, nextDue } from "./due.ts";
 import { Outbox } from "./outbox.ts";
 import { PastDesk } from "./past.ts";
 import { PermitDesk } from "./permit-desk.ts";
@@ -414,7 +416,7 @@ export class DagCore {
     if (!this.#isOpen) {
       return;
     }
-    const next = this.#nextDue(now);
+    const next = nextDue(this, now);
     // An alarm at or before now would be dropped inside alarm().
     const at = next === null ? null : Math.max(next, now + 1);
     if (at !== null && (this.#alarmAt === null || at < this.#alarmAt)) {
@@ -459,7 +461,7 @@ export class DagCore {
       }
     });
     await this.reconcile();
-    this.#toldAt = !this.#isOpen ? null : this.#isBusy() ? now : this.#nextDue(now);
+    this.#toldAt = !this.#isOpen ? null : isBusy(this) ? now : nextDue(this, now);
     return this.#toldAt;
   }
 
@@ -468,36 +470,10 @@ export class DagCore {
     if (this.#toldAt !== null && this.#toldAt <= now) {
       return;
     }
-    const due = this.#isBusy() ? now : next;
+    const due = isBusy(this) ? now : next;
     if (due !== null && (this.#toldAt === null || due < this.#toldAt)) {
       this.#toldAt = due;
       this.#ctx.waitUntil(tellSweeper(this.#env, this.name, due));
     }
   }
-
-  /** Something is on its way. What only waits for its paused DAG is not. */
-  #isBusy(): boolean {
-    return this.unfinished().some(({ machine: { isMoving, state } }) => state[isMoving ? "active" : "executing"] > 0);
-  }
-
-  #nextDue(now: number): number | null {
-    let next = [this.outbox, this.permits, this.payloads].map((part) => part.nextDue()).reduce(earlier);
-    next = earlier(next, this.scheduler.wakeAt());
-    for (const run of this.runs.loaded()) {
-      // One whose time has come and that still waits is started by the end of another.
-      const waits = run.row.state === "queued" && !this.isPaused && run.row.run_after > now;
-      const due = waits ? run.row.run_after : run.machine.nextDue();
-      next = due === null ? next : Math.min(due, next ?? due);
-    }
-    return next;
-  }
-}
-
-function earlier(a: number | null, b: number | null): number | null {
-  return a === null ? b : b === null ? a : Math.min(a, b);
-}
-
-/** A refusal as a value. */
-export function refuse<T>(code: Refusal["code"], message: string, loc?: (string | number)[]): Result<T> {
-  return { ok: false, refusal: { code, message, ...(loc === undefined ? {} : { loc }) } };
 }

@@ -13,8 +13,9 @@ import {
 } from "../../src/engine/objects.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
 import type { DagRunInfo } from "../../src/engine/timetable/timetable.ts";
+import { refuse } from "../../src/engine/result.ts";
 import { BATCH_PREFIX } from "./batch.ts";
-import { refuse, type DagCore } from "./core.ts";
+import type { DagCore } from "./core.ts";
 
 /** The DAG itself: its versions, whether it is paused, its registration and its end. */
 export class DagDesk {

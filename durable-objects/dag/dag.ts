@@ -55,10 +55,11 @@ import type {
   WorkerIdentity,
 } from "../../src/engine/work.ts";
 import type { Registry } from "../../src/sdk/index.ts";
+import { refuse } from "../../src/engine/result.ts";
 import type { ObjectEnv } from "../env.ts";
 import { BackfillDesk } from "./backfill-desk.ts";
 import { BatchDesk } from "./batch-desk.ts";
-import { DagCore, refuse } from "./core.ts";
+import { DagCore } from "./core.ts";
 import { DagDesk } from "./dag-desk.ts";
 import { ListDesk } from "./list-desk.ts";
 import { LogDesk } from "./log-desk.ts";

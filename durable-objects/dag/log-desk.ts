@@ -6,9 +6,10 @@
 import type { LogPage, Result } from "../../src/engine/objects.ts";
 import type { TaskInstanceState } from "../../src/engine/states.ts";
 import type { TaskError, TaskInstanceKey } from "../../src/engine/work.ts";
+import { refuse } from "../../src/engine/result.ts";
 import type { ObjectEnv } from "../env.ts";
 import { readTryLog, type TryLogSource, type TryLogState } from "../try-log.ts";
-import { refuse, type DagCore } from "./core.ts";
+import type { DagCore } from "./core.ts";
 
 /** States of a try that has not ended: its log may grow. */
 const GOES_ON: ReadonlySet<TaskInstanceState> = new Set([

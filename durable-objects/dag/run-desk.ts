@@ -8,7 +8,8 @@ import { chooseForClear, chooseForMark, markedTasks } from "../../src/engine/cho
 import type { ClearRequest, MarkRequest, Neighbourhood, Result } from "../../src/engine/objects.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { DagRunView, TaskError, TaskInstanceKey, TaskInstanceView } from "../../src/engine/work.ts";
-import { refuse, type DagCore } from "./core.ts";
+import { refuse } from "../../src/engine/result.ts";
+import type { DagCore } from "./core.ts";
 import { repin } from "./repin.ts";
 import type { LoadedRun } from "./run-book.ts";
 import { instanceView, rowInstanceView, runView } from "./views.ts";

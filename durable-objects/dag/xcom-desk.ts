@@ -7,7 +7,8 @@ import { ulid } from "ulid";
 import type { Page, Result, XComPlace, XComQuery, XComView } from "../../src/engine/objects.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { StoredValue, TaskInstanceKey } from "../../src/engine/work.ts";
-import { refuse, type DagCore } from "./core.ts";
+import { refuse } from "../../src/engine/result.ts";
+import type { DagCore } from "./core.ts";
 import type { LoadedRun } from "./run-book.ts";
 
 /** What a handler returned stands under this key, beside its task instance: the machine knows of it. */

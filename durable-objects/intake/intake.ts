@@ -16,9 +16,10 @@ import {
   tryOf,
   type JobRecord,
 } from "../../src/engine/job-machine.ts";
-import type { JobObject, LogPage, Refusal, Result, WhyView } from "../../src/engine/objects.ts";
+import type { JobObject, LogPage, Result, WhyView } from "../../src/engine/objects.ts";
 import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
+import { refuse } from "../../src/engine/result.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import type {
   AttemptStanding,
@@ -129,7 +130,7 @@ export function createIntakeClass(registry: Registry) {
         return watch === null ? unknown(jobId) : passedOn(watch.heartbeat(progress));
       }
       if (stored.job.state !== "running") {
-        return conflict(`expected a running job, got one that is ${stored.job.state}`);
+        return refuse("conflict", `expected a running job, got one that is ${stored.job.state}`);
       }
       if (stored.job.is_watched === true) {
         await openJob(this.env, jobId).heartbeat(progress);
@@ -319,7 +320,7 @@ function submittedAgain(
 ): Result<{ job: JobView; created: boolean }> {
   return job.name === name
     ? { ok: true, value: { job: view(job), created: false } }
-    : conflict(`expected a new id, got ${id}, which is a job of task "${job.name}"`, ["body", "id"]);
+    : refuse("conflict", `expected a new id, got ${id}, which is a job of task "${job.name}"`, ["body", "id"]);
 }
 
 /** What the row says of the log of a try; lines of a try that was watched lie in the `Job` object too. */
@@ -342,11 +343,6 @@ function tryLogState({ job, log }: StoredJob, tryNumber: number, from: number): 
   };
 }
 
-function conflict<T>(message: string, loc?: Refusal["loc"]): Result<T> {
-  return { ok: false, refusal: { code: "conflict", message, ...(loc === undefined ? {} : { loc }) } };
-}
-
 function unknown<T>(jobId: string): Result<T> {
-  const message = `expected the id of a job, got ${JSON.stringify(jobId)}, of which there is none`;
-  return { ok: false, refusal: { code: "not_found", message } };
+  return refuse("not_found", `expected the id of a job, got ${JSON.stringify(jobId)}, of which there is none`);
 }

@@ -15,3 +15,8 @@ export interface Refusal {
 
 /** An answer or a refusal. */
 export type Result<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
+
+/** A refusal as a value. */
+export function refuse<T>(code: Refusal["code"], message: string, loc?: (string | number)[]): Result<T> {
+  return { ok: false, refusal: { code, message, ...(loc === undefined ? {} : { loc }) } };
+}

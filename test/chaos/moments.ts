@@ -4,27 +4,21 @@
  *
  * @module
  */
+import { inject } from "vitest";
 
-const seed = readSeed();
+declare module "vitest" {
+  interface ProvidedContext {
+    chaosSeed: number;
+  }
+}
+
+const seed = inject("chaosSeed");
 console.log(`chaos: CHAOS_SEED=${seed} kills at the same moments again`);
 
 /** One moment in each span of milliseconds. The same ones in every file of a run with one seed. */
 export function momentsIn(spans: readonly (readonly [from: number, to: number])[]): number[] {
   const roll = dice(seed);
   return spans.map(([from, to]) => Math.round(from + roll() * (to - from)));
-}
-
-/** @throws Error for a seed that is no whole number. */
-function readSeed(): number {
-  const given = process.env["CHAOS_SEED"];
-  if (given === undefined) {
-    return Math.floor(Math.random() * 2 ** 32);
-  }
-  const read = Number(given);
-  if (given === "" || !Number.isSafeInteger(read)) {
-    throw new Error(`CHAOS_SEED: expected a whole number, got ${JSON.stringify(given)}`);
-  }
-  return read;
 }
 
 /** Numbers from 0 to 1 that follow from a seed (mulberry32). */

@@ -12,7 +12,7 @@ import { PROJECT_ROOT } from "../../scripts/project.ts";
 import { hashPassword } from "../../src/api/auth/passwords.ts";
 import { startTestServer, WEBHOOK_SECRET } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
-import { endOfRun, eventually } from "../support/waiting.ts";
+import { endOfJob, endOfRun, eventually } from "../support/waiting.ts";
 
 const PASSWORD = "a password of the tests";
 const DAG_ID = "greetings";
@@ -81,6 +81,11 @@ async function runningJob(): Promise<string> {
   return id;
 }
 
+async function endedJob(): Promise<string> {
+  const { id } = await server.client.submitTask("hello", {});
+  return (await endOfJob(server.client, id)).id;
+}
+
 /** Says whether a line changes something: then it gets a thing of its own, so that the next line finds the old one. */
 function changes(line: string): boolean {
   return /-X (?:POST|PUT|PATCH|DELETE)| -d /.test(line);
@@ -102,7 +107,8 @@ const THINGS: Record<string, (line: string) => string | Promise<string>> = {
   RUN_ID: (line) => (changes(line) ? finishRun() : finishedRun),
   TASK_ID: () => "start",
   MAPPED_TASK_ID: () => "greet",
-  JOB_ID: () => runningJob(),
+  // A log is followed to the end of its try, so that try must have one.
+  JOB_ID: (line) => (line.includes("follow=true") ? endedJob() : runningJob()),
   BATCH_ID: async () => (await server.client.submitTasks([{ name: "hello", payload: {} }])).batch_id,
 };
 
@@ -159,7 +165,7 @@ function isComplete(text: string): boolean {
 
 /** Tells the status of each call on the way past; a system without uuidgen has the kernel's ids. */
 const PRELUDE = `
-curl() { command curl --max-time 40 --write-out '%{stderr}\\nhttp-status %{http_code}\\n' "$@"; }
+curl() { command curl --max-time 240 --write-out '%{stderr}\\nhttp-status %{http_code}\\n' "$@"; }
 command -v uuidgen > /dev/null || uuidgen() { cat /proc/sys/kernel/random/uuid; }
 `;
 

@@ -13,8 +13,6 @@ import { openGate } from "../support/gate.ts";
 import type { Gate } from "../support/gate.ts";
 import { eventually } from "../support/waiting.ts";
 
-const WAIT_MS = 50_000;
-
 interface Stage {
   gate: Gate;
   server: ServerProcess;

@@ -10,8 +10,6 @@ import { startServerProcess } from "../../scripts/server-process.ts";
 import type { ServerProcess, ServerProcessOptions } from "../../scripts/server-process.ts";
 import { eventually } from "../support/waiting.ts";
 
-const TIMEOUT_MS = 50_000;
-
 /** A folder of a test, gone with it. */
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "jobbers-test-"));

@@ -330,7 +330,7 @@ describe("a large value that its owner does not keep is deleted", () => {
     const late = `xcom/${jobId}/late`;
     await objectEnv.PAYLOADS.put(late, "1");
     expect(await jobOf(jobId).report(0, outcomeOf({ r2: late, bytes: 1 }), NO_LOGS)).toBe("late");
-    await afterEviction(stubOf("JOB", jobId));
+    await afterEviction(stubOf("INTAKE", jobId));
     expect(await keys()).toEqual([result]);
   });
 
@@ -386,7 +386,7 @@ describe("a bucket that fails", () => {
     expect(old).toHaveLength(1);
 
     bucketFaults.break("delete", "list");
-    expect(await call("DELETE", `/api/v2/dags/${dagId}`)).toMatchObject({ status: 200 });
+    expect(await call("DELETE", `/api/v2/dags/${dagId}`)).toMatchObject({ status: 204 });
     await evictDurableObject(stubOf("DAG", dagId));
     expect(await tablesOf(stubOf("DAG", dagId))).toEqual([{ name: "payload_deletion" }]);
     expect(await dagOf(dagId).describe()).toMatchObject({ ok: false, refusal: { code: "not_found" } });
