@@ -165,9 +165,9 @@ function belowSkips({ spec }: Scenario): ReadonlySet<string> {
 /** Tasks that may start before a branch or short circuit right above them, and that Airflow has as skipped although they ran. */
 function skippedWhileRunning({ spec }: Scenario, found: readonly Difference[], phase: number): string[] {
   const skipping = spec.tasks.filter(({ operator }) => operator === "branch" || operator === "short_circuit");
-  const below = new Set(skipping.flatMap(({ task_id: id }) => directlyBelow(spec.tasks, id)));
+  const reached = new Set(skipping.flatMap(({ task_id: id }) => directlyBelow(spec.tasks, id)));
   return spec.tasks
-    .filter(({ task_id: id, trigger_rule: rule = "all_success" }) => below.has(id) && STARTS_EARLY.has(rule))
+    .filter(({ task_id: id, trigger_rule: rule = "all_success" }) => reached.has(id) && STARTS_EARLY.has(rule))
     .map(({ task_id: id }) => id)
     .filter((id) =>
       found.some(
