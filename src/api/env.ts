@@ -42,8 +42,8 @@ export interface Payloads {
 /** Types of a request's context. */
 export interface AppEnv {
   Bindings: ApiEnv;
-  /** `caller` is there on every route that needs a key, `mayLackBody` where a body may be left out. */
-  Variables: { requestId: string; caller: Caller; mayLackBody?: boolean };
+  /** `caller` is there on every route that needs a key. */
+  Variables: { requestId: string; caller: Caller };
 }
 
 /** Who sent a request that needs a key. */

@@ -13,6 +13,5 @@ export const optionalBody = createMiddleware<AppEnv>(async (c, next) => {
     // The framework's types have the text here, where it keeps the promise of it.
     Object.assign(c.req.bodyCache, { text: Promise.resolve("{}") });
   }
-  c.set("mayLackBody", true);
   await next();
 });

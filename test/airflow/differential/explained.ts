@@ -21,6 +21,8 @@ export interface Explanation {
 /** Rules that may be met before all that is upstream is over. */
 const EARLY_RULES: ReadonlySet<TriggerRule> = new Set(["one_success", "one_failed", "one_done"]);
 
+const STARTS_EARLY: ReadonlySet<TriggerRule> = new Set([...EARLY_RULES, "always"]);
+
 export const EXPLANATIONS: readonly Explanation[] = [
   {
     name: "a rule that is met early waits for its list",
@@ -51,6 +53,18 @@ export const EXPLANATIONS: readonly Explanation[] = [
       const taskId = taskOf(one);
       const reached = belowSkips(scenario);
       return reached.size > 0 && (taskId === null || reached.has(taskId));
+    },
+    hasConsequences: true,
+  },
+  {
+    name: "what runs when a skip comes goes on",
+    reason:
+      "Airflow lets it, unless nothing else can start: then it makes the one that runs skipped, and the run failed",
+    covers: (scenario, one, found) => {
+      const early = skippedWhileRunning(scenario, found, one.phase);
+      const taskId = taskOf(one);
+      const reached = early.flatMap((id) => [id, ...below(scenario.spec.tasks, id)]);
+      return early.length > 0 && (taskId === null || reached.includes(taskId));
     },
     hasConsequences: true,
   },
@@ -146,6 +160,24 @@ function belowSkips({ spec }: Scenario): ReadonlySet<string> {
     );
   const mapped = spec.tasks.filter((task) => skipped.includes(task.task_id) && isMapped(task));
   return new Set(mapped.flatMap(({ task_id: id }) => [id, ...below(spec.tasks, id)]));
+}
+
+/** Tasks that may start before a branch or short circuit right above them, and that Airflow has as skipped although they ran. */
+function skippedWhileRunning({ spec }: Scenario, found: readonly Difference[], phase: number): string[] {
+  const skipping = spec.tasks.filter(({ operator }) => operator === "branch" || operator === "short_circuit");
+  const reached = new Set(skipping.flatMap(({ task_id: id }) => directlyBelow(spec.tasks, id)));
+  return spec.tasks
+    .filter(({ task_id: id, trigger_rule: rule = "all_success" }) => reached.has(id) && STARTS_EARLY.has(rule))
+    .map(({ task_id: id }) => id)
+    .filter((id) =>
+      found.some(
+        (one) =>
+          one.phase === phase &&
+          taskOf(one) === id &&
+          /^skipped, try [1-9]/.test(one.airflow) &&
+          !one.jobbers.startsWith("skipped"),
+      ),
+    );
 }
 
 function directlyBelow(tasks: readonly TaskInput[], taskId: string): string[] {

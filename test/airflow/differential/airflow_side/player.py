@@ -22,6 +22,7 @@ from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, run_t
 from airflow.serialization.definitions.dag import SerializedDAG
 from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow.ti_deps.dep_context import DepContext
+from airflow.ti_deps.deps.mapped_task_upstream_dep import MappedTaskUpstreamDep
 from airflow.ti_deps.deps.not_previously_skipped_dep import NotPreviouslySkippedDep
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
@@ -36,10 +37,12 @@ TaskInstanceOperations.set_rtif = lambda *_: OKResponse(ok=True)
 def _failed_dependencies(self, dep_context=None, *, session):
     """
     As Airflow's own, in a fixed order. Airflow asks the dependencies of a task instance in the order of a set, which is another
-    one in each process; the last one that sets a state wins. A skip by a branch is asked last here, so that it always wins.
+    one in each process; the last one that sets a state wins. Here those are asked last that win in Jobbers.
     """
     dep_context = dep_context or DepContext()
-    for dep in sorted(dep_context.deps | self.task.deps, key=lambda dep: (type(dep) is NotPreviouslySkippedDep, dep.name)):
+    winning = [MappedTaskUpstreamDep, NotPreviouslySkippedDep]
+    ranks = {dep: winning.index(type(dep)) if type(dep) in winning else -1 for dep in dep_context.deps | self.task.deps}
+    for dep in sorted(ranks, key=lambda dep: (ranks[dep], dep.name)):
         yield from (status for status in dep.get_dep_statuses(self, dep_context, session=session) if not status.passed)
 
 
