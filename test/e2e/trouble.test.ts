@@ -56,7 +56,7 @@ describe("a garbled file", () => {
     await client.getJob(id, 30);
     client.close();
     await first.stop();
-    const jobs = join(stateFolder, "resources", "do", "jobbers-Job");
+    const jobs = join(stateFolder, "resources", "do", "jobbers-Intake");
     const [name = ""] = readdirSync(jobs).filter((each) => /^[0-9a-f]{64}\.sqlite$/.test(each));
     rmSync(join(jobs, `${name}-wal`), { force: true });
     writeFileSync(join(jobs, name), randomBytes(8192));

@@ -54,6 +54,8 @@ const jobbers = createJobbers(createRegistry({ dags: [gated], tasks: [obey, igno
 export default jobbers.handler;
 export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
+export class Intake extends jobbers.Intake {}
+export class LoginGuard extends jobbers.LoginGuard {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
