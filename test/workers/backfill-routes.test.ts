@@ -18,7 +18,8 @@ async function ask(method: string, path: string, json?: unknown): Promise<{ stat
     },
     ...(json === undefined ? {} : { body: JSON.stringify(json) }),
   });
-  return { status: response.status, body: await response.json() };
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
 }
 
 const made = z.object({ id: z.number() });

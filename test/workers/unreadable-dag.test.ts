@@ -78,7 +78,7 @@ describe("a DAG whose object cannot be opened", () => {
     expect(await call("GET", "jobs")).toMatchObject({ status: 200, body: { unavailable } });
     expect((await call("GET", `dags/${broken}`)).status).toBe(500);
 
-    expect((await call("DELETE", `dags/${broken}`)).status).toBe(200);
+    expect((await call("DELETE", `dags/${broken}`)).status).toBe(204);
     expect((await call("GET", `dags/${broken}`)).status).toBe(404);
     expect(await env.CATALOG.getByName("catalog").list()).not.toContain(broken);
     const after = await call("GET", `dags?tags=${tag}`);

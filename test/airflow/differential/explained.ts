@@ -49,23 +49,14 @@ export const EXPLANATIONS: readonly Explanation[] = [
     name: "a skip reaches instances that have expanded",
     reason:
       "in Airflow it finds only the one that is not expanded; those that are obey their rule, or what they got before",
-    covers: (scenario, one) => {
-      const taskId = taskOf(one);
-      const reached = belowSkips(scenario);
-      return reached.size > 0 && (taskId === null || reached.has(taskId));
-    },
+    covers: (scenario, one, found) => isBelowOrRun(scenario, one, skippedInOneAlone(scenario, found, one.phase)),
     hasConsequences: true,
   },
   {
     name: "what runs when a skip comes goes on",
     reason:
       "Airflow lets it, unless nothing else can start: then it makes the one that runs skipped, and the run failed",
-    covers: (scenario, one, found) => {
-      const early = skippedWhileRunning(scenario, found, one.phase);
-      const taskId = taskOf(one);
-      const reached = early.flatMap((id) => [id, ...below(scenario.spec.tasks, id)]);
-      return early.length > 0 && (taskId === null || reached.includes(taskId));
-    },
+    covers: (scenario, one, found) => isBelowOrRun(scenario, one, skippedWhileRunning(scenario, found, one.phase)),
     hasConsequences: true,
   },
   {
@@ -147,19 +138,32 @@ function isMappedAtRunTime(groups: readonly GroupInput[], task: TaskInput): bool
   return JSON.stringify(expand ?? null).includes('"$ref":"xcom"');
 }
 
-/** Mapped tasks that a branch, a short circuit or `latest_only` can skip, and all that is below them. */
-function belowSkips({ spec }: Scenario): ReadonlySet<string> {
+/** Whether it is of one of these tasks, of what is below them, or of a run. */
+function isBelowOrRun({ spec }: Scenario, one: Difference, tasks: readonly string[]): boolean {
+  const taskId = taskOf(one);
+  const reached = tasks.flatMap((id) => [id, ...below(spec.tasks, id)]);
+  return tasks.length > 0 && (taskId === null || reached.includes(taskId));
+}
+
+/** Mapped tasks that a branch, a short circuit or `latest_only` can skip, and that are skipped on one side alone. */
+function skippedInOneAlone({ spec }: Scenario, found: readonly Difference[], phase: number): string[] {
   const groups = spec.task_groups ?? [];
-  const isMapped = (task: TaskInput): boolean => task.expand !== undefined || mappedGroupOf(groups, task) !== undefined;
-  const skipped = spec.tasks
+  const reached = spec.tasks
     .filter(({ operator }) => operator === "branch" || operator === "short_circuit" || operator === "latest_only")
     .flatMap((task) =>
       task.operator === "short_circuit" && task.ignore_downstream_trigger_rules !== false
         ? [...below(spec.tasks, task.task_id)]
         : directlyBelow(spec.tasks, task.task_id),
     );
-  const mapped = spec.tasks.filter((task) => skipped.includes(task.task_id) && isMapped(task));
-  return new Set(mapped.flatMap(({ task_id: id }) => [id, ...below(spec.tasks, id)]));
+  return spec.tasks
+    .filter((task) => task.expand !== undefined || mappedGroupOf(groups, task) !== undefined)
+    .map(({ task_id: id }) => id)
+    .filter((id) => reached.includes(id) && found.some((one) => isSkippedInOneAlone(one, id, phase)));
+}
+
+function isSkippedInOneAlone(one: Difference, taskId: string, phase: number): boolean {
+  const skipped = [one.airflow, one.jobbers].filter((what) => what.startsWith("skipped,"));
+  return one.phase === phase && taskOf(one) === taskId && skipped.length === 1;
 }
 
 /** Tasks that may start before a branch or short circuit right above them, and that Airflow has as skipped although they ran. */

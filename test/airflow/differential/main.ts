@@ -58,7 +58,7 @@ export async function runDifferential({ python, count, seed }: DifferentialOptio
   const stage = await Stage.open(python);
   const startedAt = Date.now();
   try {
-    const tally = { agree: 0, asMeant: 0, refused: 0, acted: 0, instances: 0, explained: new Map<string, number>() };
+    const tally = { agree: 0, asMeant: 0, refused: 0, acted: 0, instances: 0, explained: new Map<string, number[]>() };
     const unexplained: Found[] = [];
     let next = seed;
     let played = 0;
@@ -85,7 +85,7 @@ export async function runDifferential({ python, count, seed }: DifferentialOptio
         } else {
           tally.asMeant += 1;
           for (const name of names) {
-            tally.explained.set(name, (tally.explained.get(name) ?? 0) + 1);
+            tally.explained.set(name, [...(tally.explained.get(name) ?? []), own]);
           }
         }
       }
@@ -96,8 +96,8 @@ export async function runDifferential({ python, count, seed }: DifferentialOptio
     );
     console.log(`${Math.round((Date.now() - startedAt) / 1000)} s`);
     console.log(`${tally.asMeant} differ as it is meant`);
-    for (const [name, times] of tally.explained) {
-      console.log(`  ${times}: ${name}`);
+    for (const [name, seeds] of tally.explained) {
+      console.log(`  ${seeds.length}: ${name} (${seeds.slice(0, 5).join(", ")})`);
     }
     console.log(`${unexplained.length} differ without an explanation`);
     for (const one of unexplained.toSorted((a, b) => a.seed - b.seed).slice(0, MOST_SHRUNK)) {
