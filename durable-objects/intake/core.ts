@@ -16,6 +16,7 @@ import {
   type JobEffect,
   type JobRecord,
 } from "../../src/engine/job-machine.ts";
+import { livenessDeadline } from "../../src/engine/liveness.ts";
 import { newWish, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { QueueProgress } from "../../src/engine/queue-progress.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
@@ -293,16 +294,22 @@ export class IntakeCore {
     return { state: state === "success" || state === "skipped" ? state : "failed", error };
   }
 
-  /** Ends a running try whose worker is lost; else looks again when its lease lapses, which need not be stored. */
+  /** Ends a running try whose worker is lost; else looks again when its lease lapses. */
   #checkLease(stored: StoredJob, now: number, said: Progress | null = null): void {
-    const lapsesAt = this.leases.lapsesAt(stored.job, now, this.#openedAt);
+    const { job } = stored;
+    const lapsesAt = this.leases.lapsesAt(job, now, this.#openedAt);
+    const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
+    if (lapsesAt !== null && lapsesAt > livenessDeadline(lastBeat ?? 0, job.heartrateMs)) {
+      job.latest_heartbeat = lastBeat;
+      job.next_at = lapsesAt;
+      this.save(stored, null, now);
+      return;
+    }
     if (lapsesAt !== null) {
-      this.#setTimer(stored.job.id, lapsesAt);
+      this.#setTimer(job.id, lapsesAt);
       this.#arm(now);
       return;
     }
-    const { job } = stored;
-    const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
     // A beat brings the gist of it, its `Job` object all.
     job.progress = said ?? progress;
     this.save(stored, endLost(job, { lastBeat, progress: job.progress }, now), now);

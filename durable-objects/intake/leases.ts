@@ -44,8 +44,8 @@ export class Leases {
   }
 
   /** A try runs: its lease begins, or is taken up after the object was evicted. */
-  start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): void {
-    this.#leases.set(id, {
+  start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
+    const lease: Lease = {
       token: fence,
       lastBeat,
       excusedUntil: null,
@@ -53,7 +53,9 @@ export class Leases {
       allowances: 0,
       progress: null,
       isWatched,
-    });
+    };
+    this.#leases.set(id, lease);
+    return lease;
   }
 
   /** The try is over. */
@@ -72,32 +74,41 @@ export class Leases {
   }
 
   /**
-   * When the lease of a running try is to be looked at again; null if its worker is lost.
+   * When the lease of a running try is to be looked at again; null if its worker is lost. A time after the deadline of its last
+   * beat must be stored as the job's `next_at`, so that an eviction does not excuse the same silence once more.
    *
    * @param openedAt When the object came to be.
    */
   lapsesAt(job: JobRecord, now: number, openedAt: number): number | null {
-    if (this.#leases.get(job.id)?.token !== job.fence) {
-      this.start(job, job.latest_heartbeat ?? job.start_date ?? now);
-    }
-    const lease = this.#leases.get(job.id);
-    if (lease === undefined) {
-      return null;
-    }
+    const lease = this.#leaseOf(job, now);
     const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, job.heartrateMs);
     if (now < dueAt) {
       return dueAt;
     }
-    const lookedAt = lease.listensSince;
-    if (lookedAt === null || now < lookedAt + LISTEN_MS) {
+    // An object that was not there heard nothing else, behind which a beat could stand.
+    const isNew = openedAt >= dueAt;
+    const lookedAt = isNew ? now : lease.listensSince;
+    if (lookedAt === null || (!isNew && now < lookedAt + LISTEN_MS)) {
       lease.listensSince ??= now;
       return lease.listensSince + LISTEN_MS;
     }
     const { heartrateMs } = job;
-    const look = { lookedAt, openedAt, lagMs: now - lookedAt - LISTEN_MS };
+    const look = { lookedAt, openedAt, lagMs: isNew ? 0 : now - lookedAt - LISTEN_MS };
     lease.excusedUntil = allowedUntil({ dueAt, now, heartrateMs, allowances: lease.allowances }, look);
     lease.listensSince = null;
     lease.allowances += 1;
     return lease.excusedUntil;
+  }
+  /** The lease of a running try, taken up from its row if the object was evicted. */
+  #leaseOf(job: JobRecord, now: number): Lease {
+    const known = this.#leases.get(job.id);
+    if (known?.token === job.fence) {
+      return known;
+    }
+    const lastBeat = job.latest_heartbeat ?? job.start_date ?? now;
+    const isExcused = job.next_at !== null && job.next_at > livenessDeadline(lastBeat, job.heartrateMs);
+    const lease = this.start(job, lastBeat);
+    lease.excusedUntil = isExcused ? job.next_at : null;
+    return lease;
   }
 }
