@@ -302,6 +302,7 @@ export class IntakeCore {
     if (lapsesAt !== null && lapsesAt > livenessDeadline(lastBeat ?? 0, job.heartrateMs)) {
       job.latest_heartbeat = lastBeat;
       job.next_at = lapsesAt;
+      job.excuses = (job.excuses ?? 0) + 1;
       this.save(stored, null, now);
       return;
     }

@@ -16,6 +16,7 @@ import {
   tryOf,
   type JobRecord,
 } from "../../src/engine/job-machine.ts";
+import { livenessDeadline } from "../../src/engine/liveness.ts";
 import type { JobObject, LogPage, Result, WhyView } from "../../src/engine/objects.ts";
 import type { OwnerAnswer } from "../../src/engine/permits/permit.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
@@ -262,12 +263,16 @@ export function createIntakeClass(registry: Registry) {
           const reason = stored === null ? "there is no such job" : whyOver(stored.job);
           return { verdict: "stop", reason };
         }
-        if (beat.is_watched && stored.job.is_watched !== true) {
-          stored.job.is_watched = true;
-          stored.job.progress = beat.progress ?? stored.job.progress;
+        const { job } = stored;
+        if ((beat.is_watched && job.is_watched !== true) || job.excuses !== undefined) {
+          job.is_watched = beat.is_watched || job.is_watched === true;
+          job.progress = beat.progress ?? job.progress;
+          job.latest_heartbeat = now;
+          job.next_at = livenessDeadline(now, job.heartrateMs);
+          delete job.excuses;
           this.#core.save(stored, null, now);
         }
-        leases.start(stored.job, now);
+        leases.start(job, now);
         leases.beat(beat, now);
       }
       return { verdict: "continue" };

@@ -6,7 +6,7 @@
  */
 import type { JobBeat } from "../../src/engine/intake.ts";
 import type { JobRecord } from "../../src/engine/job-machine.ts";
-import { allowedUntil, LISTEN_MS, livenessDeadline } from "../../src/engine/liveness.ts";
+import { allowedUntil, LISTEN_MS, livenessDeadline, MOST_ALLOWANCES } from "../../src/engine/liveness.ts";
 import type { Progress } from "../../src/engine/work.ts";
 
 /** What is known of one running try; times in epoch milliseconds. */
@@ -25,6 +25,9 @@ interface Lease {
   isWatched: boolean;
 }
 
+/** Each allowance may follow a time of listening. An object that is evicted again and again must not excuse for ever. */
+const MOST_EXCUSES = 2 * MOST_ALLOWANCES;
+
 /** Leases of running tries. */
 export class Leases {
   readonly #leases = new Map<string, Lease>();
@@ -35,23 +38,25 @@ export class Leases {
     if (lease?.token !== token) {
       return false;
     }
+    const wasExcused = lease.excusedUntil !== null || lease.listensSince !== null;
     lease.lastBeat = now;
     lease.excusedUntil = null;
     lease.listensSince = null;
     lease.allowances = 0;
     lease.progress = progress ?? lease.progress;
-    return lease.isWatched || !isWatched;
+    return !wasExcused && (lease.isWatched || !isWatched);
   }
 
   /** A try runs: its lease begins, or is taken up after the object was evicted. */
   start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
+    const before = this.#leases.get(id);
     const lease: Lease = {
       token: fence,
       lastBeat,
       excusedUntil: null,
       listensSince: null,
       allowances: 0,
-      progress: null,
+      progress: before?.token === fence ? before.progress : null,
       isWatched,
     };
     this.#leases.set(id, lease);
@@ -84,6 +89,9 @@ export class Leases {
     const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, job.heartrateMs);
     if (now < dueAt) {
       return dueAt;
+    }
+    if ((job.excuses ?? 0) >= MOST_EXCUSES) {
+      return null;
     }
     // An object that was not there heard nothing else, behind which a beat could stand.
     const isNew = openedAt >= dueAt;

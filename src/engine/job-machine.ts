@@ -1,5 +1,6 @@
 /**
- * The life of one standalone job, pure, from its submission to its end. Each function takes the record and `now` (epoch ms), changes the record and says what must be done outside.
+ * The life of one standalone job, pure, from its submission to its end. Each function takes the record and `now` (epoch ms),
+ * changes the record and says what must be done outside.
  *
  * @module
  */
@@ -51,6 +52,8 @@ export interface JobRecord {
   queue?: QueueSpec;
   /** A try of it outlived its first heartbeat: the `Job` object of the same id has its progress, and lines of its log. */
   is_watched?: boolean;
+  /** How often the silence of the try's worker was excused since its last beat, as far as it was stored. */
+  excuses?: number;
 }
 
 /** Milliseconds after which a message nobody claimed is sent again; doubled each time, up to two minutes. */
@@ -170,6 +173,7 @@ export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): b
   job.hostname = worker.hostname;
   job.unixname = worker.unixname;
   job.progress = null;
+  delete job.excuses;
   job.next_at = livenessDeadline(now, job.heartrateMs);
   return true;
 }
