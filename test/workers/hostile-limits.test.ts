@@ -137,7 +137,7 @@ describe("why, while a pool does not answer", () => {
     await permitCalls.quiet();
     permitCalls.lose(ledgerName("pool", name), "before");
     const why = value(await dagOf(dagId).why({ run_id: runId, task_id: "work", map_index: -1 }));
-    expect(why.reason).toBe(`pool \`${name}\` does not answer now, it is asked again`);
+    expect(why.reason).toBe(`Pool \`${name}\` does not answer now, it is asked again.`);
   });
 
   it("answers without it after a while", async () => {

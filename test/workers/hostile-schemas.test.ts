@@ -140,6 +140,6 @@ describe("a spec with such a param that was stored before", () => {
     expect(
       await rowsOf(stub, "SELECT length(json_extract(params, '$.u')) AS length FROM dag_run ORDER BY id DESC LIMIT 2"),
     ).toEqual([{ length: 1000 }, { length: 1000 }]);
-    expect((await call("DELETE", dagId)).status).toBe(200);
+    expect((await call("DELETE", dagId)).status).toBe(204);
   });
 });

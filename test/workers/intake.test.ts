@@ -215,7 +215,9 @@ describe("a standalone job that is watched", () => {
 });
 
 describe("a lease of a standalone job", () => {
-  it("lapses 2.1 heart rates after the last beat, and ends once its object has listened, if that is in time", async ({ expect }) => {
+  it("lapses 2.1 heart rates after the last beat, and ends once its object has listened, if that is in time", async ({
+    expect,
+  }) => {
     const { jobId, token } = await running();
     const other = await submit(ECHO, beside(jobId));
     clock.advance(HEARTRATE_MS);

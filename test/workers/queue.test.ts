@@ -64,6 +64,8 @@ describe("through the platform's own queue and alarms", () => {
     const adoption = nextCall(dagId, "adopt");
     const runId = await start(dagId);
     await adoption;
+    // The job is named with the beat that follows.
+    await nextCall(dagId, "beat");
     const { job_id: jobId } = await instanceOf(dagId, runId, long.id);
     const running = value(await jobOf(jobId ?? "").get(0));
     expect(running).toMatchObject({ state: "running", dag_id: dagId, run_id: runId, task_id: long.id, heartrate: 5 });
