@@ -67,14 +67,11 @@ export const EXPLANATIONS: readonly Explanation[] = [
     hasConsequences: false,
   },
   {
-    name: "a clear of an element of a task that has not expanded clears nothing",
-    reason: "in Airflow it is a 500",
-    covers: ({ phases }, one) => {
-      const action = phases[one.phase]?.actions[Number(/^action (\d+)$/.exec(one.where)?.[1] ?? -1)];
-      const names = action?.body["task_ids"];
-      return one.airflow === "500" && one.jobbers === "200" && Array.isArray(names) && names.some(Array.isArray);
-    },
-    hasConsequences: false,
+    name: "a clear of an element of a task that has not expanded passes over that element",
+    reason: "in Airflow it is a 500, and clears nothing at all",
+    covers: (scenario, one, found) =>
+      found.some((other) => other.phase === one.phase && isFailedClearOfElement(scenario, other)),
+    hasConsequences: true,
   },
   {
     name: "the tasks of a mapped group expand together",
@@ -100,6 +97,13 @@ export const EXPLANATIONS: readonly Explanation[] = [
     hasConsequences: false,
   },
 ];
+
+/** The answer to a clear that names an element, a 500 in Airflow. */
+function isFailedClearOfElement({ phases }: Scenario, { phase, where, airflow, jobbers }: Difference): boolean {
+  const action = phases[phase]?.actions[Number(/^action (\d+)$/.exec(where)?.[1] ?? -1)];
+  const names = action?.body["task_ids"];
+  return airflow === "500" && jobbers === "200" && Array.isArray(names) && names.some(Array.isArray);
+}
 
 /** What is left of the differences of a scenario, and the names of the explanations for the others. */
 export function explain(scenario: Scenario, found: readonly Difference[]): { left: Difference[]; names: string[] } {
