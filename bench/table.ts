@@ -53,6 +53,13 @@ const WORDS: Record<string, string> = {
   "W15 heartrate 5 s, busy disk, silent worker": "W15: the same while another process writes with fsync",
   "W15 heartrate 1 s": "W15: attempts of 3 s at a heartrate of 1 s",
   "W15 heartrate 1 s, busy disk": "W15: the same while another process writes with fsync",
+  "W16 singles": "W16: single tasks of 200 clients, accepted and finished",
+  "W16 singles p99": "W16: the same, from request to answer, 99th percentile",
+  "W16 memory at the end": "W16: memory of the runtime then",
+  "W16 memory after a rest": "W16: the same after a minute, against before",
+  "W16 long-polls": "W16: memory of the runtime under 10,000 long-polls",
+  "W16 bulks": "W16: 20 submissions of 10,000 at once, until all is done",
+  "W16 bulks memory": "W16: memory of the runtime then",
 };
 
 function shown(line: Line | undefined): string {
