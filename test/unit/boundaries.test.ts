@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 
 /** What each room may import: other rooms of ours by name, packages and runtime modules by their specifier. */
 const ROOMS: Record<string, { folder: string; rooms: string[]; packages: RegExp }> = {
-  engine: { folder: "src/engine", rooms: [], packages: /^(zod|croner|@cfworker\/json-schema|node:crypto)$/ },
+  engine: { folder: "src/engine", rooms: [], packages: /^(zod|croner|node:crypto)$/ },
   sdk: { folder: "src/sdk", rooms: ["engine"], packages: /^zod$/ },
   isolate: { folder: "src/isolate", rooms: [], packages: /^$/ },
   runner: { folder: "src/runner", rooms: ["engine", "sdk", "isolate"], packages: /^zod$/ },
