@@ -14,7 +14,6 @@ import { chosenId, newJobId, newUlid, ulidInput } from "../ids.ts";
 import { exceedsBytes, PAYLOAD_BYTES } from "../limits.ts";
 import { suggestion } from "../nearest.ts";
 import { findBatch, intakeObject, linkBatch } from "../objects.ts";
-import { optionalBody } from "../optional-body.ts";
 import { submissionsWaiting } from "../overload.ts";
 import { body, json, refusals } from "../responses.ts";
 import { startFields, startTime } from "../run-at.ts";
@@ -44,7 +43,6 @@ const submitRoute = createRoute({
   tags: ["Task"],
   summary: "Submit one task",
   description: `Answers at once; the job is durable. ${IDEMPOTENCY}`,
-  middleware: optionalBody,
   request: {
     params: z.object({ name: z.string() }),
     body: body(submitBody, "What to run, and when; the body may be left out"),
