@@ -6,7 +6,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { retryPolicy } from "../../src/engine/attempt.ts";
-import type { IntakeObject, JobBeat, LinkKind } from "../../src/engine/intake.ts";
+import type { IntakeObject, JobBeat, LinkKind, Submitted } from "../../src/engine/intake.ts";
 import {
   claimJob,
   killJob,
@@ -68,21 +68,13 @@ export function createIntakeClass(registry: Registry) {
       this.#core = new IntakeCore(ctx, env, deployed);
     }
 
-    async submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>> {
+    async submit(submissions: readonly JobSubmission[]): Promise<Result<Submitted>[]> {
       await this.#core.readyRates();
       const now = Date.now();
-      const existing = this.#core.find(submission.job_id, now);
-      if (existing !== null) {
-        return submittedAgain(existing, submission);
+      if (submissions.some(({ name }) => taskOf(name) !== null)) {
+        this.#core.make(now);
       }
-      const code = taskOf(submission.name);
-      if (code === null) {
-        return { ok: false, refusal: { code: "not_found", message: `there is no task "${submission.name}"` } };
-      }
-      this.#core.make(now);
-      const job = submitJob(submission, code.spec, retryPolicy(code.spec), now);
-      this.#core.create(job, this.#core.begin(job, now), now);
-      return { ok: true, value: { job: view(job), created: true } };
+      return this.#core.transaction(() => submissions.map((submission) => this.#submitOne(submission, now)));
     }
 
     async get(jobId: string, waitMs: number): Promise<Result<JobView>> {
@@ -242,6 +234,20 @@ export function createIntakeClass(registry: Registry) {
       return this.#core.leases.seen(job);
     }
 
+    #submitOne(submission: JobSubmission, now: number): Result<Submitted> {
+      const existing = this.#core.find(submission.job_id, now);
+      if (existing !== null) {
+        return submittedAgain(existing, submission);
+      }
+      const code = taskOf(submission.name);
+      if (code === null) {
+        return { ok: false, refusal: { code: "not_found", message: `there is no task "${submission.name}"` } };
+      }
+      const job = submitJob(submission, code.spec, retryPolicy(code.spec), now);
+      this.#core.create(job, this.#core.begin(job, now), now);
+      return { ok: true, value: { job: view(job), created: true } };
+    }
+
     #claimOne(jobId: string, worker: WorkerIdentity, now: number): ClaimedTask[] {
       const stored = this.#core.find(jobId, now);
       if (stored === null || !claimJob(stored.job, worker, now)) {
@@ -322,7 +328,7 @@ function slowDownOf(outcome: Outcome, now: number): number | null {
 function submittedAgain(
   { job }: StoredJob,
   { job_id: id, name }: JobSubmission,
-): Result<{ job: JobView; created: boolean }> {
+): Result<Submitted> {
   return job.name === name
     ? { ok: true, value: { job: view(job), created: false } }
     : refuse("conflict", `expected a new id, got ${id}, which is a job of task "${job.name}"`, ["body", "id"]);

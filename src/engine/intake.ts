@@ -76,10 +76,20 @@ export interface JobBeat {
   progress?: Progress;
 }
 
+/** A job that was submitted. */
+export interface Submitted {
+  job: JobView;
+  /** False if it was there already. */
+  created: boolean;
+}
+
 /** A job that one call asks about. Methods are idempotent unless they say otherwise. */
 export interface IntakeObject {
-  /** Makes the job and queues it; the same id again answers the job that exists (`created: false`). */
-  submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>>;
+  /**
+   * Makes jobs and queues them, in one transaction; answers in their order. The same id again answers the job that exists
+   * (`created: false`).
+   */
+  submit(submissions: readonly JobSubmission[]): Promise<Result<Submitted>[]>;
   /** The job, once it is over or `waitMs` have passed; not_found if this object knows no such id. */
   get(jobId: string, waitMs: number): Promise<Result<JobView>>;
   why(jobId: string): Promise<Result<WhyView>>;

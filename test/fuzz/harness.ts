@@ -186,13 +186,14 @@ export async function send(request: FuzzRequest): Promise<{ status: number; text
 }
 
 /**
- * Says whether a request that may change nothing does so whenever it is sent. What earlier requests began, such as a run, goes on
- * meanwhile and writes; what the request does itself, it does again.
+ * Says whether a request that may change nothing does so whenever it is sent. What earlier requests began goes on meanwhile and
+ * writes: a round counts only if as much time without a request passed just before in which nothing was written.
  */
 async function changesAgain({ method, path, headers, body }: FuzzRequest): Promise<boolean> {
-  for (let round = 0; round < ROUNDS_OF_A_TRACE; round += 1) {
-    await calm();
-    const before = stateMark();
+  let duration = 0;
+  for (let rounds = 0; rounds < ROUNDS_OF_A_TRACE;) {
+    await quiet(duration);
+    const [before, begun] = [stateMark(), realNow()];
     const { over } = await fetchIt(
       new Request(`${ORIGIN}${path}`, { method, headers, ...(body === null ? {} : { body }) }),
     );
@@ -201,8 +202,24 @@ async function changesAgain({ method, path, headers, body }: FuzzRequest): Promi
     if (stateMark() === before) {
       return false;
     }
+    // The first one says how long it takes.
+    rounds += Number(duration > 0);
+    duration = Math.max(duration, realNow() - begun, 1);
   }
   return true;
+}
+
+/** Resolves when nothing was written for some milliseconds. */
+async function quiet(ms: number): Promise<void> {
+  for (;;) {
+    await calm();
+    const before = stateMark();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await backgroundOver();
+    if (stateMark() === before) {
+      return;
+    }
+  }
 }
 
 /** The answer, its text, and when everything that the request began is over. */

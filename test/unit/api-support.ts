@@ -5,7 +5,7 @@
  */
 import { createApi } from "../../src/api/app.ts";
 import type { ApiRegistry } from "../../src/api/env.ts";
-import type { IntakeObject } from "../../src/engine/intake.ts";
+import type { IntakeObject, Submitted } from "../../src/engine/intake.ts";
 import type { CatalogObject, DagObject, DagView, JobReader, Result } from "../../src/engine/objects.ts";
 import type { PoolObject } from "../../src/engine/permits/objects.ts";
 import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
@@ -181,7 +181,7 @@ export interface TestApiOptions {
 }
 
 /** What a job can be asked through its intake object, without its id; a call is recorded as one of the job. */
-export type JobMethods = Partial<JobReader> & Partial<Pick<IntakeObject, "submit">>;
+export type JobMethods = Partial<JobReader> & { submit?: (submission: JobSubmission) => Promise<Result<Submitted>> };
 
 const EMPTY_CATALOG: CatalogObject = {
   has: async () => false,
@@ -241,6 +241,7 @@ export function testApi({
         ...(raw === undefined ? {} : { body: typeof raw === "string" ? raw : new Uint8Array(raw) }),
       },
       bindings,
+      executionContext,
     );
   }
   return {
@@ -255,6 +256,9 @@ export function testApi({
   };
 }
 
+/** Work that goes on after the answer does so by itself in Node. */
+const executionContext = { waitUntil: () => undefined, passThroughOnException: () => undefined, props: {} };
+
 const KNOWING: Pick<IntakeObject, "link" | "isLinked"> = { link: async () => undefined, isLinked: async () => true };
 
 /** The methods of an intake object that ask a job. Gives each the job's id, and passes it on without. */
@@ -263,7 +267,10 @@ function intakeOver(methods: JobMethods, calls: Call[]): object {
   const call = (jobId: string, method: string, args: unknown[]): unknown =>
     Reflect.apply(recordingMethod(`JOB ${jobId}`, method, Reflect.get(methods, method), calls), undefined, args);
   return {
-    ...(submit && { submit: (submission: JobSubmission) => call(submission.job_id, "submit", [submission]) }),
+    ...(submit && {
+      submit: (submissions: readonly JobSubmission[]) =>
+        Promise.all(submissions.map((submission) => call(submission.job_id, "submit", [submission]))),
+    }),
     ...Object.fromEntries(
       Object.keys(reading).map((method) => [
         method,

@@ -19,7 +19,7 @@ import { ulid } from "ulid";
 import { afterEach, beforeEach, vi } from "vitest";
 import { queuesHeard } from "../../durable-objects/dag/worker-book.ts";
 import { openDag, openIntake, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
-import { INTAKE_DIGITS, intakeName } from "../../src/engine/intake.ts";
+import { INTAKE_DIGITS, intakeName, type Submitted } from "../../src/engine/intake.ts";
 import type { DagObject, JobObject, JobReader, Result, TriggerRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
 import { isJobFinished, isRunFinished } from "../../src/engine/states.ts";
@@ -84,7 +84,7 @@ export function watchOf(jobId: string): JobObject {
 
 /** A job by its id, as users and workers reach it: standalone ones in their intake object. */
 export interface TestJob extends JobReader {
-  submit(submission: JobSubmission): Promise<Result<{ job: JobView; created: boolean }>>;
+  submit(submission: JobSubmission): Promise<Result<Submitted>>;
   claim(worker: WorkerIdentity): Promise<ClaimedTask | null>;
   report(token: number, outcome: Outcome, logs: LogChunk): Promise<Verdict>;
   /** As the runner does: the lease is renewed first, then the `Job` object is brought progress and lines, or made. */
@@ -100,7 +100,10 @@ export function jobOf(jobId: string): TestJob {
     kill: (reason) => intake.kill(jobId, reason),
     heartbeat: (progress) => intake.heartbeat(jobId, progress),
     readLog: (tryNumber, from, waitMs) => intake.readLog(jobId, tryNumber, from, waitMs),
-    submit: (submission) => intake.submit(submission),
+    async submit(submission) {
+      const [answer] = await intake.submit([submission]);
+      return answer as Result<Submitted>;
+    },
     async claim(worker) {
       return (await intake.claim([jobId], worker))[0] ?? null;
     },

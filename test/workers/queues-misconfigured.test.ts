@@ -13,7 +13,7 @@ describe("queues that cannot be used", () => {
         'QUEUES: expected a queue of the name "default"',
       );
       const intake = new Intake(state, objectEnv);
-      const answer = await intake.submit({ job_id: jobId, name: ECHO, payload: null, runAt: null });
+      const [answer] = await intake.submit([{ job_id: jobId, name: ECHO, payload: null, runAt: null }]);
       expect(answer).toMatchObject({ ok: true, value: { job: { state: "queued" } } });
     });
   });

@@ -4,19 +4,22 @@
  * @module
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { batchKey, memberIds, parseMemberId } from "../../engine/batch-ids.ts";
 import type { Json } from "../../engine/spec.ts";
-import type { JobView } from "../../engine/work.ts";
+import type { Submitted } from "../../engine/intake.ts";
+import type { JobSubmission } from "../../engine/work.ts";
 import { readEntries } from "../batch-entries.ts";
-import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
+import type { ApiDeps, AppEnv } from "../env.ts";
 import { ApiError, notFound, unwrap } from "../errors.ts";
 import { chosenId, newJobId, newUlid, ulidInput } from "../ids.ts";
 import { exceedsBytes, PAYLOAD_BYTES } from "../limits.ts";
 import { suggestion } from "../nearest.ts";
-import { findBatch, intakeObject, linkBatch } from "../objects.ts";
+import { findBatch, linkBatch } from "../objects.ts";
 import { submissionsWaiting } from "../overload.ts";
 import { body, json, refusals } from "../responses.ts";
 import { startFields, startTime } from "../run-at.ts";
+import { submitJob } from "../submissions.ts";
 import { batchJson, batchSchema } from "../schemas/batch.ts";
 import { jobJson, jobSchema } from "../schemas/job.ts";
 
@@ -105,7 +108,7 @@ export function taskRoutes({ registry, now }: ApiDeps) {
       const id = chosenId(submission.id ?? undefined, c.req.header("idempotency-key"));
       const runAt = startTime(submission, at, ["body"]);
       const { job, created } = await submit(
-        c.env,
+        c,
         { job_id: id ?? newJobId(at, submissionsWaiting()), name, payload, runAt },
         id !== undefined,
       );
@@ -131,18 +134,19 @@ export function taskRoutes({ registry, now }: ApiDeps) {
 }
 
 async function submit(
-  env: ApiEnv,
-  submission: { job_id: string; name: string; payload: Json; runAt: number | null },
+  c: Context<AppEnv>,
+  submission: JobSubmission,
   isChosen: boolean,
-): Promise<{ job: JobView; created: boolean }> {
+): Promise<Submitted> {
   // A chosen id may be that of a batch's member; then that is the job there is. It costs a call for one random id in 2^18.
   const member = isChosen ? parseMemberId(submission.job_id) : null;
-  const batch = member === null ? null : await findBatch(env, member.batchKey);
+  const batch = member === null ? null : await findBatch(c.env, member.batchKey);
   if (member !== null && batch !== null) {
     const found = await batch.getMember(member.index, 0);
     if (found.ok) {
       return { job: found.value, created: false };
     }
   }
-  return unwrap(await intakeObject(env, submission.job_id).submit(submission));
+  const waitUntil = (work: Promise<unknown>): void => c.executionCtx.waitUntil(work);
+  return unwrap(await submitJob(c.env, submission, submissionsWaiting(), waitUntil));
 }
