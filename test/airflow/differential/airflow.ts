@@ -54,11 +54,14 @@ export class AirflowSide {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  /** Starts one, and returns when its database is made. `python` is that of an environment with Airflow in it. */
-  static async start(python: string): Promise<AirflowSide> {
-    const side = new AirflowSide(python);
-    await side.#line();
-    return side;
+  /** Starts one. `python` is that of an environment with Airflow in it. */
+  static launch(python: string): AirflowSide {
+    return new AirflowSide(python);
+  }
+
+  /** Returns when its database is made. @throws Error with Python's own words if it does not start. */
+  async ready(): Promise<void> {
+    await this.#line();
   }
 
   /** @throws Error with Python's own words if something breaks. */

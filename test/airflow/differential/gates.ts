@@ -74,10 +74,15 @@ export class Gates {
     this.#arrivals.delete(dagId);
   }
 
-  async close(): Promise<void> {
+  /** Answers whatever still waits. */
+  releaseAll(): void {
     for (const key of this.#waiting.keys()) {
       this.#answer(key, { do: "fail" });
     }
+  }
+
+  async close(): Promise<void> {
+    this.releaseAll();
     this.#server.close();
     this.#server.closeAllConnections();
     await once(this.#server, "close");

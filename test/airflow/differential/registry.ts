@@ -1,13 +1,13 @@
 /**
- * The product with the tasks of the differential test, which ask a gate outside how they are to end, and wait there until it
- * is their turn. Each is named after its operator. Served on a loopback address with state that is thrown away, and never deployed.
+ * The tasks of the differential test, which ask a gate outside how they are to end, and wait there until it is their turn. Each
+ * is named after its operator. They are bundled with the product, served on a loopback address with state that is thrown away,
+ * and never deployed.
  *
  * @module
  */
 import { z } from "zod";
-import { createJobbers } from "../../../src/jobbers.ts";
 import { branch, createRegistry, NonRetryableError, shortCircuit, SkipError, task } from "../../../src/sdk/index.ts";
-import type { Json, TaskContext } from "../../../src/sdk/index.ts";
+import type { Json, Registry, TaskContext } from "../../../src/sdk/index.ts";
 import type { Outcome } from "./scenario.ts";
 
 interface GateEnv {
@@ -39,10 +39,5 @@ const tasks = [
   shortCircuit({ id: "short_circuit" }, async (ctx: TaskContext<GateEnv>) => z.boolean().parse(await ask(ctx))),
 ];
 
-const jobbers = createJobbers(createRegistry({ dags: [], tasks }));
-export default jobbers.handler;
-export class Dag extends jobbers.Dag {}
-export class Job extends jobbers.Job {}
-export class Catalog extends jobbers.Catalog {}
-export class Pool extends jobbers.Pool {}
-export class RateLimiter extends jobbers.RateLimiter {}
+/** What the bundle of the test runs instead of the product's own DAGs. */
+export const registry: Registry = createRegistry({ dags: [], tasks });
