@@ -24,6 +24,9 @@ const BULK = 10_000;
 /** How long memory is given to come back. */
 const REST_MS = 60_000;
 const POLL_SECONDS = 30;
+/** Connections opened at once, and the pause after them: a listener's backlog is some thousand. */
+const CONNECTED_AT_ONCE = 200;
+const CONNECT_MS = 20;
 
 const jobSchema = z.object({ id: z.string(), state: z.string(), end_date: z.string().nullable() });
 
@@ -109,12 +112,20 @@ async function pollAtOnce(target: Target, count: number): Promise<number> {
   await eachOf(ids, async (id) => {
     read(jobSchema, await client.http.call("POST", "/tasks/noop", { id, delay: 3600 }), "POST /tasks/noop");
   });
-  const polls = ids.map(async (id) => client.http.call("GET", `/jobs/${id}?wait=${POLL_SECONDS}`));
-  await sleep((POLL_SECONDS * 1000) / 2);
-  const megabytes = target.runtimeMegabytes();
-  for (const answer of await Promise.all(polls)) {
-    read(jobSchema, answer, "GET /jobs");
+  const polls: Promise<unknown>[] = [];
+  for (const id of ids) {
+    polls.push(
+      client.http.call("GET", `/jobs/${id}?wait=${POLL_SECONDS}`).then((answer) => read(jobSchema, answer, "GET")),
+    );
+    if (polls.length % CONNECTED_AT_ONCE === 0) {
+      await sleep(CONNECT_MS);
+    }
   }
+  const answered = Promise.all(polls);
+  const [megabytes] = await Promise.all([
+    sleep((POLL_SECONDS * 1000) / 2).then(() => target.runtimeMegabytes()),
+    answered,
+  ]);
   return megabytes;
 }
 

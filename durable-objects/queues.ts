@@ -147,6 +147,7 @@ function bindingOf(env: object, name: string): Queue<WorkMessage> | null {
 
 function isQueue(binding: unknown): binding is Queue<WorkMessage> {
   return (
-    typeof binding === "object" && binding !== null && "sendBatch" in binding && typeof binding.sendBatch === "function"
+    // Asked for, not looked for with `in`: the binding may be an entrypoint, whose methods show only then.
+    typeof binding === "object" && binding !== null && typeof Reflect.get(binding, "sendBatch") === "function"
   );
 }

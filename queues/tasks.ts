@@ -22,6 +22,21 @@ const IN_FLIGHT_AT_ONCE = 1000;
 const DETACH_AFTER_MS = 25;
 const RETRY_DELAY_S = 5;
 
+/** A message as far as the consumer uses it. */
+interface DeliveredMessage {
+  readonly body: WorkMessage;
+  /** Has it delivered again. */
+  retry(options?: { delaySeconds?: number }): void;
+}
+
+/** A batch of one queue, of the platform or in memory. What is not retried is done with. */
+export interface WorkBatch {
+  /** The queue's name on the platform. */
+  readonly queue: string;
+  readonly messages: readonly DeliveredMessage[];
+  retryAll(options?: { delaySeconds?: number }): void;
+}
+
 let hostname: string | undefined;
 let inFlight = 0;
 /** Of the jobs that this isolate makes, for whichever owner. */
@@ -36,9 +51,9 @@ function identity(queue: string): WorkerIdentity {
 /** Handles one batch of work messages, of whichever queue. */
 export async function consumeTasks(
   registry: Registry,
-  batch: MessageBatch<WorkMessage>,
+  batch: WorkBatch,
   env: ObjectEnv,
-  ctx: ExecutionContext,
+  ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<void> {
   if (service.isStopping) {
     // Their owners send them again after the next start; a queue that keeps messages brings them to another isolate.
@@ -47,8 +62,8 @@ export async function consumeTasks(
   }
   const worker = identity(queueOfPlatform(queuesOf(env), batch.queue));
   const around = surroundings(registry, env);
-  const byDag = new Map<string, Message<WorkMessage>[]>();
-  const byIntake = new Map<string, Message<WorkMessage>[]>();
+  const byDag = new Map<string, DeliveredMessage[]>();
+  const byIntake = new Map<string, DeliveredMessage[]>();
   for (const message of batch.messages) {
     const { body } = message;
     if ("job_id" in body) {
@@ -89,7 +104,7 @@ function addTo<T>(groups: Map<string, T[]>, name: string, item: T): void {
 async function runTaskInstances(
   env: ObjectEnv,
   dagId: string,
-  messages: readonly Message<WorkMessage>[],
+  messages: readonly DeliveredMessage[],
   worker: WorkerIdentity,
   around: Surroundings,
 ): Promise<void> {
@@ -108,7 +123,7 @@ async function runTaskInstances(
 async function runJobs(
   env: ObjectEnv,
   intake: string,
-  messages: readonly Message<WorkMessage>[],
+  messages: readonly DeliveredMessage[],
   worker: WorkerIdentity,
   around: Surroundings,
 ): Promise<void> {
@@ -125,7 +140,7 @@ async function runJobs(
 }
 
 /** A claim that could not be made is asked for again; one that was made is refused then, so nothing runs twice. */
-function retry(messages: readonly Message<WorkMessage>[], error: unknown): void {
+function retry(messages: readonly DeliveredMessage[], error: unknown): void {
   console.error({ event: "claim_failed", messages: messages.length, error: String(error) });
   for (const message of messages) {
     try {

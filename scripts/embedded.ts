@@ -77,6 +77,45 @@ function listModules(main: string): { type: "ESModule" | "Text" | "Data" | "Comp
   return [{ type: "ESModule", path: main }, ...beside];
 }
 
+/** The queues of wrangler.toml: who sends, by binding, and how batches are made, by queue. */
+const producersSchema = z.record(z.string(), z.looseObject({ queueName: z.string() })).default({});
+const consumersSchema = z
+  .record(
+    z.string(),
+    z.looseObject({
+      maxBatchSize: z.number().default(10),
+      maxRetries: z.number().default(3),
+      retryDelay: z.number().default(0),
+    }),
+  )
+  .default({});
+
+/** Bindings to other Workers. */
+const servicesSchema = z.record(z.string(), z.custom<string | { name: string; entrypoint?: string }>()).default({});
+
+/**
+ * The queues that tasks use, as bindings to the Worker's own entrypoint that stands for them: see `queues/local-queue.ts`. A Worker's
+ * other queues stay as they are.
+ */
+function localQueues(worker: string, used: ReadonlySet<string>, producers: unknown, consumers: unknown) {
+  const settings = consumersSchema.parse(consumers);
+  const all = Object.entries(producersSchema.parse(producers));
+  const isLocal = ([binding, { queueName }]: (typeof all)[number]): boolean =>
+    used.has(binding) && settings[queueName] !== undefined;
+  const local = all.filter(isLocal);
+  const names = new Set(local.map(([, { queueName }]) => queueName));
+  return {
+    serviceBindings: Object.fromEntries(
+      local.map(([binding, { queueName: queue }]) => [
+        binding,
+        { name: worker, entrypoint: "LocalQueue", props: { queue, ...settings[queue] } },
+      ]),
+    ),
+    queueProducers: Object.fromEntries(all.filter((one) => !isLocal(one))),
+    queueConsumers: Object.fromEntries(Object.entries(settings).filter(([queue]) => !names.has(queue))),
+  };
+}
+
 /** What wrangler.toml's variables come to. */
 const bindingsSchema = z.record(z.string(), z.json()).default({});
 
@@ -106,11 +145,18 @@ function print(level: string, message: string): void {
 /** Starts the bundle and returns when it accepts connections. @throws Error if the configuration of queues cannot be used. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   // The rules say how files become modules; the bundler has applied them, so what is left is a list.
-  const { modulesRules: _applied, ...workerOptions } = readWorkerOptions(options.configPath).workerOptions;
+  const {
+    modulesRules: _applied,
+    queueProducers,
+    queueConsumers,
+    ...workerOptions
+  } = readWorkerOptions(options.configPath).workerOptions;
   const bindings = { ...bindingsSchema.parse(workerOptions.bindings), ...options.bindings };
   // The objects would refuse all work, and say why in the log only.
-  readQueues(bindings["QUEUES"]);
+  const queues = readQueues(bindings["QUEUES"]);
   const name = "jobbers";
+  const used = new Set([...queues.values()].map(({ binding }) => binding));
+  const { serviceBindings, ...otherQueues } = localQueues(name, used, queueProducers, queueConsumers);
   const token = randomBytes(24).toString("base64url");
   let isOutOfMemory = false;
   // A young generation of 1 MB instead of 16: after some thousand tasks the runtime holds up to 40 MB less, at the same speed.
@@ -124,6 +170,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
         modulesRoot: dirname(options.main),
         // Nothing of ours uses the cache API, and its simulator costs a few megabytes.
         cacheAPI: false,
+        ...otherQueues,
+        serviceBindings: { ...servicesSchema.parse(workerOptions.serviceBindings), ...serviceBindings },
         bindings: { ...bindings, JOBBERS_ORDER_TOKEN: token },
         // One socket straight to workerd: a third of the latency of the path through Miniflare's own proxy.
         unsafeDirectSockets: [{ host: options.host, port: options.port }],

@@ -16,3 +16,4 @@ export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
 export class LoginGuard extends jobbers.LoginGuard {}
+export class LocalQueue extends jobbers.LocalQueue {}

@@ -13,6 +13,7 @@ import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
 import { specHash } from "./engine/canonical-hash.ts";
 import { wakeLate } from "../durable-objects/wake.ts";
+import { createLocalQueueClass } from "../queues/local-queue.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
 import { obey } from "./orders.ts";
@@ -40,6 +41,7 @@ export interface JobbersEnv extends ObjectEnv {
  * export class Pool extends jobbers.Pool {}
  * export class RateLimiter extends jobbers.RateLimiter {}
  * export class LoginGuard extends jobbers.LoginGuard {}
+ * export class LocalQueue extends jobbers.LocalQueue {}
  */
 export function createJobbers(registry: Registry) {
   const api = createApi({ registry });
@@ -65,5 +67,6 @@ export function createJobbers(registry: Registry) {
     Pool,
     RateLimiter,
     LoginGuard,
+    LocalQueue: createLocalQueueClass(registry),
   };
 }

@@ -88,6 +88,7 @@ export class Pool extends jobbers.Pool {
 export class RateLimiter extends jobbers.RateLimiter {}
 
 export class LoginGuard extends jobbers.LoginGuard {}
+export class LocalQueue extends jobbers.LocalQueue {}
 
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {

@@ -56,6 +56,7 @@ export class Dag extends jobbers.Dag {}
 export class Job extends jobbers.Job {}
 export class Intake extends jobbers.Intake {}
 export class LoginGuard extends jobbers.LoginGuard {}
+export class LocalQueue extends jobbers.LocalQueue {}
 export class Catalog extends jobbers.Catalog {}
 export class Pool extends jobbers.Pool {}
 export class RateLimiter extends jobbers.RateLimiter {}
