@@ -23,6 +23,7 @@ const CHAOS_SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() 
 const OBJECTS = {
   DAG: "Dag",
   JOB: "Job",
+  INTAKE: "Intake",
   CATALOG: "Catalog",
   POOL: "Pool",
   RATE_LIMITER: "RateLimiter",

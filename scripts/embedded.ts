@@ -47,7 +47,7 @@ export interface EmbeddedServer {
   url: string;
   /** Id of the runtime's process now; null while it is down. */
   runtimePid(): number | null;
-  /** Runs the Worker's `scheduled()` once, as a cron trigger would. */
+  /** Runs the Worker's `scheduled()` once, as a cron trigger would. @throws Error if it failed or could not be reached. */
   tick(): Promise<void>;
   /** Gives the Worker an order; returns when it is obeyed. */
   order(order: Order): Promise<void>;
@@ -122,6 +122,8 @@ const bindingsSchema = z.record(z.string(), z.json()).default({});
 interface Schedulable {
   scheduled(event: { scheduledTime: Date; cron: string }): Promise<unknown>;
 }
+
+const scheduledResult = z.object({ outcome: z.string() });
 
 /** Miniflare's own type of a Worker is lost where the runtime's global types are loaded. */
 function isSchedulable(worker: unknown): worker is Schedulable {
@@ -235,7 +237,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     if (!isSchedulable(worker)) {
       throw new Error("expected Miniflare to offer scheduled() on the Worker, it does not");
     }
-    await worker.scheduled({ scheduledTime: new Date(), cron });
+    // What the handler throws is no error of the call.
+    const { outcome } = scheduledResult.parse(await worker.scheduled({ scheduledTime: new Date(), cron }));
+    if (outcome !== "ok") {
+      throw new Error(
+        `expected the Worker's scheduled handler to succeed, it ended with "${outcome}"; the log says why`,
+      );
+    }
   }
 
   async function stop(drainMs: number): Promise<void> {

@@ -54,7 +54,7 @@ export function createJobbers(registry: Registry) {
     queue: (batch, env, ctx) => consumeTasks(registry, batch, env, ctx),
     async scheduled({ cron }, env) {
       if (!(await obey(cron, env.JOBBERS_ORDER_TOKEN, service))) {
-        await wakeLate(env, specHashes());
+        await sweep(env, specHashes());
       }
     },
   } satisfies ExportedHandler<JobbersEnv, WorkMessage>;
@@ -69,4 +69,17 @@ export function createJobbers(registry: Registry) {
     LoginGuard,
     LocalQueue: createLocalQueueClass(registry),
   };
+}
+
+/** The minute's sweep, which health knows of. @throws Error if it failed: whatever triggers it shows that too. */
+async function sweep(env: JobbersEnv, specHashes: ReadonlyMap<string, string>): Promise<void> {
+  try {
+    await wakeLate(env, specHashes);
+  } catch (error) {
+    service.sweeps.note("failed", Date.now());
+    // The embedded runtime says of what a handler throws only that it threw.
+    console.error({ event: "sweep_failed", error: String(error) });
+    throw error;
+  }
+  service.sweeps.note("done", Date.now());
 }

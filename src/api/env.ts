@@ -22,6 +22,8 @@ export interface ApiEnv {
   /** Which queues there are: see `engine/queues.ts`. */
   QUEUES?: unknown;
   JOBBERS_API_KEY?: string | undefined;
+  /** Only `npm start` sets it, which sweeps this one isolate every minute. */
+  JOBBERS_ORDER_TOKEN?: string | undefined;
   /** Users by name, as JSON. */
   JOBBERS_USERS?: string | undefined;
   /** What tokens are signed with; the API key if it is not given. */

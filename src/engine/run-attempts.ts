@@ -10,6 +10,7 @@ import { isEligibleToRetry } from "./retry.ts";
 import { failFast } from "./run-end.ts";
 import { skipDownstream, skipsOf } from "./run-skips.ts";
 import type { RunState } from "./run-state.ts";
+import { validChoices } from "./skips.ts";
 import { isFinished } from "./states.ts";
 import type { NodeInstance } from "./task-node.ts";
 import type { Outcome, StoredValue } from "./work.ts";
@@ -65,12 +66,19 @@ function decide(state: RunState, instance: NodeInstance, outcome: Outcome, now: 
   return decideAttempt(facts, outcome, now);
 }
 
-/** Turns a success that breaks a promise (nothing to map over, too long, unknown branch) into a failure of the try. */
+/**
+ * Turns a success that breaks a promise (nothing to map over, too long, unknown branch) into a failure of the try, and has each
+ * error about a branch's answer say which ids would do.
+ */
 function checked(state: RunState, instance: NodeInstance, outcome: Outcome): Outcome {
+  const task = instance.node.task;
+  if (outcome.state === "failed" && outcome.isBranchAnswer === true) {
+    const choices = validChoices(task.downstream.map((index) => state.graph.tasks[index]?.id ?? ""));
+    return { ...outcome, error: { ...outcome.error, message: `${outcome.error.message}; ${choices}` } };
+  }
   if (outcome.state !== "success") {
     return outcome;
   }
-  const task = instance.node.task;
   const max = state.graph.spec.max_map_length;
   if (task.feeds.length > 0 && task.expand === null) {
     const consumer = state.nodes[task.feeds[0] ?? -1]?.task.id ?? "";

@@ -31,6 +31,7 @@ export function skipsOf(
     return branchSkips({
       directDownstream: task.downstream.map(idOf),
       returned: outcome.follow ?? null,
+      isList: outcome.mapLength !== undefined,
       expandId: (id) => (graph.byId.has(id) ? [id] : groupRoots(graph, id)),
       reachable: below,
     });

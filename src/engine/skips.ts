@@ -25,13 +25,20 @@ export class BranchError extends Error {
   readonly invalid: readonly string[];
   readonly valid: readonly string[];
 
-  constructor(invalid: readonly string[], valid: readonly string[]) {
+  /** @param places Where in the answer the invalid ids are, one for each. */
+  constructor(places: readonly string[], invalid: readonly string[], valid: readonly string[]) {
+    const expected = invalid.length === 1 ? "the id of a task or group" : "ids of tasks or groups";
     super(
-      `expected the branch to return ids of tasks or groups of its DAG, got ${listIds(invalid)}; directly downstream are ${listIds(valid)}`,
+      `${listed(places)}: expected ${expected} of the branch's DAG, got ${listIds(invalid)}; ${validChoices(valid)}`,
     );
     this.invalid = invalid;
     this.valid = valid;
   }
+}
+
+/** The end of an error about a branch's answer: which ids would do. */
+export function validChoices(directDownstream: readonly string[]): string {
+  return `directly downstream are ${listIds(directDownstream)}`;
 }
 
 /** A branch's answer, and the graph around it. */
@@ -40,6 +47,8 @@ export interface BranchQuestion {
   directDownstream: readonly string[];
   /** Ids of tasks or groups to follow; null or none to skip everything. */
   returned: readonly string[] | null;
+  /** The answer is a list and no single id; for errors. */
+  isList: boolean;
   /** The task ids an id stands for: itself if it is a task, its roots if it is a group, null if it is neither. */
   expandId: (id: string) => readonly string[] | null;
   /** Ids of all tasks downstream of a task, near and far, without itself. */
@@ -53,20 +62,23 @@ export interface BranchQuestion {
  *
  * @throws BranchError naming every returned id that is neither a task nor a group.
  */
-export function branchSkips({ directDownstream, returned, expandId, reachable }: BranchQuestion): SkipDecision {
+export function branchSkips(question: BranchQuestion): SkipDecision {
+  const { directDownstream, returned, isList, expandId, reachable } = question;
   const chosen = new Set<string>();
   const invalid: string[] = [];
-  for (const id of returned ?? []) {
+  const places: string[] = [];
+  for (const [position, id] of (returned ?? []).entries()) {
     const taskIds = expandId(id);
     if (taskIds === null) {
       invalid.push(id);
+      places.push(isList ? `result[${position}]` : "result");
     }
     for (const taskId of taskIds ?? []) {
       chosen.add(taskId);
     }
   }
   if (invalid.length > 0) {
-    throw new BranchError(invalid, directDownstream);
+    throw new BranchError(places, invalid, directDownstream);
   }
   let undecided = directDownstream.filter((taskId) => !chosen.has(taskId));
   for (const from of chosen) {
@@ -116,7 +128,11 @@ export function isSkippedByRecord(record: SkipRecord, taskId: string): boolean {
 }
 
 function listIds(ids: readonly string[]): string {
-  const shown = ids.slice(0, 20).map((id) => `'${id}'`);
-  const rest = ids.length - shown.length;
+  return listed(ids.map((id) => `'${id}'`));
+}
+
+function listed(items: readonly string[]): string {
+  const shown = items.slice(0, 20);
+  const rest = items.length - shown.length;
   return shown.length === 0 ? "none" : shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }

@@ -67,6 +67,8 @@ export type Outcome =
       error: TaskError;
       retryable: boolean;
       /** Earliest next try, milliseconds from now. */ retryAfterMs?: number;
+      /** A branch answered with what is no id: its owner adds to the error which ids would do. */
+      isBranchAnswer?: true;
     }
   | { state: "up_for_reschedule"; /** Epoch milliseconds. */ at: number };
 

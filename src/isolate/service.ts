@@ -1,16 +1,20 @@
 /**
- * What an isolate as a whole is up to: whether it is stopping, and whether it has room to store anything. The embedded
+ * What an isolate as a whole is up to: whether it is stopping, whether it has room to store anything, and how its sweeps go. The embedded
  * runtime has one isolate for the Worker and all objects, and `npm start` tells it by orders; elsewhere there are no orders, and
  * an isolate serves until it is gone.
  *
  * @module
  */
 
+import { Sweeps } from "./sweeps.ts";
+
 /** Why nothing new is taken, as far as that is known. */
 export type Unavailable = { state: "stopping" } | { state: "disk_full"; message: string };
 
 /** The state of one isolate. */
 export class Service {
+  /** The minute's sweeps. */
+  readonly sweeps = new Sweeps();
   #stopsAt: number | null = null;
   #diskFull: string | null = null;
   #work = 0;

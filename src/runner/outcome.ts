@@ -18,21 +18,28 @@ const MESSAGE_CHARS = 2000;
 /** The outcome of a handler that returned. Branches answer ids, short circuits a boolean. */
 export async function outcomeOfReturn(task: ClaimedTask, returned: unknown, put: PutPayload): Promise<Outcome> {
   switch (task.operator) {
-    case "branch": {
-      const follow = returned === null || returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
-      if (!follow.every((id): id is string => typeof id === "string")) {
-        return refused(
-          "BranchError",
-          `expected a branch to return an id, a list of ids or null, got ${describe(returned)}`,
-        );
-      }
-      return withValue(returned ?? null, put, { follow });
-    }
+    case "branch":
+      return outcomeOfBranch(returned ?? null, put);
     case "short_circuit":
       return withValue(returned ?? null, put, { proceed: Boolean(returned) });
     default:
       return returned === undefined ? { state: "success" } : withValue(returned, put, {});
   }
+}
+
+/** Ids of what to follow; null or none to follow nothing. Which ids there are, the owner knows. */
+async function outcomeOfBranch(returned: unknown, put: PutPayload): Promise<Outcome> {
+  const isList = Array.isArray(returned);
+  const follow: unknown[] = isList ? returned : returned === null ? [] : [returned];
+  if (follow.every((id) => typeof id === "string")) {
+    return withValue(returned, put, { follow });
+  }
+  const position = follow.findIndex((id) => typeof id !== "string");
+  const [place, expected] = isList
+    ? [`result[${position}]`, "the id of a task or group"]
+    : ["result", "an id, a list of ids or null"];
+  const message = `${place}: expected ${expected}, got ${describe(follow[position])}`;
+  return { state: "failed", error: { type: "BranchError", message }, retryable: true, isBranchAnswer: true };
 }
 
 /** The outcome of a handler that threw, whatever it threw. Never throws itself. */
@@ -149,13 +156,9 @@ function lengthOf(value: unknown): number | null {
   return value !== null && typeof value === "object" ? Object.keys(value).length : null;
 }
 
-function refused(type: string, message: string): Outcome {
-  return { state: "failed", error: { type, message }, retryable: true };
-}
-
 function describe(value: unknown): string {
   try {
-    return textOf(JSON.stringify(value) ?? typeof value, 200);
+    return textOf(typeof value === "number" ? value : (JSON.stringify(value) ?? typeof value), 200);
   } catch {
     return typeof value;
   }

@@ -70,6 +70,37 @@ describe("a garbled file", () => {
   });
 });
 
+describe("a sweep that fails every minute", () => {
+  test("is logged, and makes the scheduler unhealthy", async ({ expect }) => {
+    const stateFolder = temporaryFolder();
+    const first = await startServerProcess({ stateFolder });
+    const client = makeClient(first.url, first.apiKey);
+    // What is under way is noted in the catalog, which the sweep reads.
+    const { id } = await client.submitTask("hello", {});
+    await client.getJob(id, 30);
+    client.close();
+    await first.stop();
+    const folder = join(stateFolder, "resources", "do", "jobbers-Catalog");
+    const [name = ""] = readdirSync(folder).filter((each) => /^[0-9a-f]{64}\.sqlite$/.test(each));
+    rmSync(join(folder, `${name}-wal`), { force: true });
+    writeFileSync(join(folder, name), randomBytes(8192));
+
+    const second = await start({ stateFolder });
+    const again = makeClient(second.url, second.apiKey);
+    onTestFinished(() => again.close());
+    // It sweeps when it has started.
+    const scheduler = await eventually("health to say so", async () => {
+      const { body } = await again.http.call("GET", "/api/v2/monitor/health");
+      const found: unknown = Reflect.get(body as object, "scheduler");
+      return JSON.stringify(found).includes('"unhealthy"') ? found : null;
+    });
+    expect(scheduler).toEqual({ status: "unhealthy", latest_scheduler_heartbeat: null });
+    await eventually("the log to say so, and why", async () =>
+      ["the minute sweep failed", "sweep_failed"].every((text) => second.output().includes(text)) ? true : null,
+    );
+  });
+});
+
 /** Whether this machine lets a test have a file system of its own. */
 const HAS_NAMESPACES = spawnSync("unshare", ["-rm", "true"]).status === 0;
 

@@ -271,7 +271,7 @@ test("never more run than any limit allows, nothing is held by what is not on it
     { numRuns: RUNS, seed: 7 },
   );
   expect(queued).toBeGreaterThan(RUNS);
-}, 60_000);
+});
 
 test("reserved times of one key keep its rule, whoever asks", ({ expect }) => {
   let starts = 0;
@@ -294,7 +294,7 @@ test("reserved times of one key keep its rule, whoever asks", ({ expect }) => {
     { numRuns: RUNS, seed: 8 },
   );
   expect(starts).toBeGreaterThan(RUNS);
-}, 60_000);
+});
 
 test("reading a run from its rows after every event changes nothing of its future", ({ expect }) => {
   let queued = 0;
@@ -324,4 +324,4 @@ test("reading a run from its rows after every event changes nothing of its futur
     { numRuns: RUNS, seed: 9 },
   );
   expect(queued).toBeGreaterThan(RUNS);
-}, 60_000);
+});

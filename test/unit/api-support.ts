@@ -178,6 +178,8 @@ export interface TestApiOptions {
   registry?: ApiRegistry;
   env?: Record<string, unknown>;
   service?: Service;
+  /** The API's clock, which stands still at `NOW` by default. */
+  now?: () => number;
 }
 
 /** What a job can be asked through its intake object, without its id; a call is recorded as one of the job. */
@@ -212,8 +214,9 @@ export function testApi({
   registry = testRegistry(),
   env = {},
   service = new Service(),
+  now = () => NOW,
 }: TestApiOptions = {}): TestApi {
-  const app = createApi({ registry, version: "1.2.3", now: () => NOW, service });
+  const app = createApi({ registry, version: "1.2.3", now, service });
   const calls: Call[] = [];
   const bindings = {
     DAG: { getByName: (name: string) => recording(`DAG ${name}`, { ...describing(registry, name), ...dag }, calls) },

@@ -222,6 +222,39 @@ describe("what a handler throws", () => {
   });
 });
 
+describe("what a branch returns", () => {
+  const answer = (value: unknown): Promise<Outcome> =>
+    outcomeOfReturn({ ...CLAIMED, operator: "branch" }, value, noBucket);
+
+  it.for([
+    ["an id", "a", ["a"]],
+    ["a list of ids", ["a", "b"], ["a", "b"]],
+    ["nothing", undefined, []],
+    ["null", null, []],
+    ["an empty list", [], []],
+  ] as const)("is what to follow: %s", async ([, value, follow], { expect }) => {
+    expect(await answer(value)).toMatchObject({ state: "success", follow });
+  });
+
+  it.for([
+    ["a number", 5, "result: expected an id, a list of ids or null, got 5"],
+    ["an object", { id: "a" }, 'result: expected an id, a list of ids or null, got {"id":"a"}'],
+    ["true", true, "result: expected an id, a list of ids or null, got true"],
+    ["no number", Number.NaN, "result: expected an id, a list of ids or null, got NaN"],
+    ["a list with a number", ["a", 5], "result[1]: expected the id of a task or group, got 5"],
+    ["a list with null", [null], "result[0]: expected the id of a task or group, got null"],
+    ["a list of lists", ["a", "b", ["c"]], 'result[2]: expected the id of a task or group, got ["c"]'],
+    ["a list with a function", [() => "a"], "result[0]: expected the id of a task or group, got function"],
+  ] as const)("fails the try, with the place, if it is %s", async ([, value, message], { expect }) => {
+    expect(await answer(value)).toEqual({
+      state: "failed",
+      error: { type: "BranchError", message },
+      retryable: true,
+      isBranchAnswer: true,
+    });
+  });
+});
+
 describe("what a handler says of its progress", () => {
   it("is cleaned, and never throws", ({ expect }) => {
     expect(cleanProgress(null)).toEqual({});

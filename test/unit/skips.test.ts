@@ -33,10 +33,11 @@ const edges: Edges = {
 const groups: Record<string, string[]> = { g: ["g.x", "g.y"] };
 const taskIds = new Set([...Object.keys(edges), ...Object.values(edges).flat()]);
 
-function branch(returned: string[] | null, graph: Edges = edges): SkipDecision {
+function branch(returned: string[] | null, graph: Edges = edges, isList = true): SkipDecision {
   return branchSkips({
     directDownstream: graph["branch"] ?? [],
     returned,
+    isList,
     expandId: (id) => groups[id] ?? (taskIds.has(id) ? [id] : null),
     reachable: reachableIn(graph),
   });
@@ -70,21 +71,37 @@ describe("a branch", () => {
     expect(branch(["other", "b", "b"]).record).toEqual({ followed: ["b"] });
   });
 
-  test("fails if it names what is not in the DAG, and says all of it and what would do", ({ expect }) => {
+  test("fails if it names what is not in the DAG, and says all of it, where it is and what would do", ({ expect }) => {
     expect(branchAstray).toThrow(BranchError);
     expect(branchAstray).toThrow(
-      "expected the branch to return ids of tasks or groups of its DAG, got 'nope', 'neither'; directly downstream are 'a', 'b', 'join', 'g.x', 'g.y'",
+      "result[1], result[2]: expected ids of tasks or groups of the branch's DAG, got 'nope', 'neither'; directly downstream are 'a', 'b', 'join', 'g.x', 'g.y'",
     );
     expect(branchAstray).toThrow(
       expect.objectContaining({ invalid: ["nope", "neither"], valid: edges["branch"], name: "BranchError" }),
     );
   });
 
-  test("shows at most 20 ids in its error", ({ expect }) => {
+  test.for([
+    [true, "result[0]"],
+    [false, "result"],
+  ] as const)("is wrong at its place, also if it is one id (a list: %s)", ([isList, place], { expect }) => {
+    expect(() => branch(["nope"], edges, isList)).toThrow(
+      `${place}: expected the id of a task or group of the branch's DAG, got 'nope'; directly downstream are 'a', 'b'`,
+    );
+  });
+
+  test("shows at most 20 ids and places in its error", ({ expect }) => {
     const many = Array.from({ length: 500 }, (_, i) => `t${i}`);
-    expect(() =>
-      branchSkips({ directDownstream: many, returned: ["x"], expandId: () => null, reachable: () => new Set() }),
-    ).toThrow(/'t19' and 480 more$/);
+    const astray = (): SkipDecision =>
+      branchSkips({
+        directDownstream: many,
+        returned: many,
+        isList: true,
+        expandId: () => null,
+        reachable: () => new Set(),
+      });
+    expect(astray).toThrow(/'t19' and 480 more$/);
+    expect(astray).toThrow(/^result\[0\], .*result\[19\] and 480 more: /);
   });
 
   test("leaves no record where nothing is downstream", ({ expect }) => {
@@ -113,6 +130,7 @@ describe("a branch", () => {
         const { skip, record } = branchSkips({
           directDownstream: direct,
           returned,
+          isList: true,
           expandId: (id) => (Number(id) <= size ? [id] : null),
           reachable,
         });

@@ -92,7 +92,7 @@ describe("a backfill", () => {
       state: "failed",
       error: { message: "no data of 350 days ago" },
     });
-  }, 60_000);
+  });
 
   it("goes backwards", async ({ expect }) => {
     const dagId = daily();

@@ -2,14 +2,15 @@ import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { batchKey } from "../../src/engine/batch-ids.ts";
 import { ledgerName } from "../../src/engine/permits/names.ts";
-import { RescheduleError, RetryableError, task } from "../../src/sdk/index.ts";
-import { alarmOf, dagOf, jobOf, start, statesOf, stubOf, value, UNTIL_ENDED_MS } from "./lab.ts";
+import { type AnyTaskDefinition, RescheduleError, RetryableError, task } from "../../src/sdk/index.ts";
+import { alarmOf, dagOf, jobOf, rowsOf, start, statesOf, stubOf, value, UNTIL_ENDED_MS } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
 import { poolOf } from "./pool-support.ts";
 import { addDag, addTask, ECHO, fresh, step } from "./registry.ts";
 
 const YEAR_MS = 31_536_000_000;
+const DAY_MS = 86_400_000;
 
 beforeEach(() => {
   vi.spyOn(console, "warn").mockReturnValue();
@@ -106,22 +107,35 @@ describe("a wait that a handler asks for, and that is no whole or no sane number
   });
 
   it.each([
-    ["retried", new RetryableError("slow", { retryAfter: 1e300 })],
-    ["rescheduled", new RescheduleError({ epochMs: 1e300 })],
-  ])("is at most a year until it is %s", async (_what, error) => {
-    const work = addTask(
-      task({ id: fresh("work"), retries: 1, rateLimit: { limit: 5, per: "1s" } }, () => {
-        throw error;
-      }),
-    );
-    const dagId = addDag({}, (d) => void d.run(work, undefined, { id: "work" }));
+    ["retried", "retry", new RetryableError("slow", { retryAfter: 1e300 })],
+    ["rescheduled", "reschedule", new RescheduleError({ epochMs: 1e300 })],
+  ])("is at most a year until it is %s", async (_what, state, error) => {
+    // A task for each: what asks for a wait slows down what shares its rate limit.
+    const failing = (): AnyTaskDefinition =>
+      addTask(
+        task({ id: fresh("work"), retries: 1, rateLimit: { limit: 5, per: "1s" } }, () => {
+          throw error;
+        }),
+      );
+    const dagId = addDag({}, (d) => void d.run(failing(), undefined, { id: "work" }));
     const runId = await start(dagId);
-    const jobId = await submit(work.id);
-    for (const stub of [stubOf("DAG", dagId), stubOf("JOB", jobId)]) {
-      await vi.waitFor(async () => {
-        const at = (await alarmOf(stub)) ?? 0;
-        expect(at).toBeLessThanOrEqual(Date.now() + YEAR_MS + 1);
-      });
+    const jobId = await submit(failing().id);
+    const latest = (): number => Date.now() + YEAR_MS + 1;
+    for (const [stub, waiting] of [
+      [stubOf("DAG", dagId), `SELECT next_at FROM task_instance WHERE state = 'up_for_${state}'`],
+      [stubOf("INTAKE", jobId), `SELECT next_at FROM job WHERE id = '${jobId}' AND state = 'up_for_${state}'`],
+    ] as const) {
+      const [row] = await vi.waitFor(async () => {
+        const rows = await rowsOf(stub, waiting);
+        expect(rows).toHaveLength(1);
+        return rows;
+      }, UNTIL_ENDED_MS);
+      const nextAt = Number(row?.["next_at"]);
+      expect(nextAt).toBeGreaterThan(latest() - DAY_MS);
+      expect(nextAt).toBeLessThanOrEqual(latest());
+      const alarm = await alarmOf(stub);
+      expect(alarm).not.toBeNull();
+      expect(alarm).toBeLessThanOrEqual(latest());
     }
     const why = value(await dagOf(dagId).why({ run_id: runId, task_id: "work", map_index: -1 }));
     expect(why.reason).not.toBe("");

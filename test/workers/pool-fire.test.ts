@@ -117,35 +117,31 @@ class Fire {
 
 describe("a pool of 10 slots under fire", () => {
   for (const seed of [1, 2, 3]) {
-    it(
-      `holds at most 10, lets all 500 finish and leaks none, though calls are lost and doubled and it is evicted (${seed})`,
-      {
-        timeout: 60_000,
-      },
-      async ({ expect }) => {
-        vi.spyOn(console, "warn").mockReturnValue();
-        const ledger = ledgerName("pool", fresh("pool"));
-        value(await poolOf(ledger).configure({ slots: SLOTS }));
-        const fire = new Fire(ledger, dice(seed));
-        await fire.askAll();
-        for (let steps = 0; fire.open.length > 0; steps += 1) {
-          await fire.step();
-          expect(fire.used).toBeLessThanOrEqual(SLOTS);
-          expect(steps).toBeLessThan(20 * TASKS);
+    it(`holds at most 10, lets all 500 finish and leaks none, though calls are lost and doubled and it is evicted (${seed})`, async ({
+      expect,
+    }) => {
+      vi.spyOn(console, "warn").mockReturnValue();
+      const ledger = ledgerName("pool", fresh("pool"));
+      value(await poolOf(ledger).configure({ slots: SLOTS }));
+      const fire = new Fire(ledger, dice(seed));
+      await fire.askAll();
+      for (let steps = 0; fire.open.length > 0; steps += 1) {
+        await fire.step();
+        expect(fire.used).toBeLessThanOrEqual(SLOTS);
+        expect(steps).toBeLessThan(20 * TASKS);
+      }
+      expect(fire.most).toBe(SLOTS);
+      // What was lost is found.
+      for (let alarms = 0; alarms < 20; alarms += 1) {
+        if (value(await poolOf(ledger).listPermits(1, 0)).total === 0) {
+          break;
         }
-        expect(fire.most).toBe(SLOTS);
-        // What was lost is found.
-        for (let alarms = 0; alarms < 20; alarms += 1) {
-          if (value(await poolOf(ledger).listPermits(1, 0)).total === 0) {
-            break;
-          }
-          await fireAlarm(poolStub(ledger));
-          await settled(ledger);
-        }
-        expect(value(await poolOf(ledger).describe())).toMatchObject({ occupied_slots: 0, scheduled_slots: 0 });
-        expect(await rowsOf(poolStub(ledger), "SELECT * FROM permit")).toEqual([]);
-      },
-    );
+        await fireAlarm(poolStub(ledger));
+        await settled(ledger);
+      }
+      expect(value(await poolOf(ledger).describe())).toMatchObject({ occupied_slots: 0, scheduled_slots: 0 });
+      expect(await rowsOf(poolStub(ledger), "SELECT * FROM permit")).toEqual([]);
+    });
   }
 
   it("grants in the order of priority, then of age, across owners", async ({ expect }) => {

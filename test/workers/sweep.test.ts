@@ -1,6 +1,6 @@
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { createScheduledController, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
 import { specHash } from "../../src/engine/canonical-hash.ts";
 import { dagSpecSchema } from "../../src/engine/spec.ts";
 import { openCatalog } from "../../durable-objects/env.ts";
@@ -23,6 +23,7 @@ import {
 } from "./lab.ts";
 import { addDag, deploy, fresh, inOrder, registry } from "./registry.ts";
 import { touched } from "./touched.ts";
+import { jobbers } from "./worker.ts";
 
 stopClock();
 
@@ -149,5 +150,35 @@ describe("what is known of who has something to do", () => {
     const entry = (await env.CATALOG.getByName("catalog").watched()).find(({ name }) => name === dagId);
     expect(entry).toMatchObject({ told: 1 });
     await fireAlarm(stubOf("DAG", dagId)).catch(() => 0);
+  });
+});
+
+describe("the scheduler's health", () => {
+  const minute = createScheduledController({ cron: "* * * * *" });
+
+  async function health(): Promise<unknown> {
+    const response = await exports.default.fetch("https://jobbers.test/api/v2/monitor/health");
+    return Reflect.get(await response.json<object>(), "scheduler");
+  }
+
+  it("is bad while the sweep fails, with the time of the last one that went through", async () => {
+    await jobbers.handler.scheduled(minute, env);
+    const swept = new Date(clock.now()).toISOString().replace(".000Z", "Z");
+    expect(await health()).toMatchObject({ status: "healthy" });
+
+    clock.advance(60_000);
+    const logged = vi.spyOn(console, "error").mockReturnValue();
+    const away = new Proxy(env.CATALOG, {
+      get() {
+        throw new Error("the catalog is away");
+      },
+    });
+    await expect(jobbers.handler.scheduled(minute, { ...env, CATALOG: away })).rejects.toThrow("the catalog is away");
+    expect(logged.mock.calls).toEqual([[{ event: "sweep_failed", error: "Error: the catalog is away" }]]);
+    logged.mockRestore();
+    expect(await health()).toEqual({ status: "unhealthy", latest_scheduler_heartbeat: swept });
+
+    await jobbers.handler.scheduled(minute, env);
+    expect(await health()).toMatchObject({ status: "healthy" });
   });
 });

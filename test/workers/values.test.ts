@@ -1,7 +1,6 @@
 import { describe, it } from "vitest";
 import { LIMITS, type Json } from "../../src/engine/spec.ts";
 import {
-  branch,
   NonRetryableError,
   RescheduleError,
   RetryableError,
@@ -278,21 +277,6 @@ describe("what a handler's end means", () => {
     expect(await settle(dagId, runId)).toMatchObject({ state: "success" });
     expect(tries).toEqual([1, 1, 1]);
     expect(clock.now()).toBe(begun + 1_200_000);
-  });
-
-  it("a branch's answer chooses what follows; an unknown id fails the try", async ({ expect }) => {
-    const choose = branch({ id: fresh("choose") }, () => "b");
-    const wrong = branch({ id: fresh("wrong") }, () => "nobody");
-    const good = addDag({}, (d) => d.after(d.run(choose), [d.run(step("a")), d.run(step("b"))]));
-    const bad = addDag({}, (d) => d.after(d.run(wrong), d.run(step("a"))));
-    const [goodRun, badRun] = [await start(good), await start(bad)];
-    await settle(good, goodRun);
-    await settle(bad, badRun);
-    expect(await statesOf(good, goodRun)).toEqual({ [choose.id]: "success", a: "skipped", b: "success" });
-    expect(await statesOf(bad, badRun)).toEqual({ [wrong.id]: "failed", a: "upstream_failed" });
-    expect(await instanceOf(bad, badRun, wrong.id)).toMatchObject({
-      error: { type: "BranchError", message: expect.stringContaining("nobody") },
-    });
   });
 
   it("a short circuit that answers false skips everything after it", async ({ expect }) => {

@@ -38,10 +38,11 @@ const killRoute = createRoute({
   path: "/jobs/{job_id}/kill",
   tags: ["Job"],
   summary: "Kill a job",
-  description: "A job that waits ends at once; a running one is told to stop at its next heartbeat.",
+  description:
+    "A job that waits ends at once; a running one is told to stop at its next heartbeat; one that is over stays as it is.",
   middleware: optionalBody,
   request: { params, body: body(killBody, "Why; the body may be left out") },
-  responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 409, 415, 422) },
+  responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 415, 422) },
 });
 
 const whyRoute = createRoute({

@@ -4,7 +4,7 @@
  * @module
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import type { ApiDeps, AppEnv } from "../env.ts";
+import { readSecret, type ApiDeps, type AppEnv } from "../env.ts";
 import { json, PUBLIC } from "../responses.ts";
 import { dateTime, iso } from "../time.ts";
 
@@ -36,7 +36,7 @@ const healthRoute = createRoute({
   tags: ["Monitor"],
   summary: "Get the health",
   description:
-    "Every DAG schedules itself in the process that answers this, so an answer is the scheduler's heartbeat. The scheduler is unhealthy while the server stops, the metadatabase while its disk is full.",
+    "Every DAG schedules itself, so an answer is the scheduler's heartbeat. The scheduler is unhealthy while the server stops, and while the sweep fails or is missing that wakes what is late once a minute: then its heartbeat is the last sweep that went through. The metadatabase is unhealthy while its disk is full.",
   security: PUBLIC,
   responses: { 200: json(healthSchema, "The health of each part; null for parts that never ran") },
 });
@@ -49,15 +49,21 @@ function healthyUnless(isUnwell: boolean): "healthy" | "unhealthy" {
 export function monitorRoutes({ version, now, service }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(versionRoute, (c) => c.json({ version, git_version: null }, 200))
-    .openapi(healthRoute, (c) =>
-      c.json(
+    .openapi(healthRoute, (c) => {
+      const { isStopping, sweeps, unavailable } = service;
+      const at = now();
+      const areSweepsUnwell = sweeps.areUnwell(at, readSecret(c.env, "JOBBERS_ORDER_TOKEN") !== null);
+      return c.json(
         {
-          metadatabase: { status: healthyUnless(service.unavailable?.state === "disk_full") },
-          scheduler: { status: healthyUnless(service.isStopping), latest_scheduler_heartbeat: iso(now()) },
+          metadatabase: { status: healthyUnless(unavailable?.state === "disk_full") },
+          scheduler: {
+            status: healthyUnless(isStopping || areSweepsUnwell),
+            latest_scheduler_heartbeat: iso(areSweepsUnwell ? sweeps.doneAt : at),
+          },
           triggerer: { status: null, latest_triggerer_heartbeat: null },
           dag_processor: { status: null, latest_dag_processor_heartbeat: null },
         },
         200,
-      ),
-    );
+      );
+    });
 }

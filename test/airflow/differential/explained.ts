@@ -27,22 +27,13 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     name: "a rule that is met early waits for its list",
     reason: "Airflow makes a mapped task upstream_failed whose rule is met before its list is known",
-    covers: ({ spec }) =>
-      spec.tasks.some(
-        (task) =>
-          isMappedAtRunTime(spec.task_groups ?? [], task) && EARLY_RULES.has(task.trigger_rule ?? "all_success"),
-      ),
+    covers: (scenario, one, found) => isBelowOrRun(scenario, one, failedEarlyInAirflow(scenario, found, one.phase)),
     hasConsequences: true,
   },
   {
     name: "a branch or a short circuit in a mapped group skips in its element",
     reason: "in Airflow it skips nothing there",
-    covers: ({ spec }) =>
-      spec.tasks.some(
-        (task) =>
-          (task.operator === "branch" || task.operator === "short_circuit") &&
-          mappedGroupOf(spec.task_groups ?? [], task) !== undefined,
-      ),
+    covers: (scenario, one, found) => isBelowOrRun(scenario, one, skippedInElement(scenario, found, one.phase)),
     hasConsequences: true,
   },
   {
@@ -147,6 +138,33 @@ function isBelowOrRun({ spec }: Scenario, one: Difference, tasks: readonly strin
   const taskId = taskOf(one);
   const reached = tasks.flatMap((id) => [id, ...below(spec.tasks, id)]);
   return tasks.length > 0 && (taskId === null || reached.includes(taskId));
+}
+
+/** Mapped tasks whose rule may be met before their list is known, and that Airflow alone has as upstream_failed. */
+function failedEarlyInAirflow({ spec }: Scenario, found: readonly Difference[], phase: number): string[] {
+  const groups = spec.task_groups ?? [];
+  return spec.tasks
+    .filter((task) => EARLY_RULES.has(task.trigger_rule ?? "all_success") && isMappedAtRunTime(groups, task))
+    .map(({ task_id: id }) => id)
+    .filter((id) =>
+      found.some((one) => one.phase === phase && taskOf(one) === id && isIn("upstream_failed", one, "airflow")),
+    );
+}
+
+/** Tasks that a branch or a short circuit in a mapped group can skip, and that are skipped here alone. */
+function skippedInElement({ spec }: Scenario, found: readonly Difference[], phase: number): string[] {
+  const groups = spec.task_groups ?? [];
+  return spec.tasks
+    .filter(({ operator }) => operator === "branch" || operator === "short_circuit")
+    .filter((task) => mappedGroupOf(groups, task) !== undefined)
+    .flatMap(({ task_id: id }) => [...below(spec.tasks, id)])
+    .filter((id) => found.some((one) => one.phase === phase && taskOf(one) === id && isIn("skipped", one, "jobbers")));
+}
+
+/** Whether a task instance is in a state on one side alone. */
+function isIn(state: string, one: Difference, side: "airflow" | "jobbers"): boolean {
+  const other = side === "airflow" ? "jobbers" : "airflow";
+  return one[side].startsWith(`${state},`) && !one[other].startsWith(`${state},`);
 }
 
 /** Mapped tasks that a branch, a short circuit or `latest_only` can skip, and that are skipped on one side alone. */
