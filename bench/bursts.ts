@@ -40,27 +40,42 @@ interface Singles {
   seconds: number;
 }
 
-/** Measures bursts on a server of its own. */
-export async function measureBursts(target: Target, { figures, isQuick }: Plan): Promise<void> {
-  const { client } = target;
-  const megabytes = (): number => target.runtimeMegabytes();
-  const common = { served_by: "npm start" } as const;
-  const before = megabytes();
-  const singles = await submitSingles(client, isQuick ? SECONDS_QUICK : SECONDS);
+const COMMON = { served_by: "npm start" } as const;
+
+/** The bursts, each on a server of its own: what one leaves in memory is not the next one's. */
+export const BURSTS: readonly ((target: Target, plan: Plan) => Promise<void>)[] = [
+  measureSingles,
+  measurePolls,
+  measureBulks,
+];
+
+async function measureSingles(target: Target, { figures, isQuick }: Plan): Promise<void> {
+  const before = target.runtimeMegabytes();
+  const singles = await submitSingles(target.client, isQuick ? SECONDS_QUICK : SECONDS);
   const note = `${CLIENTS} clients, ${singles.accepted} accepted, ${singles.refused} refused with 503`;
   const perSecond = singles.accepted / singles.seconds;
-  figures.add({ ...common, note, name: "W16 singles", unit: "tasks/s", runs: [perSecond], target: { at_least: 1000 } });
+  figures.add({ ...COMMON, note, name: "W16 singles", unit: "tasks/s", runs: [perSecond], target: { at_least: 1000 } });
   const p99 = percentile(singles.latencies, 0.99);
-  figures.add({ ...common, note, name: "W16 singles p99", unit: "ms", runs: [p99], target: { at_most: 1000 } });
-  figures.add({ ...common, name: "W16 memory at the end", unit: "MB", runs: [megabytes()] });
+  figures.add({ ...COMMON, note, name: "W16 singles p99", unit: "ms", runs: [p99], target: { at_most: 1000 } });
+  figures.add({ ...COMMON, name: "W16 memory at the end", unit: "MB", runs: [target.runtimeMegabytes()] });
   await sleep(isQuick ? REST_MS / 4 : REST_MS);
-  const growth = megabytes() / before;
-  figures.add({ ...common, name: "W16 memory after a rest", unit: "times", runs: [growth], target: { at_most: 1.2 } });
-  const polled = await pollAtOnce(target, isQuick ? POLLS_QUICK : POLLS);
-  figures.add({ ...common, name: "W16 long-polls", unit: "MB", runs: [polled], target: { at_most: 250 } });
-  const bulks = await submitBulksAtOnce(target, isQuick ? BULKS_QUICK : BULKS);
-  figures.add({ ...common, name: "W16 bulks", unit: "s", runs: [bulks.seconds] });
-  figures.add({ ...common, name: "W16 bulks memory", unit: "MB", runs: [bulks.megabytes], target: { at_most: 300 } });
+  const growth = target.runtimeMegabytes() / before;
+  figures.add({ ...COMMON, name: "W16 memory after a rest", unit: "times", runs: [growth], target: { at_most: 1.2 } });
+}
+
+async function measurePolls(target: Target, { figures, isQuick }: Plan): Promise<void> {
+  const count = isQuick ? POLLS_QUICK : POLLS;
+  const polled = await pollAtOnce(target, count);
+  const note = `${count} at once`;
+  figures.add({ ...COMMON, note, name: "W16 long-polls", unit: "MB", runs: [polled], target: { at_most: 250 } });
+}
+
+async function measureBulks(target: Target, { figures, isQuick }: Plan): Promise<void> {
+  const count = isQuick ? BULKS_QUICK : BULKS;
+  const { seconds, megabytes } = await submitBulksAtOnce(target, count);
+  const note = `${count} of ${BULK} tasks at once`;
+  figures.add({ ...COMMON, note, name: "W16 bulks", unit: "s", runs: [seconds] });
+  figures.add({ ...COMMON, note, name: "W16 bulks memory", unit: "MB", runs: [megabytes], target: { at_most: 300 } });
 }
 
 /** Many clients, each with one task after the other; then waits for the end of every one. */

@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { measureAdmission } from "./admission.ts";
 import { measureAlive } from "./alive.ts";
-import { measureBursts } from "./bursts.ts";
+import { BURSTS } from "./bursts.ts";
 import { runWorkflowInstances } from "./comparison.ts";
 import { openFigures } from "./figures.ts";
 import type { Figure, FigureSink, ServedBy } from "./figures.ts";
@@ -259,7 +259,9 @@ async function main(): Promise<void> {
     await measureAlone("W9", ({ client }) => measureGrants(client, plan), plan);
     await measureAlone("W10", ({ client }) => measureAdmission(client, plan), plan);
     await measureAlone("W15", ({ client }) => measureAlive(client, plan), plan);
-    await measureAlone("W16", (target) => measureBursts(target, plan), plan);
+    for (const measureBurst of BURSTS) {
+      await measureAlone("W16", (target) => measureBurst(target, plan), plan);
+    }
   }
   compare(figures);
 }
