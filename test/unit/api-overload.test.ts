@@ -190,7 +190,7 @@ describe("submissions while many wait", () => {
     vi.stubGlobal("scheduler", { wait: () => new Promise<void>((resolve) => void turns.push(resolve)) });
     const begun: string[] = [];
     const answered: string[] = [];
-    const { send } = testApi({
+    const api = testApi({
       dag: {
         trigger: async ({ note }) => {
           begun.push(note ?? "");
@@ -200,7 +200,7 @@ describe("submissions while many wait", () => {
     });
     const names = Array.from({ length: 20 }, (_, index) => String(index));
     const answers = names.map(async (note) => {
-      const answer = await send("POST", "/api/v2/dags/etl/dagRuns", { json: { logical_date: null, note } });
+      const answer = await api.send("POST", "/api/v2/dags/etl/dagRuns", { json: { logical_date: null, note } });
       answered.push(note);
       return answer.status;
     });
