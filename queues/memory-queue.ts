@@ -77,7 +77,7 @@ export class MemoryQueue {
       this.#tookAt = around.now();
       const messages = this.#messages.splice(0, this.#settings.maxBatchSize);
       try {
-        // One batch after the other, as the consumer is told on the platform: what comes meanwhile shares the next.
+        // One batch after the other, as on the platform: what comes meanwhile shares the next.
         // oxlint-disable-next-line no-await-in-loop
         await around.deliver(messages);
       } catch (error) {

@@ -10,7 +10,7 @@ import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
 
 /** Requests waiting at a time from which they take turns. */
-const TAKE_TURNS_FROM = 8;
+export const TAKE_TURNS_FROM = 8;
 const RETRY_AFTER_S = 1;
 /** How long a body may take to come before its request gives up its place, in milliseconds. */
 const BODY_SOON_MS = 1000;
