@@ -18,7 +18,6 @@ import type {
   WorkerIdentity,
 } from "../src/engine/work.ts";
 import type { Owner } from "../src/runner/owner.ts";
-import { service } from "../src/isolate/service.ts";
 
 /**
  * Ready task instances one report may claim for its own worker: enough to carry a chain or a small fan-out without the
@@ -43,11 +42,10 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   let reused = openDag(env, name);
   let givenAt = Date.now();
   return {
-    async report(reports) {
+    async report(reports, limit) {
       try {
         const usual = Date.now() - givenAt < QUICK_MS ? FOLLOW_UPS_WHEN_QUICK : FOLLOW_UPS;
-        const limit = service.isStopping ? 0 : usual;
-        const { followUps } = await reused.report(reports, worker, limit);
+        const { followUps } = await reused.report(reports, worker, Math.min(usual, limit));
         givenAt = Date.now();
         return followUps;
       } catch (error) {

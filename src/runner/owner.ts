@@ -12,6 +12,23 @@ import type { Json } from "../engine/spec.ts";
 import type { BeatAnswer, ClaimedTask, LogChunk, Outcome, Progress, Report } from "../engine/work.ts";
 import type { XComRequest } from "../sdk/index.ts";
 
+/** Claimed work. */
+export interface Claims {
+  tasks: ClaimedTask[];
+  /** When it was asked for, epoch milliseconds: its leases began at this time or later. */
+  since: number;
+}
+
+/** Work that an owner has for this invocation, not claimed yet. */
+export interface WorkSource {
+  /** How much may be left of it. */
+  readonly left: number;
+  /** Claims at most so much; less, or nothing, if others were faster or the owner cannot be asked. Never throws. */
+  claim(most: number): Promise<Claims>;
+  /** Gives back what was not claimed: it is for another invocation. */
+  giveBack(): void;
+}
+
 /** One attempt in a call of `beat`. */
 export interface Beat {
   task: ClaimedTask;
@@ -34,10 +51,11 @@ export interface Owner {
   /**
    * Takes results; gives back work for the same runner that is already claimed.
    *
+   * @param limit How much work may come back at most.
    * @throws An error of the platform (`isPlatformError`) if the call may have got lost: it is made again until it is
    * answered. Any other means that the owner cannot take one of these results.
    */
-  report(reports: Report[]): Promise<ClaimedTask[]>;
+  report(reports: Report[], limit: number): Promise<ClaimedTask[]>;
   /**
    * Renews the leases of attempts. Answers in their order: `stop` for one that is no longer the current one. Called every
    * heartrate, also while an earlier call is not answered; an error stops no attempt.

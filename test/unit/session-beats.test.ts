@@ -3,6 +3,7 @@ import type { BeatAnswer, ClaimedTask, Outcome, Report } from "../../src/engine/
 import type { Beat, Owner, Publication } from "../../src/runner/owner.ts";
 import { Session } from "../../src/runner/session.ts";
 import { task, type TaskContext } from "../../src/sdk/index.ts";
+import { workOf } from "./work-support.ts";
 
 const HEARTRATE_MS = 1000;
 
@@ -97,7 +98,7 @@ function begin(
   const session = new Session(owner, around);
   let over = false;
   const work = async (): Promise<void> => {
-    await session.run(tasks, since);
+    await session.run(workOf(tasks, since));
     over = true;
   };
   return { session, done: work(), isOver: () => over };
