@@ -4,16 +4,12 @@
  * @module
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { ObjectNamespace, Places } from "../isolate/place.ts";
 import type { Service } from "../isolate/service.ts";
 import type { AnyTaskDefinition, DagDefinition } from "../sdk/index.ts";
 
-/** Opens the Durable Objects of one class by name. */
-export interface ObjectNamespace {
-  getByName(name: string): unknown;
-}
-
 /** The bindings the API reads. Webhook secrets are further bindings, under the names that the DAGs' specs give. */
-export interface ApiEnv {
+export interface ApiEnv extends Places {
   DAG: ObjectNamespace;
   INTAKE: ObjectNamespace;
   CATALOG: ObjectNamespace;

@@ -133,11 +133,7 @@ export function taskRoutes({ registry, now }: ApiDeps) {
     });
 }
 
-async function submit(
-  c: Context<AppEnv>,
-  submission: JobSubmission,
-  isChosen: boolean,
-): Promise<Submitted> {
+async function submit(c: Context<AppEnv>, submission: JobSubmission, isChosen: boolean): Promise<Submitted> {
   // A chosen id may be that of a batch's member; then that is the job there is. It costs a call for one random id in 2^18.
   const member = isChosen ? parseMemberId(submission.job_id) : null;
   const batch = member === null ? null : await findBatch(c.env, member.batchKey);
