@@ -325,10 +325,7 @@ function slowDownOf(outcome: Outcome, now: number): number | null {
   return outcome.state === "failed" && outcome.retryAfterMs !== undefined ? now + outcome.retryAfterMs : null;
 }
 
-function submittedAgain(
-  { job }: StoredJob,
-  { job_id: id, name }: JobSubmission,
-): Result<Submitted> {
+function submittedAgain({ job }: StoredJob, { job_id: id, name }: JobSubmission): Result<Submitted> {
   return job.name === name
     ? { ok: true, value: { job: view(job), created: false } }
     : refuse("conflict", `expected a new id, got ${id}, which is a job of task "${job.name}"`, ["body", "id"]);

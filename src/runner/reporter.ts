@@ -6,7 +6,7 @@
 import { isPlatformError } from "../engine/platform-errors.ts";
 import type { Outcome, Report } from "../engine/work.ts";
 import type { Attempt } from "./attempt.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../engine/backoff.ts";
 import type { Execution } from "./execute.ts";
 import type { Claims, Owner } from "./owner.ts";
 
