@@ -20,7 +20,7 @@ import { respondToError } from "./errors.ts";
 import { limitDepth, limitSize, limitUrl } from "./limits.ts";
 import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { countLongPolls } from "./long-polls.ts";
-import { admitSubmission } from "./overload.ts";
+import { admitSubmission, awaitBody } from "./overload.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { airflowJobRoutes } from "./routes/airflow-jobs.ts";
 import { backfillPlanRoutes } from "./routes/backfill-plans.ts";
@@ -120,6 +120,7 @@ export function createApi({
     admitSubmission,
     countLongPolls,
     limitSize,
+    awaitBody,
     limitDepth,
   );
 

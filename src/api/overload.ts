@@ -12,6 +12,8 @@ import { ApiError } from "./errors.ts";
 /** Requests waiting at a time from which they take turns. */
 const TAKE_TURNS_FROM = 8;
 const RETRY_AFTER_S = 1;
+/** How long a body may take to come before its request gives up its place, in milliseconds. */
+const BODY_SOON_MS = 1000;
 
 /** Tasks, triggered runs and webhooks. */
 const SUBMISSIONS = /^\/(?:tasks(?:\/[^/]+)?|api\/v2\/dags\/[^/]+\/dagRuns|webhooks\/[^/]+)$/;
@@ -29,13 +31,11 @@ export function submissionsWaiting(): number {
  * while it is busy, so that the unlucky would wait until the load is over; its timers keep the order.
  */
 export const admitSubmission = createMiddleware<AppEnv>(async (c, next) => {
-  if (c.req.method !== "POST" || !SUBMISSIONS.test(c.req.path)) {
+  if (!isSubmission(c.req.method, c.req.path)) {
     return next();
   }
   if (!admission.enter(Date.now())) {
-    throw new ApiError(503, "more is submitted than can be taken in time; try again", {
-      "Retry-After": String(RETRY_AFTER_S),
-    });
+    throw overloaded();
   }
   try {
     await takeTurn();
@@ -45,6 +45,53 @@ export const admitSubmission = createMiddleware<AppEnv>(async (c, next) => {
     admission.leave(Date.now());
   }
 });
+
+/**
+ * Waits for the body of a submission. One that is slow to come gives up the submission's place meanwhile: otherwise as many senders as may
+ * wait could hold up all others by sending half of a body and no more.
+ */
+export const awaitBody = createMiddleware<AppEnv>(async (c, next) => {
+  if (!isSubmission(c.req.method, c.req.path)) {
+    return next();
+  }
+  // Kept by the request: whatever reads it later has it from there. A signature is over the bytes as they came.
+  const body: Promise<unknown> = c.req.path.startsWith("/webhooks/") ? c.req.arrayBuffer() : c.req.text();
+  if (!(await isThereSoon(body))) {
+    admission.stepAside();
+    let mayGoOn = false;
+    try {
+      await body;
+    } finally {
+      mayGoOn = admission.stepBack();
+    }
+    if (!mayGoOn) {
+      throw overloaded();
+    }
+  }
+  return next();
+});
+
+async function isThereSoon(body: Promise<unknown>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), BODY_SOON_MS);
+  });
+  try {
+    return await Promise.race([body.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isSubmission(method: string, path: string): boolean {
+  return method === "POST" && SUBMISSIONS.test(path);
+}
+
+function overloaded(): ApiError {
+  return new ApiError(503, "more is submitted than can be taken in time; try again", {
+    "Retry-After": String(RETRY_AFTER_S),
+  });
+}
 
 async function takeTurn(): Promise<void> {
   if (admission.waiting >= TAKE_TURNS_FROM) {

@@ -34,7 +34,7 @@ export class AdmissionControl {
     if (now - this.#measuredAt > FORGET_AFTER_MS || now < this.#measuredAt) {
       this.#perSecond = ASSUMED_PER_SECOND;
     }
-    if (this.#waiting >= Math.max(ALWAYS_ADMITTED, (this.#perSecond * TARGET_MS) / 1000)) {
+    if (!this.#hasRoom()) {
       return false;
     }
     this.#waiting += 1;
@@ -43,6 +43,18 @@ export class AdmissionControl {
       this.#answered = 0;
     }
     return true;
+  }
+
+  /** One that was taken in waits for its sender, and for nothing here: it has no place until it steps back. */
+  stepAside(): void {
+    this.#waiting -= 1;
+  }
+
+  /** It goes on. False if it must be refused, because others took its place; it `leave`s in either case. */
+  stepBack(): boolean {
+    const mayGoOn = this.#hasRoom();
+    this.#waiting += 1;
+    return mayGoOn;
   }
 
   /** A request was answered. */
@@ -60,5 +72,9 @@ export class AdmissionControl {
       this.#windowStart = now;
       this.#answered = 0;
     }
+  }
+
+  #hasRoom(): boolean {
+    return this.#waiting < Math.max(ALWAYS_ADMITTED, (this.#perSecond * TARGET_MS) / 1000);
   }
 }

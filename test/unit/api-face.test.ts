@@ -90,6 +90,29 @@ describe("requests that lead nowhere", () => {
     expect(body).toEqual({ detail: "there is no GET /api/v1/dags; /openapi.json lists what there is" });
   });
 
+  it.for([
+    ["DELETE", "/api/v2/dags"],
+    ["PUT", "/tasks/hello"],
+    ["PROPFIND", "/jobs/01JC6V9XH3ZQ5W8M2T4R7K0NPD"],
+  ] as const)(
+    "a wrong method without a key is a 401, which says nothing of the path: %s %s",
+    async ([method, path], { expect }) => {
+      const api = testApi();
+      const [wrong, unknown] = await Promise.all([
+        api.send(method, path, { key: null }),
+        api.send(method, "/no/such/path", { key: null }),
+      ]);
+      expect([wrong.status, wrong.headers.get("allow")]).toEqual([401, null]);
+      expect(wrong.body).toEqual(unknown.body);
+      expect((await api.send(method, path)).status).toBe(405);
+    },
+  );
+
+  it("a wrong method of a path that needs no key is a 405 without one", async ({ expect }) => {
+    const { status, headers } = await testApi().send("DELETE", "/api/v2/version", { key: null });
+    expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  });
+
   it("a wrong method answers 405 and the right ones", async ({ expect }) => {
     const { status, headers, body } = await testApi().send("DELETE", "/api/v2/version");
     expect(status).toBe(405);

@@ -6,10 +6,10 @@ const MINUTE_MS = 60_000;
 
 /** The health of an API at times that a test says. */
 function health(service: Service, env: Record<string, unknown> = {}) {
-  let at = NOW;
-  const api = testApi({ service, env, now: () => at });
+  let clock = NOW;
+  const api = testApi({ service, env, now: () => clock });
   return async (afterMs: number): Promise<unknown> => {
-    at = NOW + afterMs;
+    clock = NOW + afterMs;
     const { status, body } = await api.send("GET", "/api/v2/monitor/health", { key: null });
     return status === 200 ? Reflect.get(body as object, "scheduler") : status;
   };

@@ -10,7 +10,7 @@ const WAITING = `/jobs/${JOB_ID}?wait=30`;
 function api() {
   const { promise: gate, resolve: letGo } = Promise.withResolvers<void>();
   const asked: number[] = [];
-  const { send } = testApi({
+  const fake = testApi({
     job: {
       async get(waitMs) {
         asked.push(waitMs);
@@ -20,6 +20,7 @@ function api() {
       readLog: async () => ({ ok: false, refusal: { code: "not_found", message: "no such try" } }),
     },
   });
+  const send = (method: string, path: string): Promise<Answer> => fake.send(method, path);
   /** Sends requests that wait, one after the other, as they come from a network. */
   async function fill(count: number): Promise<Promise<Answer>[]> {
     const answers: Promise<Answer>[] = [];

@@ -155,7 +155,7 @@ export interface SendOptions {
   /** Sent as JSON. */
   json?: unknown;
   /** Sent as it is. */
-  raw?: string | Uint8Array;
+  raw?: string | Uint8Array | ReadableStream<Uint8Array>;
   headers?: Record<string, string>;
   /** Null: none. */
   key?: string | null;
@@ -241,7 +241,7 @@ export function testApi({
           ...headers,
         },
         ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-        ...(raw === undefined ? {} : { body: typeof raw === "string" ? raw : new Uint8Array(raw) }),
+        ...(raw === undefined ? {} : { body: raw instanceof Uint8Array ? new Uint8Array(raw) : raw, duplex: "half" }),
       },
       bindings,
       executionContext,

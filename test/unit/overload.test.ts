@@ -85,6 +85,23 @@ describe("admission of requests", () => {
     expect(fill(control, NOW + 10_000)).toBe(400);
   });
 
+  test("gives the place of one that steps aside to another, and refuses it if there is none when it comes back", ({
+    expect,
+  }) => {
+    const control = new AdmissionControl();
+    expect(fill(control, NOW)).toBe(400);
+    control.stepAside();
+    control.stepAside();
+    expect(control.waiting).toBe(398);
+    expect(control.stepBack()).toBe(true);
+    expect(fill(control, NOW)).toBe(1);
+    expect(control.stepBack()).toBe(false);
+    // Refused or not, it is counted until it leaves.
+    expect(control.waiting).toBe(401);
+    control.leave(NOW);
+    expect(control.enter(NOW)).toBe(false);
+  });
+
   test("never refuses below 64 that wait, counts each it took in, and loses none, whatever comes", ({ expect }) => {
     const step = fc.record({ kind: fc.constantFrom("enter", "leave"), count: fc.nat(120), wait: fc.nat(700) });
     fc.assert(

@@ -37,7 +37,7 @@ function cleaning(options: Omit<NamedTaskOptions, "id"> = {}) {
   return {
     definition: addTask(definition),
     /** What of it has arrived, once the last of it has. */
-    async arrived() {
+    arrived: async () => {
       const put = await vi.waitFor(
         async () => (await env.PAYLOADS.get(`clean-up/${name}`)) ?? Promise.reject(new Error("nothing was put")),
         UNTIL_ENDED_MS,

@@ -59,7 +59,7 @@ async function killed(): Promise<Finished> {
 async function member(): Promise<Finished> {
   const id = ulid();
   const dagId = `@batch:${batchKey(id)}`;
-  // Over HTTP: an id that nobody linked opens no batch.
+  // Over HTTP, where the id is linked first: an unknown one opens no batch.
   await call("/tasks", { id, tasks: [{ name: ECHO, payload: "hello" }] });
   for (const claimed of await claimQueued(dagId, "bulk")) {
     await report(dagId, claimed, success("hello"));

@@ -39,7 +39,7 @@ const killRoute = createRoute({
   tags: ["Job"],
   summary: "Kill a job",
   description:
-    "A job that waits ends at once; a running one is told to stop at its next heartbeat; one that is over stays as it is.",
+    "A job that waits ends at once; a running one stops at its next heartbeat; one that is over stays as it is.",
   middleware: optionalBody,
   request: { params, body: body(killBody, "Why; the body may be left out") },
   responses: { 200: json(jobSchema, "The job as it is now"), ...refusals(400, 401, 404, 415, 422) },
