@@ -8,7 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import { MAX_REGISTERED_DAGS, type CatalogObject, type Result } from "../src/engine/objects.ts";
 import { MAX_ROLES, roleRefusal, type QueueRole } from "../src/engine/queue-roles.ts";
 import { MAX_POOLS, type PoolName } from "../src/engine/permits/pool-names.ts";
-import type { Watched } from "../src/engine/watch.ts";
+import type { Waking, Watched } from "../src/engine/watch.ts";
 import type { ObjectEnv } from "./env.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { MAKE_POOL_TABLE, PoolNameTable } from "./pool-name-table.ts";
@@ -142,6 +142,11 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
 
   async watched(): Promise<Watched[]> {
     return this.#open() ? this.#watched.list() : [];
+  }
+
+  async toWake(specHashes: ReadonlyMap<string, string>, now: number, limit: number): Promise<Waking[]> {
+    this.#make();
+    return this.#watched.toWake(specHashes, now, limit);
   }
 
   async expect(name: string, dueAt: number): Promise<void> {

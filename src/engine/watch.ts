@@ -17,33 +17,22 @@ export interface Watched {
   told: number;
 }
 
+/** An object to wake, as it was known when it was read. */
+export type Waking = Omit<Watched, "due_at">;
+
 /** Where that is kept. */
 export interface WatchBook {
   watched(): Promise<Watched[]>;
+  /**
+   * The objects to wake, the latest ones first: those that are late, and DAGs of the code whose object has not seen their present
+   * spec, since it may have a new schedule.
+   *
+   * @param specHashes Of the DAGs of the code, by their ids.
+   * @param limit How many at most.
+   */
+  toWake(specHashes: ReadonlyMap<string, string>, now: number, limit: number): Promise<Waking[]>;
   /** Says that an object has something to do at a time, or earlier. */
   expect(name: string, dueAt: number): Promise<void>;
   /** Stores what woken objects answered; `told` as it was read. */
   swept(entries: readonly Watched[]): Promise<void>;
-}
-
-/**
- * The objects to wake: those that are late, and DAGs of the code whose object has not seen their present spec, since it may
- * have a new schedule.
- */
-export function toWake(
-  watched: readonly Watched[],
-  specHashes: ReadonlyMap<string, string>,
-  now: number,
-): Omit<Watched, "due_at">[] {
-  const known = new Map(watched.map((entry) => [entry.name, entry]));
-  const isLate = ({ due_at }: Watched): boolean => due_at !== null && due_at <= now;
-  const names = new Set([
-    ...watched.filter(isLate).map(({ name }) => name),
-    ...[...specHashes].filter(([name, hash]) => known.get(name)?.spec_hash !== hash).map(([name]) => name),
-  ]);
-  return [...names].map((name) => ({
-    name,
-    spec_hash: specHashes.get(name) ?? null,
-    told: known.get(name)?.told ?? 0,
-  }));
 }

@@ -201,6 +201,7 @@ const EMPTY_CATALOG: CatalogObject = {
   removeRole: async () => undefined,
   watched: async () => [],
   expect: async () => undefined,
+  toWake: async () => [],
   swept: async () => undefined,
 };
 

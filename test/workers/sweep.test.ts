@@ -132,6 +132,55 @@ describe("an alarm that was lost", () => {
   });
 });
 
+describe("a sweep over more than it may wake", () => {
+  /** DAGs with a run each that is due a second after that of the one before, and no alarm. */
+  async function lateDags(count: number): Promise<string[]> {
+    const dagIds: string[] = [];
+    for (let made = 0; made < count; made += 1) {
+      const dagId = addDag({}, (d) => void inOrder(d, "a"));
+      dagIds.push(dagId);
+      await start(dagId, { run_after: clock.now() + 1000 * (made + 1) });
+      await loseAlarm(dagId);
+    }
+    clock.advance(60_000);
+    return dagIds;
+  }
+
+  async function sweepUpTo(most: number, dagIds: readonly string[]): Promise<string[]> {
+    touched.length = 0;
+    await wakeLate(objectEnv, new Map(), most);
+    return touched
+      .filter((name) => dagIds.includes(name))
+      .toSorted((one, other) => dagIds.indexOf(one) - dagIds.indexOf(other));
+  }
+
+  it("wakes the latest first, and the others in the next ones", async () => {
+    await wakeLate(objectEnv, new Map());
+    const dagIds = await lateDags(5);
+    expect(await sweepUpTo(3, dagIds)).toEqual(dagIds.slice(0, 3));
+    // Those have something to do, and said so while they were woken: the next sweep asks them once more.
+    expect(await sweepUpTo(3, dagIds)).toEqual([]);
+    expect(await sweepUpTo(3, dagIds)).toEqual(dagIds.slice(3));
+  });
+
+  it("is not held up by those that cannot answer", async () => {
+    await wakeLate(objectEnv, new Map());
+    const dagIds = await lateDags(3);
+    const [broken = ""] = dagIds;
+    await runInDurableObject(stubOf("DAG", broken), (_dag, state) => {
+      state.storage.sql.exec("INSERT INTO schema_migrations (version) VALUES (9999)");
+    });
+    await evictAll(broken);
+    expect(await sweepUpTo(1, dagIds)).toEqual([broken]);
+    expect(await sweepUpTo(1, dagIds)).toEqual(dagIds.slice(1, 2));
+    expect(await sweepUpTo(1, dagIds)).toEqual([]);
+    expect(await sweepUpTo(1, dagIds)).toEqual(dagIds.slice(2));
+    expect((await openCatalog(objectEnv).watched()).find(({ name }) => name === broken)?.due_at).toBe(
+      clock.now() + 60_000,
+    );
+  });
+});
+
 describe("what is known of who has something to do", () => {
   it("keeps what an object says while it is being swept", async () => {
     const catalog = openCatalog(objectEnv);
