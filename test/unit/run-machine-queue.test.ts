@@ -56,6 +56,20 @@ describe("a queued message", () => {
     expect(run.outcome).toBe("failed: task_failure");
   });
 
+  test("that stands in a line that moves is not stuck however long it is, but once it stands still", ({ expect }) => {
+    const run = new Run([task("a")]);
+    const started = run.now;
+    const next = (): number => run.machine.nextDue() ?? expect.fail("expected a timer");
+    while (run.now - started < 3 * 60 * MINUTE) {
+      run.now = next();
+      run.machine.tick(run.now, undefined, () => true);
+    }
+    expect(run.state("a")).toBe("queued");
+    run.now = next();
+    run.machine.tick(run.now, undefined, () => false);
+    expect(run.find("a")).toMatchObject({ state: "failed", error: { type: "StuckInQueued" } });
+  });
+
   test("can be claimed once; a duplicate and one of another try are refused", ({ expect }) => {
     const run = new Run([task("a", [], { retries: 1, retry_delay: 0 })]);
     expect(run.machine.claim("a", -1, 2, WORKER, run.now)).toBe(null);
