@@ -21,8 +21,8 @@ export interface ConsumerSettings {
 
 /** What a queue does with the world outside. */
 export interface Surroundings {
-  /** Takes a batch; the next one is delivered when it has resolved. */
-  consume(batch: WorkBatch): Promise<void>;
+  /** Has the messages consumed, as `batchOf` makes a batch of them; the next ones are delivered when it has resolved. */
+  deliver(messages: readonly Waiting[]): Promise<void>;
   /** Resolves after some milliseconds. */
   wait(ms: number): Promise<void>;
   /** Keeps work going that was begun in the present event. */
@@ -31,7 +31,8 @@ export interface Surroundings {
   now(): number;
 }
 
-interface Waiting {
+/** A message that waits for its delivery. */
+export interface Waiting {
   readonly body: WorkMessage;
   readonly retries: number;
 }
@@ -76,9 +77,9 @@ export class MemoryQueue {
       this.#tookAt = around.now();
       const messages = this.#messages.splice(0, this.#settings.maxBatchSize);
       try {
-        // One batch after the other, as the consumer is told on the platform: what comes meanwhile shares the next.
+        // One batch after the other, as on the platform: what comes meanwhile shares the next.
         // oxlint-disable-next-line no-await-in-loop
-        await around.consume(this.#batchOf(messages, around));
+        await around.deliver(messages);
       } catch (error) {
         console.error({ event: "batch_failed", queue: this.#settings.queue, error: String(error) });
         this.#again(messages, this.#settings.retryDelay, around);
@@ -89,7 +90,8 @@ export class MemoryQueue {
     }
   }
 
-  #batchOf(messages: readonly Waiting[], around: Surroundings): WorkBatch {
+  /** The batch that a consumer is given; what it retries is delivered again. */
+  batchOf(messages: readonly Waiting[], around: Surroundings): WorkBatch {
     const again = (some: readonly Waiting[], { delaySeconds = this.#settings.retryDelay } = {}): void =>
       this.#again(some, delaySeconds, around);
     return {

@@ -290,6 +290,7 @@ export class DagCore {
         this.scheduler.runEnded(run, now);
       }
     }
+    this.scheduler.runStored(run);
     this.storage.saveChanges(run.row.id, changes, now);
     this.past.changed(run, changes);
     this.outbox.collect(run, changes);

@@ -30,6 +30,8 @@ export class Scheduler {
   #state: ScheduleState | null = null;
   /** A run ended or may start now: look at the queued ones. */
   #isAdmissionDue = false;
+  /** Runs that were idle when they were stored. */
+  #idle = new WeakSet<LoadedRun>();
 
   constructor(core: DagCore) {
     this.#core = core;
@@ -73,6 +75,7 @@ export class Scheduler {
     this.#schedule = null;
     this.#state = null;
     this.#isAdmissionDue = false;
+    this.#idle = new WeakSet();
   }
 
   /** The next `count` runs as they would be made if time passed. */
@@ -129,6 +132,16 @@ export class Scheduler {
   /** Asks for a look at the queued runs at the end of this turn. */
   askForAdmission(): void {
     this.#isAdmissionDue = true;
+  }
+
+  /** Notes how a run stands that was stored: one that has become idle may yield its place to one before it. Only inside `act`. */
+  runStored(run: LoadedRun): void {
+    if (!isIdle(run)) {
+      this.#idle.delete(run);
+    } else if (!this.#idle.has(run)) {
+      this.#idle.add(run);
+      this.askForAdmission();
+    }
   }
 
   /** Notes that a run has ended: another may start, and too many failures pause the DAG. Only inside `act`. */
@@ -275,14 +288,14 @@ export class Scheduler {
     this.#core.storage.schedule.save(this.#state);
   }
 
-  /** `run_after` of running runs in which nothing is on its way and something waits for the run before, by backfill. */
+  /** `run_after` of idle runs, by backfill. */
   idleRuns(): Map<number | null, number[]> {
     const idle = new Map<number | null, number[]>();
-    for (const { row, machine } of this.#core.runs.loaded()) {
-      if (row.state === "running" && machine.state.graph.dependsOnPast && machine.state.active === 0) {
-        const dates = idle.get(row.backfill_id) ?? [];
-        dates.push(row.run_after);
-        idle.set(row.backfill_id, dates);
+    for (const run of this.#core.runs.loaded()) {
+      if (isIdle(run)) {
+        const dates = idle.get(run.row.backfill_id) ?? [];
+        dates.push(run.row.run_after);
+        idle.set(run.row.backfill_id, dates);
       }
     }
     return idle;
@@ -305,6 +318,11 @@ export class Scheduler {
     }
     return running;
   }
+}
+
+/** Says whether a run runs in which nothing is on its way, and in which something may wait for the run before. */
+function isIdle({ row, machine: { state } }: LoadedRun): boolean {
+  return row.state === "running" && state.graph.dependsOnPast && state.active === 0;
 }
 
 /** Says whether one queued run starts before another of its kind. */

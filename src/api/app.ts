@@ -20,7 +20,7 @@ import { respondToError } from "./errors.ts";
 import { limitDepth, limitSize, limitUrl } from "./limits.ts";
 import { openApiDocument, type OpenApiDocument } from "./openapi.ts";
 import { countLongPolls } from "./long-polls.ts";
-import { admitSubmission, awaitBody } from "./overload.ts";
+import { admitSubmission, awaitBody, takeTurnsInBulk } from "./overload.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { airflowJobRoutes } from "./routes/airflow-jobs.ts";
 import { backfillPlanRoutes } from "./routes/backfill-plans.ts";
@@ -121,6 +121,7 @@ export function createApi({
     countLongPolls,
     limitSize,
     awaitBody,
+    takeTurnsInBulk,
     limitDepth,
   );
 

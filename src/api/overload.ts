@@ -6,20 +6,30 @@
  */
 import { createMiddleware } from "hono/factory";
 import { AdmissionControl } from "../engine/overload.ts";
+import { Turns } from "../engine/turns.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
 
 /** Requests waiting at a time from which they take turns. */
-const TAKE_TURNS_FROM = 8;
+export const TAKE_TURNS_FROM = 8;
 const RETRY_AFTER_S = 1;
 /** How long a body may take to come before its request gives up its place, in milliseconds. */
 const BODY_SOON_MS = 1000;
+
+/** Bulk submissions that are read and stored at a time: with twenty at once an isolate held twice the memory, and was no faster. */
+const BULKS_AT_ONCE = 2;
+/** How long a bulk submission may hold up others, and wait for its own turn, in milliseconds. */
+const BULK_TURN_MS = 10_000;
+const BULK_PATIENCE_MS = 30_000;
+/** How often one that waits looks again, in milliseconds. */
+const LOOK_AGAIN_MS = 5;
 
 /** Tasks, triggered runs and webhooks. */
 const SUBMISSIONS = /^\/(?:tasks(?:\/[^/]+)?|api\/v2\/dags\/[^/]+\/dagRuns|webhooks\/[^/]+)$/;
 
 /** Of this isolate. */
 const admission = new AdmissionControl();
+const bulkTurns = new Turns(BULKS_AT_ONCE, BULK_TURN_MS);
 
 /** How many submissions wait for their answer in this isolate: what spreads them over objects. */
 export function submissionsWaiting(): number {
@@ -69,6 +79,28 @@ export const awaitBody = createMiddleware<AppEnv>(async (c, next) => {
     }
   }
   return next();
+});
+
+/** Lets a few bulk submissions at a time on: each is megabytes while it is read. */
+export const takeTurnsInBulk = createMiddleware<AppEnv>(async (c, next) => {
+  if (c.req.method !== "POST" || c.req.path !== "/tasks") {
+    return next();
+  }
+  const until = Date.now() + BULK_PATIENCE_MS;
+  let turn = bulkTurns.take(Date.now());
+  // Looks again by a timer of its own: the runtime ends a request that waits for nothing but another one.
+  while (turn === null) {
+    await scheduler.wait(LOOK_AGAIN_MS);
+    if (Date.now() >= until) {
+      throw overloaded();
+    }
+    turn = bulkTurns.take(Date.now());
+  }
+  try {
+    await next();
+  } finally {
+    bulkTurns.end(turn);
+  }
 });
 
 async function isThereSoon(body: Promise<unknown>): Promise<boolean> {

@@ -10,9 +10,8 @@ import type { JobSubmission } from "../engine/work.ts";
 import type { ApiEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
 import { intakeObject } from "./objects.ts";
+import { TAKE_TURNS_FROM } from "./overload.ts";
 
-/** Submissions waiting for an answer in this isolate from which they share calls. */
-const SHARE_FROM = 8;
 /** Submissions in one call: with 128 KiB each, well below the 32 MiB that a call may have. */
 const MAX_TOGETHER = 100;
 /** How long a submission waits for the call of another request, which may have died with its isolate. */
@@ -42,7 +41,7 @@ export async function submitJob(
   waiting: number,
   waitUntil: (work: Promise<unknown>) => void,
 ): Promise<Result<Submitted>> {
-  if (waiting < SHARE_FROM) {
+  if (waiting < TAKE_TURNS_FROM) {
     return first(await intakeObject(env, submission.job_id).submit([submission]));
   }
   const name = intakeName(submission.job_id);

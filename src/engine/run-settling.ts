@@ -12,9 +12,16 @@ import { isScheduleable } from "./states.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
 import type { ForcedState } from "./trigger-rules.ts";
 
+/** One whose dependencies are met, and the index by which it was judged: an expansion may change it. */
+interface Passed {
+  instance: NodeInstance;
+  mapIndex: number;
+}
+
 /**
  * Goes over what must be looked at in rounds, until nothing changes. A round judges all of it by the states at its
- * beginning, then applies what is forced, then lets go on what may: so the order of tasks in the spec decides nothing.
+ * beginning, then applies what is forced, then lets go on what may, first what skips others as it goes on: so neither the
+ * order of tasks in the spec nor that of events decides anything.
  */
 export function settle(state: RunState, now: number): void {
   const { dirtyNodes, dirtyInstances } = state;
@@ -23,12 +30,14 @@ export function settle(state: RunState, now: number): void {
     const instances = [...dirtyInstances];
     dirtyNodes.clear();
     dirtyInstances.clear();
-    const passed: { instance: NodeInstance; mapIndex: number }[] = [];
+    const passed: Passed[] = [];
+    const deciding: Passed[] = [];
     const forced: { instance: NodeInstance; to: ForcedState }[] = [];
     const judge = (instance: NodeInstance): void => {
       const verdict = isScheduleable(instance.state) ? checkDependencies(state.nodes, instance) : "wait";
       if (verdict === "pass") {
-        passed.push({ instance, mapIndex: instance.mapIndex });
+        const isDeciding = instance.node.task.spec.operator === "latest_only";
+        (isDeciding ? deciding : passed).push({ instance, mapIndex: instance.mapIndex });
       } else if (verdict !== "wait") {
         forced.push({ instance, to: verdict });
       }
@@ -42,11 +51,21 @@ export function settle(state: RunState, now: number): void {
     for (const { instance, to } of forced) {
       state.set(instance, to, now);
     }
-    for (const { instance, mapIndex } of passed) {
-      // One that an earlier one expanded (its mapped group) or removed (its length changed) is judged anew.
-      if (isScheduleable(instance.state) && instance.mapIndex === mapIndex) {
-        goOn(state, instance, now);
+    letGoOn(state, deciding, now);
+    for (const { instance } of deciding) {
+      if (instance.state === "success") {
+        skipDownstream(state, instance, latestOnly(state, instance, now), now);
       }
+    }
+    letGoOn(state, passed, now);
+  }
+}
+
+function letGoOn(state: RunState, passed: readonly Passed[], now: number): void {
+  for (const { instance, mapIndex } of passed) {
+    // One that an earlier one expanded (its mapped group), removed (its length changed) or skipped is judged again.
+    if (isScheduleable(instance.state) && instance.mapIndex === mapIndex) {
+      goOn(state, instance, now);
     }
   }
 }
@@ -89,12 +108,7 @@ function schedule(state: RunState, instance: NodeInstance, now: number): void {
   if (instance.state !== "up_for_reschedule") {
     instance.tryNumber += 1;
   }
-  if (spec.operator === "empty") {
-    state.set(instance, "success", now);
-    return;
-  }
-  if (spec.operator === "latest_only") {
-    skipDownstream(state, instance, latestOnly(state, instance, now), now);
+  if (spec.operator === "empty" || spec.operator === "latest_only") {
     state.set(instance, "success", now);
     return;
   }

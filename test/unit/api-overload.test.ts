@@ -1,7 +1,7 @@
 import { scheduler, setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, it, vi } from "vitest";
 import { submissionsWaiting } from "../../src/api/overload.ts";
-import { jobView, NOW, ok, runView, testApi, type Answer, type JobMethods } from "./api-support.ts";
+import { batchView, jobView, NOW, ok, runView, testApi, type Answer, type JobMethods } from "./api-support.ts";
 
 /** What is admitted at once where nothing was measured. */
 const ADMITTED = 400;
@@ -179,6 +179,67 @@ describe("a submission whose body is slow to come", () => {
     expect((await lost).status).toBeGreaterThanOrEqual(400);
     expect(submissionsWaiting()).toBe(0);
     error.mockRestore();
+  });
+});
+
+describe("bulk submissions", () => {
+  const tasks = [{ name: "hello" }];
+
+  /** Answers of the objects that are made when the test says so. */
+  function heldApi() {
+    const held: (() => void)[] = [];
+    const api = testApi({
+      dag: {
+        submitBatch: async (batch_id, entries) => {
+          await new Promise<void>((resolve) => void held.push(resolve));
+          return ok(batchView(batch_id, entries));
+        },
+      },
+    });
+    return { api, held };
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await scheduler.wait(1);
+    }
+  }
+
+  it("are read and stored two at a time; single ones do not wait for them", async ({ expect }) => {
+    const { api, held } = heldApi();
+    const answers = Array.from({ length: 5 }, () => api.send("POST", "/tasks", { json: { tasks } }));
+    await until(() => held.length === 2 && submissionsWaiting() === 5);
+    // Longer than one that waits takes to look again.
+    await scheduler.wait(20);
+    expect(held.length).toBe(2);
+    expect((await api.send("POST", "/tasks/nothing", { json: {} })).status).toBe(404);
+    for (let ended = 0; ended < 5; ended += 1) {
+      held[ended]?.();
+      await until(() => held.length >= Math.min(5, ended + 3));
+      expect(held.length).toBe(Math.min(5, ended + 3));
+    }
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([202, 202, 202, 202, 202]);
+  });
+
+  it("wait for one that was cut off for 10 s, and are refused when their turn has not come in 30 s", async ({
+    expect,
+  }) => {
+    const { api, held } = heldApi();
+    const answers = Array.from({ length: 8 }, () => api.send("POST", "/tasks", { json: { tasks } }));
+    for (const [elapsed, begun] of [
+      [0, 2],
+      [10_000, 4],
+      [20_000, 6],
+    ] as const) {
+      vi.setSystemTime(NOW + elapsed);
+      await until(() => held.length === begun && submissionsWaiting() === 8);
+    }
+    vi.setSystemTime(NOW + 60_000);
+    await until(() => submissionsWaiting() === 6);
+    held.forEach((letGo) => letGo());
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 202)).toHaveLength(6);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(2);
   });
 });
 

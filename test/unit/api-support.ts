@@ -6,7 +6,15 @@
 import { createApi } from "../../src/api/app.ts";
 import type { ApiRegistry } from "../../src/api/env.ts";
 import type { IntakeObject, Submitted } from "../../src/engine/intake.ts";
-import type { CatalogObject, DagObject, DagView, JobReader, Result } from "../../src/engine/objects.ts";
+import type {
+  BatchEntry,
+  BatchView,
+  CatalogObject,
+  DagObject,
+  DagView,
+  JobReader,
+  Result,
+} from "../../src/engine/objects.ts";
 import type { PoolObject } from "../../src/engine/permits/objects.ts";
 import { dagSpecSchema, type DagSpecInput } from "../../src/engine/spec.ts";
 import type { DagRunView, JobSubmission, JobView, TaskInstanceView } from "../../src/engine/work.ts";
@@ -75,6 +83,18 @@ export function runView(fields: Partial<DagRunView> = {}): DagRunView {
     dag_version: 1,
     counts: { none: 2 },
     ...fields,
+  };
+}
+
+/** A batch of these entries that was just submitted. */
+export function batchView(batchId: string, entries: BatchEntry[]): BatchView {
+  return {
+    batch_id: batchId,
+    state: "queued",
+    total: entries.length,
+    counts: { queued: entries.length },
+    created_at: NOW,
+    end_date: null,
   };
 }
 

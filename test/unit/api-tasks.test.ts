@@ -1,23 +1,11 @@
 import { describe, it } from "vitest";
 import { batchKey, isUlid, memberId, memberIds } from "../../src/engine/batch-ids.ts";
-import type { BatchEntry, BatchView } from "../../src/engine/objects.ts";
 import { anyText, containing, matching } from "./api-matchers.ts";
-import { JOB_ID, jobView, NOW, ok, testApi, type JobMethods } from "./api-support.ts";
+import { batchView, JOB_ID, jobView, NOW, ok, testApi, type JobMethods } from "./api-support.ts";
 
 const submitting: JobMethods = {
   submit: async ({ job_id: id, name }) => ok({ job: jobView({ id, name, state: "queued" }), created: true }),
 };
-
-function batchView(batchId: string, entries: BatchEntry[]): BatchView {
-  return {
-    batch_id: batchId,
-    state: "queued",
-    total: entries.length,
-    counts: { queued: entries.length },
-    created_at: NOW,
-    end_date: null,
-  };
-}
 
 function batching() {
   return testApi({ dag: { submitBatch: async (batchId, entries) => ok(batchView(batchId, entries)) } });

@@ -59,14 +59,14 @@ describe("a latest-only task in a run", () => {
   ];
   const dag = { schedule: scheduleOf({ type: "cron_data_interval", expression: MIDNIGHT }) };
 
-  function runOf(date: number, runType = "scheduled"): Run {
+  function runOf(date: number, runType = "scheduled", ofTasks = tasks): Run {
     const info = {
       run_type: runType,
       logical_date: date,
       data_interval_start: date,
       data_interval_end: date + DAY,
     };
-    return new Run(tasks, dag, { info });
+    return new Run(ofTasks, dag, { info });
   }
 
   test("skips what is right behind it in all runs but the latest, and the rest goes by its rules", ({ expect }) => {
@@ -93,5 +93,21 @@ describe("a latest-only task in a run", () => {
     run.clear("only");
     run.begin();
     expect(run.states).toMatchObject({ only: "skipped" });
+  });
+
+  test("skips what could go on at the same time before it takes a try, wherever it stands in the spec", ({
+    expect,
+  }) => {
+    const first = task("first", [], { operator: "latest_only" });
+    const second = task("second", ["first"], { operator: "latest_only", trigger_rule: "always" });
+    const always = task("always", ["first"], { trigger_rule: "always" });
+    for (const ofTasks of [
+      [first, second, always],
+      [always, second, first],
+    ]) {
+      const run = runOf(START - 2 * DAY, "scheduled", ofTasks);
+      expect(run.states).toMatchObject({ first: "success", second: "success", always: "skipped" });
+      expect(["first", "second", "always"].map((name) => run.find(name).tryNumber)).toEqual([1, 1, 0]);
+    }
   });
 });

@@ -23,7 +23,8 @@ function lab(settings: Partial<ConsumerSettings> = {}, consume?: (batch: WorkBat
   const waits: { ms: number; over: () => void }[] = [];
   const time = { now: 1_000_000 };
   const around: Surroundings = {
-    async consume(batch) {
+    async deliver(messages) {
+      const batch = queue.batchOf(messages, around);
       const { promise, resolve } = Promise.withResolvers<void>();
       deliveries.push({
         ids: batch.messages.map(({ body }) => ("job_id" in body ? body.job_id : "")),

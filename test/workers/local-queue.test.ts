@@ -6,6 +6,7 @@ import { task } from "../../src/sdk/index.ts";
 import { jobOf, newJobId, stubOf, value } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addTask, ECHO, fresh } from "./registry.ts";
+import { deliveries } from "./worker.ts";
 
 /** As `npm start` binds it, in the place of the platform's queue. */
 const openQueue = () =>
@@ -35,6 +36,25 @@ describe("the local queue", () => {
     const queue = openQueue();
     await Promise.all([queue.sendBatch([{ body }, { body }]), queue.sendBatch([{ body }])]);
     expect(value(await jobOf(jobId).get(60_000))).toMatchObject({ state: "success", try_number: 1, late_results: 0 });
+  });
+
+  it("consumes each batch in an event of its own, so that none waits for what another does", async ({ expect }) => {
+    deliveries.length = 0;
+    const narrow = exports.LocalQueue({
+      props: {
+        queue: "jobbers-tasks-narrow",
+        maxBatchSize: 1,
+        maxRetries: 10,
+        retryDelay: 5,
+      } satisfies ConsumerSettings,
+    });
+    const jobIds = [await submit(ECHO), await submit(ECHO), await submit(ECHO)];
+    await narrow.sendBatch(jobIds.flatMap((jobId) => mailbox.takeOfJob(jobId)).map((body) => ({ body })));
+    for (const jobId of jobIds) {
+      expect(value(await jobOf(jobId).get(60_000))).toMatchObject({ state: "success" });
+    }
+    expect(deliveries.length).toBe(3);
+    expect(new Set(deliveries).size).toBe(3);
   });
 
   it("goes on running what was sent by an object that is evicted meanwhile", async ({ expect }) => {

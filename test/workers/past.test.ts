@@ -100,6 +100,25 @@ describe("depends_on_past", () => {
     expect(await line(dagId, runs)).toBe("success queued none");
   });
 
+  it("a run that comes before starts as soon as one that takes its place only waits", async ({ expect }) => {
+    const dagId = addDag({ maxActiveRuns: 1 }, (d) => {
+      d.run(step("a", { dependsOnPast: true }));
+      d.run(step("b"));
+    });
+    const [first = "", late = ""] = [...(await startDays(dagId, 1)), ...(await startDays(dagId, 1, 2))];
+    await fail(dagId, first);
+    await end(dagId, first, "b");
+    const [between = ""] = await startDays(dagId, 1, 1);
+    expect([await runOf(dagId, late), await runOf(dagId, between)]).toMatchObject([
+      { state: "running" },
+      { state: "queued" },
+    ]);
+    await end(dagId, late, "b");
+    expect(await statesOf(dagId, late)).toEqual({ a: "none", b: "success" });
+    expect(await statesOf(dagId, between)).toEqual({ a: "none", b: "queued" });
+    expect((await runOf(dagId, between)).state).toBe("running");
+  });
+
   it("lets a task start once it succeeded in the run before", async ({ expect }) => {
     const dagId = chain();
     const runs = await startDays(dagId, 3);
@@ -491,7 +510,7 @@ describe("random histories", () => {
           waited += Object.values(before).filter((state) => state === "none").length;
         }
       }),
-      { numRuns: 8 },
+      { numRuns: 8, endOnFailure: true },
     );
     expect(waited).toBeGreaterThan(100);
   });

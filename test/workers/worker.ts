@@ -5,6 +5,7 @@
  * @module
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
+import type { WorkBatch } from "../../queues/tasks.ts";
 import type { AdoptionRequest } from "../../src/engine/objects.ts";
 import type {
   AttemptBeat,
@@ -88,7 +89,14 @@ export class Pool extends jobbers.Pool {
 export class RateLimiter extends jobbers.RateLimiter {}
 
 export class LoginGuard extends jobbers.LoginGuard {}
-export class LocalQueue extends jobbers.LocalQueue {}
+/** The events in which the local queue's batches were consumed. */
+export const deliveries: object[] = [];
+export class LocalQueue extends jobbers.LocalQueue {
+  override async consume(batch: WorkBatch): Promise<void> {
+    deliveries.push(this.ctx);
+    await super.consume(batch);
+  }
+}
 
 export class Job extends jobbers.Job {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {

@@ -225,7 +225,10 @@ export function advance(world: World, now: number): void {
   decideEnd(world);
 }
 
-/** One look at all that waits, as it was when the look began: first what is forced, then what may go on. */
+/**
+ * One look at all that waits, as it was when the look began: first what is forced, then what may go on, and of that first
+ * what skips others.
+ */
 function pass(world: World, now: number): boolean {
   const looked = world.cells
     .filter(({ state }) => w.WAITING.includes(state))
@@ -237,17 +240,26 @@ function pass(world: World, now: number): boolean {
       changed = true;
     }
   }
-  for (const { cell, index, verdict } of looked) {
-    const still = w.WAITING.includes(cell.state) && cell.index === index;
-    if (verdict === "pass" && still && (cell.due === null || isDue(cell, now))) {
-      goOn(world, cell, now);
-      changed = true;
-    }
-  }
+  const decides = ({ cell }: { cell: Cell }): boolean => cell.task.operator === "latest_only";
+  const passed = looked.filter(({ verdict }) => verdict === "pass");
+  const goOnAll = (those: typeof passed): Cell[] => {
+    const gone = those.filter(({ cell, index }) => {
+      const goes = w.WAITING.includes(cell.state) && cell.index === index && (cell.due === null || isDue(cell, now));
+      if (goes) {
+        goOn(world, cell);
+      }
+      return goes;
+    });
+    changed ||= gone.length > 0;
+    return gone.map(({ cell }) => cell);
+  };
+  const decided = goOnAll(passed.filter(decides)).filter(({ state }) => state === "success");
+  decided.forEach((cell) => decideLatest(world, cell, now));
+  goOnAll(passed.filter((one) => !decides(one)));
   return changed;
 }
 
-function goOn(world: World, cell: Cell, now: number): void {
+function goOn(world: World, cell: Cell): void {
   const { task } = cell;
   if (w.expansionOf(world, task) !== null && cell.index < 0) {
     expand(world, cell);
@@ -260,13 +272,14 @@ function goOn(world: World, cell: Cell, now: number): void {
     }
   }
   cell.tries += cell.state === "up_for_reschedule" ? 0 : 1;
-  if (task.operator === "latest_only") {
-    const direct = w.downstreamOf(world, task.task_id).map(({ task_id }) => task_id);
-    const isLatest = isLatestRun(world, now);
-    cell.answer = { kind: "followed", ids: isLatest ? direct : [] };
-    skipCells(world, cell, isLatest ? [] : direct);
-  }
   put(cell, task.operator === "latest_only" || task.operator === "empty" ? "success" : "scheduled");
+}
+
+function decideLatest(world: World, cell: Cell, now: number): void {
+  const direct = w.downstreamOf(world, cell.task.task_id).map(({ task_id }) => task_id);
+  const isLatest = isLatestRun(world, now);
+  cell.answer = { kind: "followed", ids: isLatest ? direct : [] };
+  skipCells(world, cell, isLatest ? [] : direct);
 }
 
 /** The next run of a schedule has not ended its interval yet; a run by hand, or of no schedule, has no next. */
