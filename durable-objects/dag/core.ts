@@ -11,6 +11,7 @@ import { refuse } from "../../src/engine/result.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
+import type { RunChanges } from "../../src/engine/run-state.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceKey } from "../../src/engine/work.ts";
@@ -295,9 +296,18 @@ export class DagCore {
     this.past.changed(run, changes);
     this.outbox.collect(run, changes);
     this.permits.collect(run, changes, now);
+    this.#logLosses(run, changes);
     this.#isRoomFreed ||= changes.freed;
     this.runs.keep(run);
     this.#stored.add(run);
+  }
+
+  #logLosses({ row }: LoadedRun, { losses }: RunChanges): void {
+    for (const { instance, message } of losses) {
+      const { node, mapIndex, hostname } = instance;
+      const what = { dag_id: this.name, run_id: row.run_id, task_id: node.task.id, map_index: mapIndex };
+      console.warn({ event: "worker_lost", ...what, worker: hostname, error: message });
+    }
   }
 
   /** Makes a run and starts it if it is due; only inside `act`. */

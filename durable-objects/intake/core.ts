@@ -22,7 +22,14 @@ import { QueueProgress } from "../../src/engine/queue-progress.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import { TimerHeap } from "../../src/engine/timers.ts";
-import { payloadsOf, type AttemptStanding, type LogChunk, type Progress, type Report } from "../../src/engine/work.ts";
+import {
+  payloadsOf,
+  type AttemptStanding,
+  type LogChunk,
+  type Progress,
+  type Report,
+  type TaskError,
+} from "../../src/engine/work.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { releaseWish } from "../job-permits.ts";
@@ -284,18 +291,17 @@ export class IntakeCore {
       const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
       return { state: "failed", error: { type: "Stopped", message: reason } };
     }
-    if (stored.job.state === "running") {
-      this.#checkLease(stored, now, progress);
-    }
-    const { state, error } = stored.job;
+    const loss = stored.job.state === "running" ? this.#checkLease(stored, now, progress) : null;
+    const { state } = stored.job;
+    const error = stored.job.error ?? loss;
     if (state === "running") {
       return { state, latest_heartbeat: this.leases.seen(stored.job).latest_heartbeat ?? now };
     }
     return { state: state === "success" || state === "skipped" ? state : "failed", error };
   }
 
-  /** Ends a running try whose worker is lost; else looks again when its lease lapses. */
-  #checkLease(stored: StoredJob, now: number, said: Progress | null = null): void {
+  /** Ends a running try whose worker is lost, and gives what was found out; else looks again when its lease lapses. */
+  #checkLease(stored: StoredJob, now: number, said: Progress | null = null): TaskError | null {
     const { job } = stored;
     const lapsesAt = this.leases.lapsesAt(job, now, this.#openedAt);
     const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
@@ -304,16 +310,19 @@ export class IntakeCore {
       job.next_at = lapsesAt;
       job.excuses = (job.excuses ?? 0) + 1;
       this.save(stored, null, now);
-      return;
+      return null;
     }
     if (lapsesAt !== null) {
       this.#setTimer(job.id, lapsesAt);
       this.#arm(now);
-      return;
+      return null;
     }
     // A beat brings the gist of it, its `Job` object all.
     job.progress = said ?? progress;
-    this.save(stored, endLost(job, { lastBeat, progress: job.progress }, now), now);
+    const error = endLost(job, { lastBeat, progress: job.progress }, now);
+    console.warn({ event: "worker_lost", job_id: job.id, worker: job.hostname, error: error.message });
+    this.save(stored, null, now);
+    return error;
   }
 
   #stored(job: JobRecord, effect: JobEffect, now: number): void {

@@ -5,7 +5,7 @@
  * @module
  */
 import { decideAttempt } from "./attempt.ts";
-import { livenessDeadline, postMortem } from "./liveness.ts";
+import { FREE_WORKER_LOSSES, livenessDeadline, postMortem } from "./liveness.ts";
 import { queueOf } from "./queue-spread.ts";
 import { dropPassedTime, giveBackSlots, nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -54,6 +54,8 @@ export interface JobRecord {
   is_watched?: boolean;
   /** How often the silence of the try's worker was excused since its last beat, as far as it was stored. */
   excuses?: number;
+  /** Times in a row that the present try lost its worker and ran again at no cost. */
+  worker_losses?: number;
 }
 
 /** Milliseconds after which a message nobody claimed is sent again; doubled each time, up to two minutes. */
@@ -187,6 +189,7 @@ export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: 
   if (job.state !== "running") {
     return "duplicate";
   }
+  delete job.worker_losses;
   endAttempt(job, outcome, now);
   return "accepted";
 }
@@ -195,9 +198,12 @@ export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: 
  * The try whose lines a holder of `token` logs: the present one, also when it ended meanwhile (killed, or taken for dead),
  * or null if nobody can tell any more because another began.
  */
-export function tryOf({ state, fence, try_number }: JobRecord, token: number): number | null {
+export function tryOf(
+  { state, fence, try_number, worker_losses: losses = 0 }: JobRecord,
+  token: number,
+): number | null {
   const isPresent = token === fence && state !== "queued";
-  const hasJustEnded = token === fence - 1 && (isJobFinished(state) || state === "up_for_retry");
+  const hasJustEnded = token === fence - 1 && (isJobFinished(state) || state === "up_for_retry" || losses > 0);
   return isPresent || hasJustEnded ? try_number : null;
 }
 
@@ -259,17 +265,29 @@ export function takeUnneeded(job: JobRecord): PermitWish | null {
   return wish;
 }
 
-/** The worker of a running try is lost. Should it still report, its token is no longer the newest. */
+/**
+ * The worker of a running try is lost: it runs again as the same try, as often in a row as that costs nothing; then it has failed.
+ * Should the worker still report, its token is no longer the newest. Gives what was found out about its end.
+ */
 export function endLost(
   job: JobRecord,
   { lastBeat, progress }: { lastBeat: number | null; progress: Progress | null },
   now: number,
-): null {
-  const next = "it is retried if it has tries left";
+): TaskError {
+  const losses = job.worker_losses ?? 0;
+  const isFree = losses < FREE_WORKER_LOSSES;
+  const next = isFree ? `try ${job.try_number} runs again` : "it is retried if it has tries left";
   const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress, next });
+  const error = { type: "Zombie", message };
   job.fence += 1;
-  endAttempt(job, { state: "failed", error: { type: "Zombie", message }, retryable: true }, now);
-  return null;
+  if (isFree) {
+    job.worker_losses = losses + 1;
+    endAttempt(job, { state: "up_for_reschedule", at: now }, now);
+  } else {
+    delete job.worker_losses;
+    endAttempt(job, { state: "failed", error, retryable: true }, now);
+  }
+  return error;
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

@@ -9,6 +9,12 @@ import type { Progress } from "./work.ts";
 /** How many heart rates a job may be silent before it counts as lost. */
 export const GRACE_MULTIPLIER = 2.1;
 
+/**
+ * How often in a row a try whose worker is lost runs again as the same try. The platform ends workers as it pleases, a few times a
+ * week: that is no failure of a task. One that brings its worker down each time must end all the same.
+ */
+export const FREE_WORKER_LOSSES = 2;
+
 /** What liveness looks at; time in epoch milliseconds. */
 export interface Heartbeating {
   state: JobState;

@@ -4,7 +4,7 @@
  * @module
  */
 import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
-import { postMortem } from "./liveness.ts";
+import { FREE_WORKER_LOSSES, postMortem } from "./liveness.ts";
 import { parseLedgerName } from "./permits/names.ts";
 import { isEligibleToRetry } from "./retry.ts";
 import { failFast } from "./run-end.ts";
@@ -122,21 +122,31 @@ export function remember(state: RunState, instance: NodeInstance, now: number): 
   state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
 }
 
-/** The outcome of a try whose worker was not heard any more. */
-export function zombie(instance: NodeInstance, now: number): Outcome {
-  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
-  const worker = hostname ?? "its worker";
-  if (latestHeartbeat === null) {
-    return failure(
-      "Zombie",
-      `no result and no heartbeat from ${worker} within the grace period of its first heartbeat`,
-    );
+/**
+ * What becomes of a try whose worker is not heard any more: it runs again as the same try, as often in a row as that costs nothing;
+ * then it has failed. With what was found out about it.
+ */
+export function workerLost(instance: NodeInstance, now: number): { message: string; outcome: Outcome } {
+  const isFree = instance.workerLosses < FREE_WORKER_LOSSES;
+  const message = postMortemOf(instance, isFree, now);
+  if (!isFree) {
+    return { message, outcome: failure("Zombie", message) };
   }
-  const next = isEligibleToRetry(tryNumber, maxTries)
+  instance.workerLosses += 1;
+  return { message, outcome: { state: "up_for_reschedule", at: now } };
+}
+
+function postMortemOf(instance: NodeInstance, isFree: boolean, now: number): string {
+  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
+  if (latestHeartbeat === null) {
+    return `no result and no heartbeat from ${hostname ?? "its worker"} within the grace period of its first heartbeat`;
+  }
+  const again = `try ${tryNumber} runs again`;
+  const retried = isEligibleToRetry(tryNumber, maxTries)
     ? `try ${tryNumber + 1} of ${maxTries + 1} follows`
     : "no try is left";
   const heartrateMs = node.task.spec.heartrate * 1000;
-  return failure("Zombie", postMortem({ lastBeat: latestHeartbeat, heartrateMs, now, progress, next }));
+  return postMortem({ lastBeat: latestHeartbeat, heartrateMs, now, progress, next: isFree ? again : retried });
 }
 
 function failure(type: string, message: string): Outcome {

@@ -5,7 +5,7 @@
  * @module
  */
 import { allowedUntil, livenessDeadline, type Look } from "./liveness.ts";
-import { endAttempt, zombie } from "./run-attempts.ts";
+import { endAttempt, workerLost } from "./run-attempts.ts";
 import { resetInstance } from "./run-clearing.ts";
 import type { RunState } from "./run-state.ts";
 import type { NodeInstance } from "./task-node.ts";
@@ -84,7 +84,10 @@ export function endLapsed(state: RunState, instance: NodeInstance, dueAt: number
   } else if (instance.state === "restarting") {
     resetInstance(state, instance, now);
   } else {
-    endDead(state, instance, zombie(instance, now), now);
+    const { message, outcome } = workerLost(instance, now);
+    state.changes.losses.push({ instance, message });
+    endDead(state, instance, outcome, now);
+    instance.stopReason = message;
   }
 }
 

@@ -195,6 +195,7 @@ export class RunMachine {
     }
     instance.hostname = worker.hostname;
     instance.unixname = worker.unixname;
+    instance.workerLosses = 0;
     endAttempt(this.state, instance, outcome, now);
     return "accepted";
   }

@@ -77,6 +77,8 @@ export interface RunChanges {
   releases: { instance: NodeInstance; wish: PermitWish }[];
   /** Rate limits of keys that a handler asked to slow down, with the time until which. */
   slowDowns: { limiter: string; until: number }[];
+  /** Tries whose worker was lost, with what was found out about it. */
+  losses: { instance: NodeInstance; message: string }[];
   /** There is room for instances of other runs. */
   freed: boolean;
   /** The run's own row changed. */
@@ -340,6 +342,7 @@ function noChanges(): RunChanges {
     steps: new Set(),
     releases: [],
     slowDowns: [],
+    losses: [],
     freed: false,
     run: false,
   };

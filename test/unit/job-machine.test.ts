@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import * as jobs from "../../src/engine/job-machine.ts";
 import type { JobRecord } from "../../src/engine/job-machine.ts";
 import { taskSpecSchema } from "../../src/engine/spec.ts";
@@ -104,8 +105,36 @@ describe("a standalone job", () => {
     expect(job).toMatchObject({ state: "queued", try_number: 1 });
   });
 
-  test("whose worker is lost is a zombie, with its last words; its late answer is refused", ({ expect }) => {
+  test("whose worker is lost runs again as the same try, twice in a row; the late answer is refused", ({ expect }) => {
     const job = running();
+    for (const losses of [1, 2]) {
+      const token = job.fence;
+      const error = jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
+      expect(error.message).toContain("Next: try 1 runs again");
+      expect(job).toMatchObject({ state: "up_for_reschedule", next_at: NOW + 21 * SECOND, worker_losses: losses });
+      expect(jobs.reportJob(job, token, SUCCESS, NOW + 21 * SECOND)).toBe("late");
+      expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe("send");
+      expect(jobs.claimJob(job, WORKER, NOW)).toBe(true);
+    }
+    expect(job.try_number).toBe(1);
+    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
+    expect(job).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
+  });
+
+  test("that was heard of between two losses of its worker counts them anew", ({ expect }) => {
+    const job = running();
+    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW);
+    jobs.tickJob(job, NOW, needsNothing);
+    jobs.claimJob(job, WORKER, NOW);
+    jobs.reportJob(job, job.fence, { state: "up_for_reschedule", at: NOW }, NOW);
+    expect(job.worker_losses).toBe(undefined);
+  });
+
+  test("whose worker is lost once too often is a zombie, with its last words; its late answer is refused", ({
+    expect,
+  }) => {
+    const job = running();
+    job.worker_losses = FREE_WORKER_LOSSES;
     const token = job.fence;
     const known = { lastBeat: NOW + 9 * SECOND, progress: { step: "half", fraction: 0.5 } };
     jobs.endLost(job, known, NOW + 30 * SECOND);
@@ -147,6 +176,12 @@ describe("a standalone job", () => {
     jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
     expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
     jobs.tickJob(job, NOW + MINUTE, needsNothing);
+    expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
+    jobs.claimJob(job, WORKER, NOW + MINUTE);
+    job.worker_losses = FREE_WORKER_LOSSES;
+    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + MINUTE);
+    expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
+    jobs.tickJob(job, NOW + 10 * MINUTE, needsNothing);
     expect(job).toMatchObject({ state: "queued", try_number: 2 });
     expect(jobs.tryOf(job, job.fence - 1)).toBe(null);
     expect(jobs.tryOf(job, job.fence)).toBe(null);

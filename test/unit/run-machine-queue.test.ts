@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import { FAILED, Run, SECOND, START, WORKER, task } from "./run-machine-support.ts";
 
 const MINUTE = 60 * SECOND;
@@ -161,6 +162,7 @@ describe("a worker", () => {
     expect,
   }) => {
     const run = new Run([task("a", [], { heartrate: 10, retries: 1, retry_delay: 60 })]);
+    run.find("a").workerLosses = FREE_WORKER_LOSSES;
     const token = run.claim("a");
     run.after(21 * SECOND - 1);
     expect(run.state("a")).toBe("running");

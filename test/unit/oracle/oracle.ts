@@ -93,6 +93,7 @@ export function report(world: World, cell: Cell, token: number, outcome: Outcome
   if (cell.state !== "running") {
     return "duplicate";
   }
+  cell.losses = 0;
   end(world, cell, outcome, now);
   return "accepted";
 }
@@ -131,7 +132,7 @@ export function tick(world: World, now: number): void {
     }
     if (cell.state === "running") {
       cell.token += 1;
-      end(world, cell, failure(), now);
+      lose(world, cell, now);
     } else if (cell.state === "restarting") {
       put(cell, null);
     } else if (cell.state === "queued" && now - cell.queuedAt >= 3 * TIMING.queuedTimeoutMs) {
@@ -271,7 +272,10 @@ function goOn(world: World, cell: Cell): void {
       return;
     }
   }
-  cell.tries += cell.state === "up_for_reschedule" ? 0 : 1;
+  if (cell.state !== "up_for_reschedule") {
+    cell.tries += 1;
+    cell.losses = 0;
+  }
   put(cell, task.operator === "latest_only" || task.operator === "empty" ? "success" : "scheduled");
 }
 
@@ -328,6 +332,13 @@ function send(world: World, cell: Cell, now: number): void {
   cell.due = now + Math.min(TIMING.resendAfterMs * 2 ** cell.sends, 120_000);
   cell.sends += 1;
   world.sent.push({ task: cell.task.task_id, index: cell.index, tries: cell.tries });
+}
+
+/** Twice in a row a try that lost its worker runs again; then it has failed. */
+function lose(world: World, cell: Cell, now: number): void {
+  const isFree = cell.losses < 2;
+  cell.losses += isFree ? 1 : 0;
+  end(world, cell, isFree ? { state: "up_for_reschedule", at: now } : failure(), now);
 }
 
 function end(world: World, cell: Cell, reported: Outcome, now: number): void {
