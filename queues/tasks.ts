@@ -14,6 +14,7 @@ import type { Surroundings } from "../src/runner/execute.ts";
 import { Lanes } from "../src/runner/lanes.ts";
 import type { Claims, WorkSource } from "../src/runner/owner.ts";
 import { Pace } from "../src/runner/pace.ts";
+import { hostnameOfIsolate } from "../src/isolate/identity.ts";
 import { service } from "../src/isolate/service.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
@@ -44,15 +45,13 @@ export interface WorkBatch {
   retryAll(options?: { delaySeconds?: number }): void;
 }
 
-let hostname: string | undefined;
 let inFlight = 0;
 /** Of the jobs that this isolate makes, for whichever owner. */
 const pace = new Pace();
 
-/** Who this isolate is, on a queue. Named at first use: the platform allows no randomness before a request. */
+/** Who this isolate is, on a queue. */
 function identity(queue: string): WorkerIdentity {
-  hostname ??= `worker-${crypto.randomUUID().slice(0, 8)}`;
-  return { hostname, unixname: "jobbers", ...(queue === DEFAULT_QUEUE ? {} : { queue }) };
+  return { hostname: hostnameOfIsolate(), unixname: "jobbers", ...(queue === DEFAULT_QUEUE ? {} : { queue }) };
 }
 
 /** Handles one batch of work messages, of whichever queue. */

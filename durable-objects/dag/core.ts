@@ -11,10 +11,10 @@ import { refuse } from "../../src/engine/result.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { runIdOf, type DatedRunType } from "../../src/engine/run-ids.ts";
 import type { DagSpec } from "../../src/engine/spec.ts";
-import type { RunChanges } from "../../src/engine/run-state.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceKey } from "../../src/engine/work.ts";
+import { hasEnded } from "../../src/isolate/identity.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { migrate } from "../migrate.ts";
@@ -146,10 +146,12 @@ export class DagCore {
       for (const run of this.inTurn()) {
         run.machine.resumeWishes(now);
         run.machine.hold(this.holds(run), now);
-        // On the embedded runtime messages live in memory, and whoever held them may have died with this object.
+        // On the embedded runtime messages live in memory, and what held them may have died with this object.
         if (this.#env.TASK_CONSUMER === "detach") {
           run.machine.resendQueued(now);
         }
+        run.machine.workersEnded((hostname) => hasEnded(hostname, this.#env.TASK_CONSUMER), now);
+        run.machine.advance(now);
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
@@ -296,18 +298,10 @@ export class DagCore {
     this.past.changed(run, changes);
     this.outbox.collect(run, changes);
     this.permits.collect(run, changes, now);
-    this.#logLosses(run, changes);
+    this.workers.logLosses(this.name, run.row.run_id, changes.losses);
     this.#isRoomFreed ||= changes.freed;
     this.runs.keep(run);
     this.#stored.add(run);
-  }
-
-  #logLosses({ row }: LoadedRun, { losses }: RunChanges): void {
-    for (const { instance, message } of losses) {
-      const { node, mapIndex, hostname } = instance;
-      const what = { dag_id: this.name, run_id: row.run_id, task_id: node.task.id, map_index: mapIndex };
-      console.warn({ event: "worker_lost", ...what, worker: hostname, error: message });
-    }
   }
 
   /** Makes a run and starts it if it is due; only inside `act`. */

@@ -7,6 +7,7 @@ import { LISTEN_MS, type Look } from "../../src/engine/liveness.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { isForWorker } from "../../src/engine/queue-spread.ts";
 import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
+import type { RunChanges } from "../../src/engine/run-state.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { WorkerIdentity } from "../../src/engine/work.ts";
 import type { DagStorage } from "./storage.ts";
@@ -48,6 +49,15 @@ export class WorkerBook {
   beat(hostname: string, now: number): void {
     this.heartbeats.set(hostname, now);
     this.#storage.heartbeats.save(hostname, now);
+  }
+
+  /** Logs what workers that were lost ran. */
+  logLosses(dagId: string, runId: string, losses: RunChanges["losses"]): void {
+    for (const { instance, message } of losses) {
+      const { node, mapIndex, hostname } = instance;
+      const what = { dag_id: dagId, run_id: runId, task_id: node.task.id, map_index: mapIndex };
+      console.warn({ event: "worker_lost", ...what, worker: hostname, error: message });
+    }
   }
 
   /** A worker claimed or reported: its queue moves. */

@@ -20,16 +20,10 @@ import { livenessDeadline } from "../../src/engine/liveness.ts";
 import { newWish, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { QueueProgress } from "../../src/engine/queue-progress.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
+import { hasEnded } from "../../src/isolate/identity.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import { TimerHeap } from "../../src/engine/timers.ts";
-import {
-  payloadsOf,
-  type AttemptStanding,
-  type LogChunk,
-  type Progress,
-  type Report,
-  type TaskError,
-} from "../../src/engine/work.ts";
+import { payloadsOf, type AttemptStanding, type LogChunk, type Progress, type Report } from "../../src/engine/work.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { releaseWish } from "../job-permits.ts";
@@ -67,8 +61,8 @@ interface Timer {
   readonly id: string;
   /** Epoch ms; null once the job needs none. */
   at: number | null;
-  /** Its message may have died with the process that held it. */
-  isMessageLost: boolean;
+  /** Its message died with the process that held it, or the worker that runs it did. */
+  isHolderGone: boolean;
 }
 
 /** The inside of one intake object. */
@@ -238,9 +232,10 @@ export class IntakeCore {
   #load(now: number): void {
     // On the embedded runtime messages live in memory, and what held them may have died with this object.
     const isQueueInMemory = this.env.TASK_CONSUMER === "detach";
-    for (const { id, state, next_at: at } of this.storage.unfinished()) {
+    for (const { id, state, next_at: at, hostname } of this.storage.unfinished()) {
       const isMessageLost = isQueueInMemory && state === "queued";
-      this.#setTimer(id, isMessageLost ? now : at, isMessageLost);
+      const isHolderGone = isMessageLost || (state === "running" && hasEnded(hostname, this.env.TASK_CONSUMER));
+      this.#setTimer(id, isHolderGone ? now : at, isHolderGone);
     }
     this.#isOpen = true;
     this.#arm(now);
@@ -254,7 +249,7 @@ export class IntakeCore {
     }
     const { job } = stored;
     const isSent = job.state === "queued" && job.sends > 0 && !awaitsPermits(job);
-    if (isSent && timer.isMessageLost) {
+    if (isSent && timer.isHolderGone) {
       this.save(stored, resendJob(job, now), now);
       return;
     }
@@ -263,7 +258,11 @@ export class IntakeCore {
       return;
     }
     if (job.state === "running") {
-      this.#checkLease(stored, now);
+      if (timer.isHolderGone) {
+        this.#loseWorker(stored, now, job.progress, true);
+      } else {
+        this.#checkLease(stored, now);
+      }
       return;
     }
     const before = JSON.stringify(job);
@@ -291,17 +290,18 @@ export class IntakeCore {
       const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
       return { state: "failed", error: { type: "Stopped", message: reason } };
     }
-    const loss = stored.job.state === "running" ? this.#checkLease(stored, now, progress) : null;
-    const { state } = stored.job;
-    const error = stored.job.error ?? loss;
+    if (stored.job.state === "running") {
+      this.#checkLease(stored, now, progress);
+    }
+    const { state, error } = stored.job;
     if (state === "running") {
       return { state, latest_heartbeat: this.leases.seen(stored.job).latest_heartbeat ?? now };
     }
     return { state: state === "success" || state === "skipped" ? state : "failed", error };
   }
 
-  /** Ends a running try whose worker is lost, and gives what was found out; else looks again when its lease lapses. */
-  #checkLease(stored: StoredJob, now: number, said: Progress | null = null): TaskError | null {
+  /** Ends a running try whose worker is lost; else looks again when its lease lapses. */
+  #checkLease(stored: StoredJob, now: number, said: Progress | null = null): void {
     const { job } = stored;
     const lapsesAt = this.leases.lapsesAt(job, now, this.#openedAt);
     const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
@@ -310,19 +310,25 @@ export class IntakeCore {
       job.next_at = lapsesAt;
       job.excuses = (job.excuses ?? 0) + 1;
       this.save(stored, null, now);
-      return null;
+      return;
     }
     if (lapsesAt !== null) {
       this.#setTimer(job.id, lapsesAt);
       this.#arm(now);
-      return null;
+      return;
     }
     // A beat brings the gist of it, its `Job` object all.
-    job.progress = said ?? progress;
-    const error = endLost(job, { lastBeat, progress: job.progress }, now);
-    console.warn({ event: "worker_lost", job_id: job.id, worker: job.hostname, error: error.message });
+    job.latest_heartbeat = lastBeat;
+    this.#loseWorker(stored, now, said ?? progress);
+  }
+
+  #loseWorker(stored: StoredJob, now: number, progress: Progress | null, hasProcessEnded = false): void {
+    const { job } = stored;
+    const lost = { lastBeat: job.latest_heartbeat, progress, hasEnded: hasProcessEnded };
+    job.progress = progress;
+    endLost(job, lost, now);
+    console.warn({ event: "worker_lost", job_id: job.id, worker: job.hostname, error: job.error?.message });
     this.save(stored, null, now);
-    return error;
   }
 
   #stored(job: JobRecord, effect: JobEffect, now: number): void {
@@ -347,10 +353,10 @@ export class IntakeCore {
     }
   }
 
-  #setTimer(id: string, at: number | null, isMessageLost = false): void {
-    const timer = this.#timers.get(id) ?? { id, at: null, isMessageLost: false };
+  #setTimer(id: string, at: number | null, isHolderGone = false): void {
+    const timer = this.#timers.get(id) ?? { id, at: null, isHolderGone: false };
     this.#timers.set(id, timer);
-    timer.isMessageLost = isMessageLost;
+    timer.isHolderGone = isHolderGone;
     timer.at = at;
     if (at !== null) {
       this.#due.add(at, timer);

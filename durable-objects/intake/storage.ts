@@ -69,6 +69,14 @@ export interface StoredJob {
   readonly wasFinished: boolean;
 }
 
+/** What is read of each job that is not over when the object wakes. */
+interface Unfinished extends Record<string, SqlStorageValue> {
+  id: string;
+  state: string;
+  next_at: number | null;
+  hostname: string | null;
+}
+
 /** Reads and writes of one intake object. */
 export class IntakeStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
@@ -159,10 +167,10 @@ export class IntakeStorage {
   }
 
   /** The jobs that are not over, with the time that their state's timer is due. */
-  unfinished(): { id: string; state: string; next_at: number | null }[] {
+  unfinished(): Unfinished[] {
     return this.#storage.sql
-      .exec<{ id: string; state: string; next_at: number | null }>(
-        "SELECT id, state, next_at FROM job WHERE is_finished = 0",
+      .exec<Unfinished>(
+        "SELECT id, state, next_at, json_extract(detail, '$.hostname') AS hostname FROM job WHERE is_finished = 0",
       )
       .toArray();
   }

@@ -54,7 +54,7 @@ export interface JobRecord {
   is_watched?: boolean;
   /** How often the silence of the try's worker was excused since its last beat, as far as it was stored. */
   excuses?: number;
-  /** Times in a row that the present try lost its worker and ran again at no cost. */
+  /** Times in a row that it lost its worker and ran again at no cost. */
   worker_losses?: number;
 }
 
@@ -198,12 +198,9 @@ export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: 
  * The try whose lines a holder of `token` logs: the present one, also when it ended meanwhile (killed, or taken for dead),
  * or null if nobody can tell any more because another began.
  */
-export function tryOf(
-  { state, fence, try_number, worker_losses: losses = 0 }: JobRecord,
-  token: number,
-): number | null {
+export function tryOf({ state, fence, try_number }: JobRecord, token: number): number | null {
   const isPresent = token === fence && state !== "queued";
-  const hasJustEnded = token === fence - 1 && (isJobFinished(state) || state === "up_for_retry" || losses > 0);
+  const hasJustEnded = token === fence - 1 && (isJobFinished(state) || state === "up_for_retry");
   return isPresent || hasJustEnded ? try_number : null;
 }
 
@@ -266,28 +263,29 @@ export function takeUnneeded(job: JobRecord): PermitWish | null {
 }
 
 /**
- * The worker of a running try is lost: it runs again as the same try, as often in a row as that costs nothing; then it has failed.
- * Should the worker still report, its token is no longer the newest. Gives what was found out about its end.
+ * The worker of a running try is lost: the try has failed, and the next one follows. As often in a row as that costs nothing, it follows
+ * at once, and there is one try more. Should the worker still report, its token is no longer the newest.
+ *
+ * @param hasEnded Its process is known to have ended, which needs no silence.
  */
 export function endLost(
   job: JobRecord,
-  { lastBeat, progress }: { lastBeat: number | null; progress: Progress | null },
+  { lastBeat, progress, hasEnded = false }: { lastBeat: number | null; progress: Progress | null; hasEnded?: boolean },
   now: number,
-): TaskError {
+): void {
   const losses = job.worker_losses ?? 0;
   const isFree = losses < FREE_WORKER_LOSSES;
-  const next = isFree ? `try ${job.try_number} runs again` : "it is retried if it has tries left";
-  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress, next });
-  const error = { type: "Zombie", message };
+  const found = hasEnded
+    ? `The process of its worker ${job.hostname} has ended.`
+    : postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress });
+  const next = isFree ? `try ${job.try_number + 1} follows at once` : "it is retried if it has tries left";
+  const error = { type: "Zombie", message: `${found} Next: ${next}.` };
   job.fence += 1;
   if (isFree) {
     job.worker_losses = losses + 1;
-    endAttempt(job, { state: "up_for_reschedule", at: now }, now);
-  } else {
-    delete job.worker_losses;
-    endAttempt(job, { state: "failed", error, retryable: true }, now);
+    job.max_tries += 1;
   }
-  return error;
+  endAttempt(job, { state: "failed", error, retryable: true, ...(isFree ? { isAtOnce: true } : {}) }, now);
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

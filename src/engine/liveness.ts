@@ -10,8 +10,8 @@ import type { Progress } from "./work.ts";
 export const GRACE_MULTIPLIER = 2.1;
 
 /**
- * How often in a row a try whose worker is lost runs again as the same try. The platform ends workers as it pleases, a few times a
- * week: that is no failure of a task. One that brings its worker down each time must end all the same.
+ * How often in a row a task whose worker is lost runs again at once, with one try more than it had. The platform ends workers as it
+ * pleases, a few times a week: that is no failure of a task. One that brings its worker down each time must end all the same.
  */
 export const FREE_WORKER_LOSSES = 2;
 
@@ -154,19 +154,17 @@ export interface LostJob {
   beats?: readonly number[];
   /** What it last said of its progress. */
   progress: Progress | null;
-  /** What happens now, as the end of a sentence: "try 2 of 3 starts in 30 s". */
-  next: string;
 }
 
 /**
- * Says in a sentence or three how a job was lost: the last beat, the heart rate it promised, gaps before it, its last
- * words, what happens next.
+ * Says in a sentence or two how a job was lost: the last beat, the heart rate it promised, gaps before it, its last
+ * words.
  *
  * @example
- * postMortem({ lastBeat: 0, heartrateMs: 5000, now: 10_500, progress: null, next: "it is failed" });
- * // "No heartbeat for 10.5 s (last at 1970-01-01T00:00:00.000Z; expected every 5 s, allowed 10.5 s). Next: it is failed."
+ * postMortem({ lastBeat: 0, heartrateMs: 5000, now: 10_500, progress: null });
+ * // "No heartbeat for 10.5 s (last at 1970-01-01T00:00:00.000Z; expected every 5 s, allowed 10.5 s)."
  */
-export function postMortem({ lastBeat, heartrateMs, now, beats = [], progress, next }: LostJob): string {
+export function postMortem({ lastBeat, heartrateMs, now, beats = [], progress }: LostJob): string {
   const allowed = `expected every ${inSeconds(heartrateMs)}, allowed ${inSeconds(graceMs(heartrateMs, GRACE_MULTIPLIER))}`;
   const silence =
     lastBeat === null
@@ -175,7 +173,7 @@ export function postMortem({ lastBeat, heartrateMs, now, beats = [], progress, n
   const gap = longestGap(beats);
   const gaps = gap > heartrateMs ? `; the longest gap before was ${inSeconds(gap)}` : "";
   const said = progress === null ? "" : describeProgress(progress);
-  return `${silence}${gaps}.${said === "" ? "" : ` Last progress: ${said}.`} Next: ${next}.`;
+  return `${silence}${gaps}.${said === "" ? "" : ` Last progress: ${said}.`}`;
 }
 
 function longestGap(beats: readonly number[]): number {

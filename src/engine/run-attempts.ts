@@ -123,30 +123,30 @@ export function remember(state: RunState, instance: NodeInstance, now: number): 
 }
 
 /**
- * What becomes of a try whose worker is not heard any more: it runs again as the same try, as often in a row as that costs nothing;
- * then it has failed. With what was found out about it.
+ * What becomes of a try whose worker is lost: it has failed, and the next one follows. As often in a row as that costs nothing, it
+ * follows at once, and there is one try more. `found` is what was found out, in sentences.
  */
-export function workerLost(instance: NodeInstance, now: number): { message: string; outcome: Outcome } {
+export function workerLost(instance: NodeInstance, found: string): { message: string; outcome: Outcome } {
   const isFree = instance.workerLosses < FREE_WORKER_LOSSES;
-  const message = postMortemOf(instance, isFree, now);
-  if (!isFree) {
-    return { message, outcome: failure("Zombie", message) };
+  if (isFree) {
+    instance.workerLosses += 1;
+    instance.maxTries += 1;
   }
-  instance.workerLosses += 1;
-  return { message, outcome: { state: "up_for_reschedule", at: now } };
+  const { tryNumber, maxTries } = instance;
+  const retried = isEligibleToRetry(tryNumber, maxTries)
+    ? `try ${tryNumber + 1} of ${maxTries + 1} follows${isFree ? " at once" : ""}`
+    : "no try is left";
+  const message = `${found} Next: ${retried}.`;
+  const outcome: Outcome = { state: "failed", error: { type: "Zombie", message }, retryable: true };
+  return { message, outcome: isFree ? { ...outcome, isAtOnce: true } : outcome };
 }
 
-function postMortemOf(instance: NodeInstance, isFree: boolean, now: number): string {
-  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
+/** What was found out about a try whose worker is not heard any more. */
+export function lastWords({ hostname, latestHeartbeat, progress, node }: NodeInstance, now: number): string {
   if (latestHeartbeat === null) {
-    return `no result and no heartbeat from ${hostname ?? "its worker"} within the grace period of its first heartbeat`;
+    return `No result and no heartbeat from ${hostname ?? "its worker"} within the grace period of its first heartbeat.`;
   }
-  const again = `try ${tryNumber} runs again`;
-  const retried = isEligibleToRetry(tryNumber, maxTries)
-    ? `try ${tryNumber + 1} of ${maxTries + 1} follows`
-    : "no try is left";
-  const heartrateMs = node.task.spec.heartrate * 1000;
-  return postMortem({ lastBeat: latestHeartbeat, heartrateMs, now, progress, next: isFree ? again : retried });
+  return postMortem({ lastBeat: latestHeartbeat, heartrateMs: node.task.spec.heartrate * 1000, now, progress });
 }
 
 function failure(type: string, message: string): Outcome {

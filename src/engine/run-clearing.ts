@@ -46,6 +46,7 @@ export function resetInstance(state: RunState, instance: NodeInstance, now: numb
   instance.startDate = null;
   instance.endDate = null;
   instance.jobId = null;
+  instance.workerLosses = 0;
 }
 
 /** Queues a run again; one that is queued already gets a new date. The caller begins it. */

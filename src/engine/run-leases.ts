@@ -5,7 +5,7 @@
  * @module
  */
 import { allowedUntil, livenessDeadline, type Look } from "./liveness.ts";
-import { endAttempt, workerLost } from "./run-attempts.ts";
+import { endAttempt, lastWords, workerLost } from "./run-attempts.ts";
 import { resetInstance } from "./run-clearing.ts";
 import type { RunState } from "./run-state.ts";
 import type { NodeInstance } from "./task-node.ts";
@@ -81,14 +81,30 @@ export function endLapsed(state: RunState, instance: NodeInstance, dueAt: number
     } else {
       state.renew(instance, until);
     }
-  } else if (instance.state === "restarting") {
-    resetInstance(state, instance, now);
   } else {
-    const { message, outcome } = workerLost(instance, now);
-    state.changes.losses.push({ instance, message });
-    endDead(state, instance, outcome, now);
-    instance.stopReason = message;
+    endLost(state, instance, lastWords(instance, now), now);
   }
+}
+
+/** Ends what ran on workers whose processes have ended. */
+export function endOfEnded(state: RunState, hasEnded: (hostname: string | null) => boolean, now: number): void {
+  for (const instance of state.nodes.flatMap(({ instances }) => instances)) {
+    const isHeld = instance.state === "running" || instance.state === "restarting";
+    if (isHeld && hasEnded(instance.hostname)) {
+      endLost(state, instance, `The process of its worker ${instance.hostname} has ended.`, now);
+    }
+  }
+}
+
+/** The worker of a try that runs or is to stop is lost. */
+function endLost(state: RunState, instance: NodeInstance, found: string, now: number): void {
+  if (instance.state === "restarting") {
+    resetInstance(state, instance, now);
+    return;
+  }
+  const { message, outcome } = workerLost(instance, found);
+  state.changes.losses.push({ instance, message });
+  endDead(state, instance, outcome, now);
 }
 
 /** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */

@@ -26,7 +26,7 @@ import { endAttempt } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, grow } from "./run-expansion.ts";
-import { endDead, endLapsed, isLapsed, leaseEnd, resumeLeases, takeBeat } from "./run-leases.ts";
+import { endDead, endLapsed, endOfEnded, isLapsed, leaseEnd, resumeLeases, takeBeat } from "./run-leases.ts";
 import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
 import { settle } from "./run-settling.ts";
 import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
@@ -221,6 +221,11 @@ export class RunMachine {
   /** Takes up the leases of running tries after a load. `heartbeats`: when workers last beat, by their hostname. */
   resumeLeases(heartbeats: ReadonlyMap<string, number>): void {
     resumeLeases(this.state, heartbeats);
+  }
+
+  /** The processes of some workers have ended: what they ran is lost, and need not wait for its lease. Call `advance` after it. */
+  workersEnded(hasEnded: (hostname: string | null) => boolean, now: number): void {
+    endOfEnded(this.state, hasEnded, now);
   }
 
   /** Ends a running try whose lease has lapsed, before its timer is due; call `advance` after it. `look`: as in `tick`. */

@@ -107,7 +107,6 @@ function schedule(state: RunState, instance: NodeInstance, now: number): void {
   const spec = instance.node.task.spec;
   if (instance.state !== "up_for_reschedule") {
     instance.tryNumber += 1;
-    instance.workerLosses = 0;
   }
   if (spec.operator === "empty" || spec.operator === "latest_only") {
     state.set(instance, "success", now);

@@ -37,7 +37,7 @@ export interface TaskInstanceRow {
   skip_record: string | null;
   error: string | null;
   late_results: number;
-  /** Times in a row that the present try lost its worker and ran again at no cost. */
+  /** Times in a row that it lost its worker and ran again at no cost. */
   worker_losses: number;
   note: string | null;
   /** 1 if a user deleted it: it is `removed` and nobody sees it. */

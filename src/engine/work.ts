@@ -67,6 +67,8 @@ export type Outcome =
       error: TaskError;
       retryable: boolean;
       /** Earliest next try, milliseconds from now. */ retryAfterMs?: number;
+      /** Its worker was lost and it may run again at once, with no delay. */
+      isAtOnce?: true;
       /** A branch answered with what is no id: its owner adds to the error which ids would do. */
       isBranchAnswer?: true;
     }

@@ -32,8 +32,7 @@ export interface ObjectNamespace {
 export function objectNamed(places: Places, namespace: ObjectNamespace, name: string): object {
   const hint = oneOf(LOCATION_HINTS, "LOCATION_HINT", places.LOCATION_HINT);
   const jurisdiction = oneOf(JURISDICTIONS, "JURISDICTION", places.JURISDICTION);
-  const within =
-    jurisdiction === null ? namespace : namespace.jurisdiction?.(jurisdiction as DurableObjectJurisdiction);
+  const within = jurisdiction === null ? namespace : namespace.jurisdiction?.(jurisdiction);
   if (within === undefined) {
     throw new Error("JURISDICTION: expected a runtime that knows jurisdictions, this one does not");
   }

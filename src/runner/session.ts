@@ -16,8 +16,12 @@ import { Pace } from "./pace.ts";
 import { Reporter, type Finished } from "./reporter.ts";
 import { Service } from "../isolate/service.ts";
 
-/** How long a result waits for others while more tasks run. Nothing waits when nothing runs. */
-const COALESCE_MS = 2;
+/**
+ * How long a result waits for others while more tasks run, in milliseconds: as long as the report before it took, within these bounds. An
+ * owner that is far away or busy is so called less often. Nothing waits when nothing runs.
+ */
+const COALESCE_AT_LEAST_MS = 2;
+const COALESCE_AT_MOST_MS = 100;
 /** How long a handler whose signal fired may clean up before its session ends without it. */
 const CLEAN_UP_MS = 5000;
 
@@ -55,6 +59,7 @@ export class Session {
   #leftovers = 0;
   #finished: Finished[] = [];
   #flushing = false;
+  #coalesceMs = COALESCE_AT_LEAST_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drain: ReturnType<typeof setTimeout> | undefined;
 
@@ -203,7 +208,7 @@ export class Session {
     if (this.#running.size === 0) {
       void this.#flush();
     } else {
-      this.#timer ??= setTimeout(() => void this.#flush(), COALESCE_MS);
+      this.#timer ??= setTimeout(() => void this.#flush(), this.#coalesceMs);
     }
   }
 
@@ -217,11 +222,14 @@ export class Session {
     const finished = this.#finished;
     this.#finished = [];
     let room = this.#room();
+    const sentAt = this.#around.now();
     for await (const claims of this.#reporter.report(finished, () => room)) {
       room -= claims.tasks.length;
       this.#start(claims);
     }
     this.#lanes.leave(room);
+    const tookMs = this.#around.now() - sentAt;
+    this.#coalesceMs = Math.min(Math.max(tookMs, COALESCE_AT_LEAST_MS), COALESCE_AT_MOST_MS);
     for (const { attempt, execution } of finished) {
       this.#beats.remove(attempt);
       attempt.log.discard();

@@ -366,14 +366,14 @@ describe("whatever ends a wait or a try gives back what it held, once", () => {
     world.claim("r1.work[0]");
     // The lease of its start.
     world.advance(11 * SECOND);
-    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 1, workerLosses: 1 });
+    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 2, workerLosses: 1 });
     world.find("r1.work[0]").instance.workerLosses = FREE_WORKER_LOSSES;
     world.claim("r1.work[0]");
     // The lease, then the delay of its retry.
     world.advance(11 * SECOND);
     expect(world.in("up_for_retry", "queued")).toEqual(["r1.work[0]"]);
     world.advance(2 * SECOND);
-    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 2 });
+    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 3 });
     expect(holdersOf(world)).toBe(1);
   });
 

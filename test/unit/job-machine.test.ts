@@ -105,23 +105,25 @@ describe("a standalone job", () => {
     expect(job).toMatchObject({ state: "queued", try_number: 1 });
   });
 
-  test("whose worker is lost runs again as the same try, twice in a row; the late answer is refused", ({ expect }) => {
+  test("whose worker is lost has one try more, which follows at once, twice in a row", ({ expect }) => {
     const job = running();
+    const { max_tries: tries } = job;
     for (const losses of [1, 2]) {
       const token = job.fence;
-      const error = jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
-      expect(error.message).toContain("Next: try 1 runs again");
-      expect(job).toMatchObject({ state: "up_for_reschedule", next_at: NOW + 21 * SECOND, worker_losses: losses });
+      jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
+      expect(job.error?.message).toContain(`Next: try ${losses + 1} follows at once.`);
+      expect(job).toMatchObject({ state: "up_for_retry", max_tries: tries + losses, worker_losses: losses });
       expect(jobs.reportJob(job, token, SUCCESS, NOW + 21 * SECOND)).toBe("late");
       expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe("send");
       expect(jobs.claimJob(job, WORKER, NOW)).toBe(true);
+      expect(job.try_number).toBe(losses + 1);
     }
-    expect(job.try_number).toBe(1);
     jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
-    expect(job).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
+    expect(job).toMatchObject({ state: "up_for_retry", max_tries: tries + 2, error: { type: "Zombie" } });
+    expect(job.next_at).toBeGreaterThan(NOW + 21 * SECOND);
   });
 
-  test("that was heard of between two losses of its worker counts them anew", ({ expect }) => {
+  test("that reported between two losses of its worker counts them again from the first", ({ expect }) => {
     const job = running();
     jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW);
     jobs.tickJob(job, NOW, needsNothing);
@@ -176,12 +178,6 @@ describe("a standalone job", () => {
     jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
     expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
     jobs.tickJob(job, NOW + MINUTE, needsNothing);
-    expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
-    jobs.claimJob(job, WORKER, NOW + MINUTE);
-    job.worker_losses = FREE_WORKER_LOSSES;
-    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + MINUTE);
-    expect(jobs.tryOf(job, job.fence - 1)).toBe(1);
-    jobs.tickJob(job, NOW + 10 * MINUTE, needsNothing);
     expect(job).toMatchObject({ state: "queued", try_number: 2 });
     expect(jobs.tryOf(job, job.fence - 1)).toBe(null);
     expect(jobs.tryOf(job, job.fence)).toBe(null);

@@ -39,35 +39,35 @@ describe("lanes", () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 10 }), fc.array(step, { maxLength: 60 }), async (width, steps) => {
         const lanes = new Lanes(width);
-        let held = 0;
-        let served = 0;
-        let asked = 0;
+        const seen = { held: 0, served: 0, asked: 0 };
+        const takeWhenFree = async (most: number): Promise<void> => {
+          seen.asked += 1;
+          const taken = await lanes.take(most);
+          expect(taken).toBeGreaterThanOrEqual(1);
+          expect(taken).toBeLessThanOrEqual(most);
+          seen.held += taken;
+          seen.served += 1;
+        };
         for (const { kind, most } of steps) {
           if (kind === "take") {
-            asked += 1;
-            void lanes.take(most).then((taken) => {
-              expect(taken).toBeGreaterThanOrEqual(1);
-              expect(taken).toBeLessThanOrEqual(most);
-              held += taken;
-              served += 1;
-            });
+            void takeWhenFree(most);
           } else if (kind === "now") {
-            held += lanes.takeNow(most);
+            seen.held += lanes.takeNow(most);
           } else {
-            const left = Math.min(most, held);
-            held -= left;
+            const left = Math.min(most, seen.held);
+            seen.held -= left;
             lanes.leave(left);
           }
           // oxlint-disable-next-line no-await-in-loop
           await nextTurn();
-          expect(held).toBeLessThanOrEqual(width);
-          expect(lanes.isWanted).toBe(served < asked);
+          expect(seen.held).toBeLessThanOrEqual(width);
+          expect(lanes.isWanted).toBe(seen.served < seen.asked);
           // Who waits does so because nothing is free.
-          expect(lanes.isWanted && held < width).toBe(false);
+          expect(lanes.isWanted && seen.held < width).toBe(false);
         }
-        while (served < asked) {
-          const left = held;
-          held = 0;
+        while (seen.served < seen.asked) {
+          const left = seen.held;
+          seen.held = 0;
           lanes.leave(left);
           // oxlint-disable-next-line no-await-in-loop
           await nextTurn();

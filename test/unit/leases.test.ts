@@ -107,23 +107,24 @@ describe("a machine of a run", () => {
     return { run, token };
   }
 
-  test("runs a try whose worker is lost again, as the same try; once too often in a row it has failed", ({
+  test("gives an instance whose worker is lost one try more, at once; lost once too often in a row it has failed", ({
     expect,
   }) => {
     const run = new Run([task("a", [], { heartrate: HEARTRATE })]);
     for (const losses of [1, 2]) {
       const token = run.claim("a");
       run.after(21 * SECOND);
-      expect(run.find("a")).toMatchObject({ state: "queued", tryNumber: 1, workerLosses: losses, error: null });
+      const again = { state: "queued", tryNumber: losses + 1, maxTries: losses, workerLosses: losses };
+      expect(run.find("a")).toMatchObject({ ...again, error: { type: "Zombie" } });
       expect(run.report("a", { state: "success" }, token)).toBe("late");
     }
     run.claim("a");
     run.after(21 * SECOND);
     expect(run.outcome).toBe("failed: task_failure");
-    expect(run.find("a")).toMatchObject({ state: "failed", tryNumber: 1, error: { type: "Zombie" } });
+    expect(run.find("a")).toMatchObject({ state: "failed", tryNumber: 3, error: { type: "Zombie" } });
   });
 
-  test("counts lost workers anew after a report, a clear, and in the next try", ({ expect }) => {
+  test("counts lost workers again from the first after a report and a clear", ({ expect }) => {
     const lose = (run: Run): void => {
       run.claim("a");
       run.after(21 * SECOND);
@@ -132,7 +133,7 @@ describe("a machine of a run", () => {
     lose(rescheduled);
     rescheduled.claim("a");
     rescheduled.report("a", { state: "up_for_reschedule", at: rescheduled.now });
-    expect(rescheduled.find("a").workerLosses).toBe(0);
+    expect(rescheduled.find("a")).toMatchObject({ maxTries: 1, workerLosses: 0 });
     const cleared = new Run([task("a", [], { heartrate: HEARTRATE })]);
     lose(cleared);
     cleared.clear("a");
@@ -143,7 +144,23 @@ describe("a machine of a run", () => {
     retried.claim("a");
     retried.report("a", FAILED);
     retried.after(2 * SECOND);
-    expect(retried.find("a")).toMatchObject({ state: "queued", tryNumber: 2, workerLosses: 0 });
+    expect(retried.find("a")).toMatchObject({ state: "queued", tryNumber: 3, maxTries: 2, workerLosses: 0 });
+  });
+
+  test("whose process is known to have ended is lost at once, and what was to stop may run again", ({ expect }) => {
+    const tasks = [task("a"), task("b"), task("c", [], { retries: 1 })];
+    const run = new Run(tasks);
+    run.claim("a", "b", "c");
+    run.clear("b");
+    run.machine.workersEnded((hostname) => hostname === "another", run.now);
+    expect(run.states).toEqual({ a: "running", b: "restarting", c: "running" });
+    run.find("c").workerLosses = FREE_WORKER_LOSSES;
+    run.machine.workersEnded((hostname) => hostname === "w1", run.now);
+    run.machine.advance(run.now);
+    expect(run.states).toEqual({ a: "queued", b: "queued", c: "up_for_retry" });
+    expect(run.find("a")).toMatchObject({ tryNumber: 2, workerLosses: 1 });
+    expect(run.find("a").stopReason).toBe("The process of its worker w1 has ended. Next: try 2 of 2 follows at once.");
+    expect(run.find("c").error?.message).toBe("The process of its worker w1 has ended. Next: try 2 of 2 follows.");
   });
 
   test("keeps count of lost workers when it is stored and read again", ({ expect }) => {
@@ -205,12 +222,12 @@ describe("a machine of a run", () => {
     run.machine.tick(run.now);
     const found =
       "No heartbeat for 21 s (last at 2026-01-01T00:00:15.000Z; expected every 10 s, allowed 21 s). Last progress: at step 'third', 75 %. Next: ";
-    expect(run.find("a").stopReason).toBe(`${found}try 1 runs again.`);
+    expect(run.find("a").stopReason).toBe(`${found}try 2 of 3 follows at once.`);
     const next = run.claim("a");
     run.now = Date.parse("2026-01-01T00:00:15.000Z");
     run.machine.beat(run.find("a"), { token: next, progress: { step: "third", fraction: 0.75 } }, run.now);
     run.now = run.machine.nextDue() ?? 0;
     run.machine.tick(run.now);
-    expect(run.find("a").error?.message).toBe(`${found}try 2 of 2 follows.`);
+    expect(run.find("a").error?.message).toBe(`${found}try 3 of 3 follows.`);
   });
 });
