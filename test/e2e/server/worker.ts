@@ -23,6 +23,12 @@ const ignore = task({ id: "ignore" }, async (ctx, { gate }: Gated) => {
   return { passed: await response.text() };
 });
 
+/** Stands at the gate, and beats so seldom that silence says nothing within a test. */
+const patient = task({ id: "patient", heartrate: "1h" }, async (ctx, { gate }: Gated) => {
+  const response = await fetch(`${gate}/patient/${ctx.dag?.dagId ?? "alone"}/${ctx.ti.tryNumber}`);
+  return { passed: await response.text() };
+});
+
 /** Stands at the gate, and when its signal fires goes through another one and ends well. */
 const finish = task({ id: "finish" }, async (ctx, { gate }: Gated) => {
   try {
@@ -49,7 +55,12 @@ const gated = dag({ id: "gated", params: { gate: "" } }, (d) => {
   d.after(first, second);
 });
 
-const jobbers = createJobbers(createRegistry({ dags: [gated], tasks: [obey, ignore, finish, exhaust] }));
+/** One patient task. */
+const waiting = dag({ id: "waiting", params: { gate: "" } }, (d) => void d.run(patient, { gate: d.params.gate }));
+
+const jobbers = createJobbers(
+  createRegistry({ dags: [gated, waiting], tasks: [obey, ignore, patient, finish, exhaust] }),
+);
 
 export default jobbers.handler;
 export class Dag extends jobbers.Dag {}
