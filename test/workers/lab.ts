@@ -316,14 +316,18 @@ export async function rowsOf(stub: DurableObjectStub, query: string): Promise<Re
 let batches = 0;
 
 /** Hands messages to the product's own consumer of a queue, and waits until everything it began is over. */
-export async function deliver(messages: readonly WorkMessage[], queue: QueueName = "default"): Promise<QueueResult> {
+export async function deliver(
+  messages: readonly WorkMessage[],
+  queue: QueueName = "default",
+  bindings: ObjectEnv = objectEnv,
+): Promise<QueueResult> {
   batches += 1;
   const batch = createMessageBatch<WorkMessage>(
     queue === "default" ? "jobbers-tasks" : `jobbers-tasks-${queue}`,
     messages.map((body, index) => ({ id: `${batches}-${index}`, timestamp: new Date(), attempts: 1, body })),
   );
   const ctx = createExecutionContext();
-  await jobbers.handler.queue(batch, objectEnv, ctx);
+  await jobbers.handler.queue(batch, bindings, ctx);
   return getQueueResult(batch, ctx);
 }
 
