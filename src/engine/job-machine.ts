@@ -5,7 +5,9 @@
  * @module
  */
 import { decideAttempt } from "./attempt.ts";
+import type { JobBeat } from "./intake.ts";
 import { livenessDeadline, postMortem } from "./liveness.ts";
+import { objectBeatMs } from "./object-runs.ts";
 import { queueOf } from "./queue-spread.ts";
 import { dropPassedTime, giveBackSlots, nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -52,6 +54,10 @@ export interface JobRecord {
   queue?: QueueSpec;
   /** A try of it outlived its first heartbeat: the `Job` object of the same id has its progress, and lines of its log. */
   is_watched?: boolean;
+  /** Where the handler of its tries runs; left out for the consumer. */
+  run_in?: "object";
+  /** Its `Job` object runs the present try. */
+  in_object?: true;
   /** How often the silence of the try's worker was excused since its last beat, as far as it was stored. */
   excuses?: number;
 }
@@ -101,6 +107,7 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
     error: null,
     late_results: 0,
     ...(spec.queue === undefined ? {} : { queue: spec.queue }),
+    ...(spec.run_in === "object" ? { run_in: spec.run_in } : {}),
   };
 }
 
@@ -174,6 +181,7 @@ export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): b
   job.unixname = worker.unixname;
   job.progress = null;
   delete job.excuses;
+  delete job.in_object;
   job.next_at = livenessDeadline(now, job.heartrateMs);
   return true;
 }
@@ -266,10 +274,39 @@ export function endLost(
   now: number,
 ): null {
   const next = "it is retried if it has tries left";
-  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress, next });
-  job.fence += 1;
-  endAttempt(job, { state: "failed", error: { type: "Zombie", message }, retryable: true }, now);
+  const message = postMortem({ lastBeat, heartrateMs: leaseRateOf(job), now, progress, next });
+  endDead(job, job.fence, { state: "failed", error: { type: "Zombie", message }, retryable: true }, now);
   return null;
+}
+
+/** Ends a running try whose worker did not report it. False if it is not the present one. Should it still report, that is late. */
+export function endDead(job: JobRecord, token: number, outcome: Outcome, now: number): boolean {
+  if (job.state !== "running" || job.fence !== token) {
+    return false;
+  }
+  job.fence += 1;
+  endAttempt(job, outcome, now);
+  return true;
+}
+
+/** Milliseconds between two beats that the lease of the present try counts on. */
+export function leaseRateOf({ heartrateMs, in_object: isInObject }: JobRecord): number {
+  return isInObject === true ? objectBeatMs(heartrateMs) : heartrateMs;
+}
+
+/** Its `Job` object beats for the present try, which it runs. */
+export function beatFromObject(
+  job: JobRecord,
+  { object_host: host, progress }: Pick<JobBeat, "object_host" | "progress">,
+  now: number,
+): void {
+  job.in_object = true;
+  job.is_watched = true;
+  job.hostname = host ?? job.hostname;
+  job.progress = progress ?? job.progress;
+  job.latest_heartbeat = now;
+  delete job.excuses;
+  job.next_at = livenessDeadline(now, leaseRateOf(job));
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

@@ -5,6 +5,7 @@
  */
 import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
 import { postMortem } from "./liveness.ts";
+import { leaseRateMs } from "./object-runs.ts";
 import { parseLedgerName } from "./permits/names.ts";
 import { isEligibleToRetry } from "./retry.ts";
 import { failFast } from "./run-end.ts";
@@ -124,7 +125,7 @@ export function remember(state: RunState, instance: NodeInstance, now: number): 
 
 /** The outcome of a try whose worker was not heard any more. */
 export function zombie(instance: NodeInstance, now: number): Outcome {
-  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
+  const { hostname, latestHeartbeat, progress, tryNumber, maxTries } = instance;
   const worker = hostname ?? "its worker";
   if (latestHeartbeat === null) {
     return failure(
@@ -135,7 +136,7 @@ export function zombie(instance: NodeInstance, now: number): Outcome {
   const next = isEligibleToRetry(tryNumber, maxTries)
     ? `try ${tryNumber + 1} of ${maxTries + 1} follows`
     : "no try is left";
-  const heartrateMs = node.task.spec.heartrate * 1000;
+  const heartrateMs = leaseRateMs(instance);
   return failure("Zombie", postMortem({ lastBeat: latestHeartbeat, heartrateMs, now, progress, next }));
 }
 
