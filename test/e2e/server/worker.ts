@@ -34,6 +34,15 @@ const finish = task({ id: "finish" }, async (ctx, { gate }: Gated) => {
   }
 });
 
+/** Stands at the gate in an object of its own, and leaves it when its signal fires. */
+const long = task(
+  { id: "long", runIn: "object", heartrate: "1s", retries: 1, retryDelay: 0 },
+  async (ctx, { gate }: Gated) => {
+    const response = await fetch(`${gate}/long/${ctx.ti.tryNumber}`, { signal: ctx.signal });
+    return { passed: await response.text() };
+  },
+);
+
 /** Takes memory until the runtime has none left. */
 const exhaust = task({ id: "exhaust" }, () => {
   const held: string[][] = [];
@@ -49,7 +58,7 @@ const gated = dag({ id: "gated", params: { gate: "" } }, (d) => {
   d.after(first, second);
 });
 
-const jobbers = createJobbers(createRegistry({ dags: [gated], tasks: [obey, ignore, finish, exhaust] }));
+const jobbers = createJobbers(createRegistry({ dags: [gated], tasks: [obey, ignore, finish, long, exhaust] }));
 
 export default jobbers.handler;
 export class Dag extends jobbers.Dag {}
