@@ -1,6 +1,6 @@
 /**
- * The object of one job: the watch over a try that outlived its first heartbeat, of a task instance or of a standalone job. Thin:
- * load, let `job-watch` decide, store the one row, arm the alarm, ask or notify the owner.
+ * The object of one job: the watch over a try that outlived its first heartbeat, of a task instance or of a standalone job; or the
+ * place where a long one runs. Thin: load, let `job-watch` decide, store the one row, arm the alarm, ask or notify the owner.
  *
  * @module
  */
@@ -232,7 +232,7 @@ class Job extends DurableObject<ObjectEnv> implements JobObject {
         // An alarm may have been lost; to arm it again costs a write per wake.
         const now = Date.now();
         this.#arm(this.#job, now);
-        if (runsInObject(this.#job)) {
+        if (runsInObject(this.#job) && this.#run === null) {
           // Memory is new, so that its handler is gone.
           this.#armAt(now + 1, now);
         }
@@ -269,7 +269,7 @@ class Job extends DurableObject<ObjectEnv> implements JobObject {
     const { owner, around } = this.#workOf(this.env, dagId, jobId, worker);
     const run = new ObjectRun({ task, jobId }, owner, around, service, {
       keep: (progress, logs) => this.#keepNews(task.token, progress, logs),
-      end: (outcome) => void this.#complete(task.token, ...endOf(outcome)),
+      end: (outcome) => this.#complete(task.token, ...endOf(outcome)),
     });
     this.#run = run;
     const over = service.begin();
@@ -306,7 +306,7 @@ class Job extends DurableObject<ObjectEnv> implements JobObject {
     }
   }
 
-  /** The handler is gone: its owner decides what becomes of the try. What gets no answer is told again by the alarm. */
+  /** The handler is gone: its owner decides what becomes of the try. What gets no answer is sent again by the alarm. */
   async #endLost(lost: WatchRecord): Promise<void> {
     const { id, adoption, fence } = lost;
     const outcome = lostInObject(lost);

@@ -30,7 +30,6 @@ export class ObjectRun {
   readonly #jobId: string;
   readonly #owner: Owner;
   readonly #around: Surroundings;
-  readonly #service: Service;
   readonly #record: ObjectRecord;
   readonly #session: Session;
   #stopped: Error | null = null;
@@ -48,12 +47,11 @@ export class ObjectRun {
   ) {
     const { run_in: _, ...attempt } = task;
     this.token = task.token;
-    // The job of the attempt is this object, whoever the owner is.
+    // The job of the attempt is this object, a task instance's too.
     this.#task = { ...attempt, job_id: jobId };
     this.#jobId = jobId;
     this.#owner = owner;
     this.#around = around;
-    this.#service = service;
     this.#record = record;
     this.#session = new Session(this.#ownerHere(), around, { service, isInObject: true });
   }

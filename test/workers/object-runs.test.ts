@@ -1,6 +1,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
+import { batchKey } from "../../src/engine/batch-ids.ts";
 import { RescheduleError, task, type NamedTaskOptions, type TaskContext } from "../../src/sdk/index.ts";
 import type { RunRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
@@ -32,6 +33,7 @@ import {
 } from "./lab.ts";
 import { mailbox } from "./mailbox.ts";
 import { addDag, addTask, fresh, step } from "./registry.ts";
+import type { Job } from "./worker.ts";
 
 stopClock();
 
@@ -279,6 +281,37 @@ describe("a task that runs in its object", () => {
     expect(await ended(jobId)).toMatchObject({ state: "failed", error: { type: "TaskTimeout" } });
     await stage.hasCleanedUp();
     expect(stage.aborted).toBe(1);
+  });
+
+  it("is alive for those who ask for a job of a bulk submission", async ({ expect }) => {
+    const stage = new Stage();
+    const { id } = stage.waiting({ heartrate: "1s" });
+    const batchId = ulid();
+    const name = `@batch:${batchKey(batchId)}`;
+    value(await dagOf(name).submitBatch(batchId, [{ name: id, payload: 9, runAt: null }]));
+    await deliverSent(mailbox.takeSentOf(name));
+    await stage.hasBegun();
+    clock.advance(30_000);
+    const running = value(await dagOf(name).getMember(0, 0));
+    expect(running).toMatchObject({ state: "running", latest_heartbeat: clock.now() });
+    stage.isOpen = true;
+    expect(value(await dagOf(name).getMember(0, UNTIL_ENDED_MS))).toMatchObject({ state: "success", result: 9 });
+  });
+
+  it("writes a row whenever its object looks at itself, and nothing else while it says nothing", async ({ expect }) => {
+    const stage = new Stage();
+    const jobId = await begin(stage.waiting().id);
+    await stage.hasBegun();
+    const rows = () => runInDurableObject(stubOf("JOB", jobId), (job: object) => (job as Job).rowsWritten());
+    const before = await rows();
+    for (let looks = 0; looks < 3; looks += 1) {
+      const at = clock.now();
+      await fireAlarm(stubOf("JOB", jobId));
+      expect(clock.now() - at).toBe(10_000);
+    }
+    expect((await rows()) - before).toBe(3);
+    stage.isOpen = true;
+    expect(await ended(jobId)).toMatchObject({ state: "success" });
   });
 
   it("fails when no deployed code has its handler", async ({ expect }) => {
