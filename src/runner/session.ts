@@ -13,7 +13,7 @@ import { Budget, countCalls } from "./budget.ts";
 import { Lanes } from "./lanes.ts";
 import type { Claims, Owner, WorkSource } from "./owner.ts";
 import { Pace } from "./pace.ts";
-import { entrust } from "./entrust.ts";
+import { Entrusting } from "./entrust.ts";
 import { Reporter, type Finished } from "./reporter.ts";
 import { Service } from "../isolate/service.ts";
 
@@ -47,6 +47,7 @@ export class Session {
   readonly #owner: Owner;
   readonly #beats: Heartbeats;
   readonly #reporter: Reporter;
+  readonly #entrusting: Entrusting;
   readonly #lanes: Lanes;
   readonly #budget: Budget;
   readonly #service: Service;
@@ -69,6 +70,7 @@ export class Session {
     this.#around = around;
     this.#beats = new Heartbeats(this.#owner, pace, around.now);
     this.#reporter = new Reporter(this.#owner, around.now);
+    this.#entrusting = new Entrusting(this.#owner, this.#beats, pace, around.now);
     this.#lanes = lanes;
     this.#service = service;
     this.#isInObject = shared.isInObject ?? false;
@@ -146,10 +148,7 @@ export class Session {
     const attempts = tasks.map((task) => this.#attempt(task, since));
     if (this.#service.isStopping) {
       // Claimed while the isolate began to stop: nothing of it has run.
-      const outcome = handOver(this.#around.now());
-      this.#finished.push(
-        ...attempts.map((attempt) => ({ attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } })),
-      );
+      this.#finished.push(...attempts.map((attempt) => this.#handedOver(attempt)));
       this.#lanes.leave(attempts.length);
       return;
     }
@@ -159,10 +158,16 @@ export class Session {
       this.#running.add(attempt);
       this.#beats.add(attempt);
     }
-    for (const { task } of attempts.filter((attempt) => !own.includes(attempt))) {
-      this.#keep(this.#entrust(task, since));
+    for (const attempt of attempts.filter(({ task }) => task.run_in === "object")) {
+      this.#keep(this.#entrust(attempt));
     }
     void this.#begin(own);
+  }
+
+  /** The result of an attempt that has not begun when the isolate stops. */
+  #handedOver(attempt: Attempt): Finished {
+    const outcome = handOver(this.#around.now());
+    return { attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } };
   }
 
   #attempt(task: ClaimedTask, since: number): Attempt {
@@ -172,9 +177,12 @@ export class Session {
   }
 
   /** Has an object run an attempt; the lane is free once it does. */
-  async #entrust(task: ClaimedTask, since: number): Promise<void> {
-    await entrust(this.#owner, task, since, this.#around.now);
+  async #entrust(attempt: Attempt): Promise<void> {
+    const isGiven = await this.#entrusting.give(attempt, () => this.#service.isStopping);
     this.#lanes.leave(1);
+    if (!isGiven && this.#service.isStopping) {
+      this.#finished.push(this.#handedOver(attempt));
+    }
   }
 
   /** Begins handlers one after the other: each has the thread until it waits for something. */

@@ -3,7 +3,6 @@ import { isInObject, leaseRateMs, lostInObject, objectBeatMs, objectLookMs } fro
 import { livenessDeadline } from "../../src/engine/liveness.ts";
 import type { BeatAnswer, ClaimedTask, LogChunk, Outcome, Progress, Report } from "../../src/engine/work.ts";
 import { Service } from "../../src/isolate/service.ts";
-import { entrust } from "../../src/runner/entrust.ts";
 import { ObjectRun } from "../../src/runner/object-run.ts";
 import type { Beat, Owner } from "../../src/runner/owner.ts";
 import { Session } from "../../src/runner/session.ts";
@@ -221,17 +220,63 @@ describe("a consumer's session", () => {
     expect([owner.beats, owner.reports]).toEqual([[], []]);
   });
 
-  test("asks again while the lease may hold, and leaves the attempt to it then", async ({ expect }) => {
+  test("beats for it until its object has it, and asks again while the object is away", async ({ expect }) => {
     vi.useFakeTimers({ now: START });
     try {
       const owner = new Noting();
-      owner.onGiven = () => Promise.reject(new Error("away"));
-      const done = entrust(owner, CLAIMED, START, () => Date.now());
+      owner.onGiven = async () => {
+        await waitMs(4000);
+        if (owner.given.length < 4) {
+          throw new Error("away");
+        }
+        return { verdict: "continue" };
+      };
+      const done = new Session(owner, around(vi.fn<() => void>())).run(workOf([CLAIMED], START));
       await vi.runAllTimersAsync();
       await done;
-      expect(owner.given.length).toBeGreaterThan(3);
-      expect(owner.given.every(({ startDate }) => startDate === START)).toBe(true);
-      expect(owner.given.at(-1)?.at).toBeLessThan(livenessDeadline(0, HEARTRATE_MS));
+      expect(owner.given.map(({ startDate }) => startDate)).toEqual([START, START, START, START]);
+      expect(owner.beats.map(({ at }) => at)).toEqual([5000, 10_000, 15_000]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("hands over what no object has when the isolate stops", async ({ expect }) => {
+    vi.useFakeTimers({ now: START });
+    try {
+      const owner = new Noting();
+      const service = new Service();
+      owner.onGiven = () => Promise.reject(new Error("away"));
+      setTimeout(() => service.stop(Date.now() + 30_000), 1000);
+      const done = new Session(owner, around(vi.fn<() => void>()), { service }).run(workOf([CLAIMED], START));
+      await vi.runAllTimersAsync();
+      await done;
+      expect(owner.reports.map(({ outcome }) => outcome.state)).toEqual(["up_for_reschedule"]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("gives up on an object that stays away, and on an attempt that its owner stops", async ({ expect }) => {
+    vi.useFakeTimers({ now: START });
+    try {
+      const away = new Noting();
+      away.onGiven = () => Promise.reject(new Error("away"));
+      const done = new Session(away, around(vi.fn<() => void>())).run(workOf([CLAIMED], START));
+      await vi.runAllTimersAsync();
+      await done;
+      expect(away.given.at(-1)?.at).toBeLessThan(60_000);
+      expect(away.beats.length).toBeGreaterThan(5);
+
+      const stopping = new Noting();
+      stopping.onGiven = away.onGiven;
+      stopping.onBeat = async () => [{ verdict: "stop" }];
+      const begun = Date.now();
+      const stopped = new Session(stopping, around(vi.fn<() => void>())).run(workOf([CLAIMED], begun));
+      await vi.advanceTimersByTimeAsync(HEARTRATE_MS + 1);
+      await stopped;
+      expect(stopping.beats).toHaveLength(1);
+      expect([stopping.reports, away.reports]).toEqual([[], []]);
     } finally {
       vi.useRealTimers();
     }
