@@ -37,12 +37,11 @@ export class Entrusting {
     // The object shows it: nothing else must be made to.
     attempt.isPublished = true;
     this.#beats.add(attempt);
-    let isWanted = true;
-    const stop = attempt.cutShort.then(() => (isWanted = false));
     await waitMs(this.#pace.take());
     const until = this.#now() + TRY_MS;
     let isGiven = false;
-    for (let failures = 1; isWanted && !isStopping() && this.#now() < until; failures += 1) {
+    const isWanted = (): boolean => attempt.abort.reason === undefined && !isStopping() && this.#now() < until;
+    for (let failures = 1; isWanted(); failures += 1) {
       // One after the other: the next is made because this one failed.
       // oxlint-disable-next-line no-await-in-loop
       const error = await this.#call(attempt);
@@ -52,7 +51,7 @@ export class Entrusting {
       }
       console.warn({ event: "not_run_in_object", task_id: attempt.task.task_id, failures, error: String(error) });
       // oxlint-disable-next-line no-await-in-loop
-      await Promise.race([stop, waitMs(backoffMs(failures, error))]);
+      await Promise.race([attempt.cutShort, waitMs(backoffMs(failures, error))]);
     }
     this.#beats.remove(attempt);
     return isGiven;
