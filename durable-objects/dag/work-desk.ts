@@ -188,6 +188,9 @@ export class WorkDesk {
       return { verdict: "stop", reason: "the attempt is no longer the current one; its run is over" };
     }
     const { jobId } = instance;
+    if (run.machine.isRunElsewhere(instance, beat)) {
+      return { verdict: "stop", reason: "another job runs the attempt" };
+    }
     if (run.machine.beat(instance, beat, now)) {
       if (instance.jobId !== jobId) {
         touched.add(run);

@@ -61,7 +61,10 @@ export class WorkerBook {
   }
 
   /** A worker claimed or reported: its queue moves. */
-  hear({ queue = DEFAULT_QUEUE }: WorkerIdentity, now: number): void {
+  hear({ queue = DEFAULT_QUEUE, isObject }: WorkerIdentity, now: number): void {
+    if (isObject === true) {
+      return;
+    }
     this.heard.set(queue, now);
     queuesHeard.set(queue, now);
   }

@@ -8,6 +8,7 @@ import {
   awaitsPermits,
   beginQueued,
   endLost,
+  leaseRateOf,
   queueOfJob,
   resendJob,
   RESEND_AFTER_MS,
@@ -305,7 +306,7 @@ export class IntakeCore {
     const { job } = stored;
     const lapsesAt = this.leases.lapsesAt(job, now, this.#openedAt);
     const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
-    if (lapsesAt !== null && lapsesAt > livenessDeadline(lastBeat ?? 0, job.heartrateMs)) {
+    if (lapsesAt !== null && lapsesAt > livenessDeadline(lastBeat ?? 0, leaseRateOf(job))) {
       job.latest_heartbeat = lastBeat;
       job.next_at = lapsesAt;
       job.excuses = (job.excuses ?? 0) + 1;

@@ -5,7 +5,7 @@
  * @module
  */
 import type { JobBeat } from "../../src/engine/intake.ts";
-import type { JobRecord } from "../../src/engine/job-machine.ts";
+import { leaseRateOf, type JobRecord } from "../../src/engine/job-machine.ts";
 import { allowedUntil, LISTEN_MS, livenessDeadline, MOST_ALLOWANCES } from "../../src/engine/liveness.ts";
 import type { Progress } from "../../src/engine/work.ts";
 
@@ -86,7 +86,7 @@ export class Leases {
    */
   lapsesAt(job: JobRecord, now: number, openedAt: number): number | null {
     const lease = this.#leaseOf(job, now);
-    const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, job.heartrateMs);
+    const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, leaseRateOf(job));
     if (now < dueAt) {
       return dueAt;
     }
@@ -100,7 +100,7 @@ export class Leases {
       lease.listensSince ??= now;
       return lease.listensSince + LISTEN_MS;
     }
-    const { heartrateMs } = job;
+    const heartrateMs = leaseRateOf(job);
     const look = { lookedAt, openedAt, lagMs: isNew ? 0 : now - lookedAt - LISTEN_MS };
     lease.excusedUntil = allowedUntil({ dueAt, now, heartrateMs, allowances: lease.allowances }, look);
     lease.listensSince = null;
@@ -114,7 +114,7 @@ export class Leases {
       return known;
     }
     const lastBeat = job.latest_heartbeat ?? job.start_date ?? now;
-    const isExcused = job.next_at !== null && job.next_at > livenessDeadline(lastBeat, job.heartrateMs);
+    const isExcused = job.next_at !== null && job.next_at > livenessDeadline(lastBeat, leaseRateOf(job));
     const lease = this.start(job, lastBeat);
     lease.excusedUntil = isExcused ? job.next_at : null;
     return lease;

@@ -8,7 +8,7 @@
 import { livenessDeadline } from "./liveness.ts";
 import type { AdoptionRequest } from "./objects.ts";
 import { isJobFinished, type JobState } from "./states.ts";
-import type { AttemptStanding, BeatAnswer, Outcome, Progress, TaskError } from "./work.ts";
+import type { AttemptStanding, BeatAnswer, LogChunk, Outcome, Progress, TaskError } from "./work.ts";
 
 /** The try that is watched. */
 export interface Adoption {
@@ -40,13 +40,16 @@ export interface WatchRecord {
   progress: Progress | null;
   error: TaskError | null;
   adoption: Adoption;
+  /** The try's handler runs in the job's object itself. */
+  in_object?: true;
   /** The owner has ordered the try to stop. */
   stop_reason: string | null;
   /** What the owner must still be notified of. */
   owed: Outcome | null;
 }
 
-const OWED_RETRY_MS = 2000;
+/** Milliseconds after which an owner that could not be reached is called again. */
+export const OWED_RETRY_MS = 2000;
 const ASK_OWNER_AGAIN_MS = 250;
 
 /** What must be done after the record is stored. */
@@ -82,6 +85,34 @@ export function watchTry(id: string, request: AdoptionRequest, now: number): Wat
   };
 }
 
+/** A job whose object runs the try that it watches. It looks at itself, so that nothing is due at a time that must be stored. */
+export function runTry(id: string, request: AdoptionRequest, now: number): WatchRecord {
+  return { ...watchTry(id, request, now), in_object: true, next_at: null };
+}
+
+/** Says whether the try runs in the job's object, or did when its memory was lost. */
+export function runsInObject(job: WatchRecord): boolean {
+  return job.in_object === true && job.state === "running";
+}
+
+/** The handler that runs in the object said how far it is, or logged. False: there is nothing that must be stored. */
+export function keepNews(
+  job: WatchRecord,
+  token: number,
+  progress: Progress | null,
+  logs: LogChunk,
+  now: number,
+): boolean {
+  if (!mayLog(job, token) || (logs.lines.length === 0 && progress === job.progress)) {
+    return false;
+  }
+  if (job.state === "running") {
+    job.progress = progress ?? job.progress;
+    job.latest_heartbeat = now;
+  }
+  return true;
+}
+
 /** Whether a holder of `token` may log to the watched try: also when it has ended meanwhile. */
 export function mayLog({ fence }: WatchRecord, token: number): boolean {
   return token === fence;
@@ -99,13 +130,18 @@ export function beatWatch(
     return { verdict: "stop", reason, effect: null };
   }
   if (job.stop_reason !== null) {
-    const error = { type: "Stopped", message: job.stop_reason };
-    finish(job, "failed", error, now);
-    return { verdict: "stop", reason: error.message, effect: owe(job, error, now) };
+    return { verdict: "stop", reason: job.stop_reason, effect: stopWatch(job, job.stop_reason, now) };
   }
   job.latest_heartbeat = now;
   job.progress = progress ?? job.progress;
   return { verdict: "continue", effect: null };
+}
+
+/** Ends a running try by its owner's order. */
+export function stopWatch(job: WatchRecord, reason: string, now: number): WatchEffect {
+  const error = { type: "Stopped", message: reason };
+  finish(job, "failed", error, now);
+  return owe(job, error, now);
 }
 
 /** Ends the try by a user's word. Its late answer changes nothing; its worker learns of it at the next beat. */
@@ -143,6 +179,21 @@ export function completeWatch(
 ): void {
   if (job.fence === token && job.state === "running") {
     finish(job, state, error, now);
+  }
+}
+
+/** What is kept of how an attempt ended: of an error of the handler's own, the owner has all. */
+export function endOf(outcome: Outcome): ["success" | "failed" | "skipped", TaskError | null] {
+  switch (outcome.state) {
+    case "failed":
+      return [
+        "failed",
+        outcome.error.type === "Stopped" ? outcome.error : { type: "TaskFailed", message: outcome.error.message },
+      ];
+    case "skipped":
+      return ["skipped", null];
+    default:
+      return ["success", null];
   }
 }
 

@@ -186,7 +186,8 @@ function longestGap(beats: readonly number[]): number {
   return longest;
 }
 
-function describeProgress({ step, fraction }: Progress): string {
+/** A progress in a few words; empty if it says nothing. */
+export function describeProgress({ step, fraction }: Progress): string {
   const parts: string[] = [];
   if (step !== undefined) {
     parts.push(`at step '${step.length > 200 ? `${step.slice(0, 200)}…` : step}'`);
