@@ -15,6 +15,8 @@ export interface ObjectsAround {
   readonly faults: Faults;
   now(): number;
   over<Env extends ObjectEnv>(env: Env): Env;
+  /** Forgets the calls of an object that is reset. */
+  forget(object: object): void;
   begin(kind: InvocationKind, name: string, object: object): Invocation;
   onViolation(limit: LimitName, details: Record<string, unknown>): void;
 }
@@ -98,25 +100,31 @@ function runCall(
   }
   around.onViolation("object_reset", { object: invocation.name, method: call.method, point });
   if (point === "before") {
-    return reset(ctx);
+    return reset(ctx, object, around);
   }
   const answer: unknown = invocation.run(run);
   if (point === "during") {
-    return reset(ctx);
+    return reset(ctx, object, around);
   }
-  return resetAfter(ctx, answer);
+  return resetAfter(ctx, answer, object, around);
 }
 
 /** Everything that was asked of the object fails, and what is not on disk is lost. */
-function reset(ctx: DurableObjectState): never {
+function reset(ctx: DurableObjectState, object: object, around: ObjectsAround): never {
+  around.forget(object);
   ctx.abort(RESET_REASON);
   throw new Error(RESET_REASON);
 }
 
-async function resetAfter(ctx: DurableObjectState, answer: unknown): Promise<never> {
+async function resetAfter(
+  ctx: DurableObjectState,
+  answer: unknown,
+  object: object,
+  around: ObjectsAround,
+): Promise<never> {
   await Promise.allSettled([answer]);
   await ctx.storage.sync();
-  return reset(ctx);
+  return reset(ctx, object, around);
 }
 
 async function runAlarm(

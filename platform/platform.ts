@@ -10,7 +10,7 @@ import { Bindings } from "./bindings.ts";
 import { machineClock, type PlatformClock } from "./clock.ts";
 import { exceededWall } from "./errors.ts";
 import { NO_FAULTS, type Faults } from "./faults.ts";
-import { Invocation, type InvocationKind } from "./invocation.ts";
+import { currentInvocation, Invocation, type InvocationKind } from "./invocation.ts";
 import { limitValues, type LimitName, type LimitValues } from "./limits.ts";
 import { limitedObject } from "./objects.ts";
 
@@ -42,7 +42,7 @@ export class Platform {
   /** Told of every invocation of the Worker or an object that begins. */
   onBegun: (invocation: Invocation) => void = () => undefined;
   readonly #bindings: Bindings;
-  readonly #calls = new Set<Promise<unknown>>();
+  readonly #calls = new Map<Promise<unknown>, object | null>();
 
   constructor(values: LimitValues = limitValues()) {
     this.values = values;
@@ -118,10 +118,19 @@ export class Platform {
 
   /** Notes a call that is under way. */
   track<T>(call: Promise<T>): Promise<T> {
-    this.#calls.add(call);
+    this.#calls.set(call, currentInvocation()?.object ?? null);
     const over = (): void => void this.#calls.delete(call);
     call.then(over, over);
     return call;
+  }
+
+  /** Forgets the calls of an object that was reset: nothing hears of their answers. */
+  forget(object: object): void {
+    for (const [call, caller] of this.#calls) {
+      if (caller === object) {
+        this.#calls.delete(call);
+      }
+    }
   }
 
   /** How many calls to objects, queues and buckets are under way. */
