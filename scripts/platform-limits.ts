@@ -20,6 +20,10 @@ export interface FaultSettings {
 /** What the harness needs of the runtime: it knows by it which invocation a call belongs to. */
 export const LIMITED_FLAGS: readonly string[] = ["nodejs_als"];
 
+/** What is used of the configuration. */
+const configSchema = z.looseObject({
+  limits: z.object({ cpu_ms: z.int().optional(), subrequests: z.int().optional() }).default({}),
+});
 const flagsSchema = z.array(z.string()).default([]);
 
 /** The entry and the variables of a Worker under the limits, with `[limits]` of its configuration. */
@@ -27,13 +31,10 @@ export function underLimits(
   configPath: string,
   faults: FaultSettings,
 ): { entry: OtherEntry; bindings: { TASK_CONSUMER: string; PLATFORM_LIMITS: string } } {
-  const { limits } = readConfig({ config: configPath });
+  const config: unknown = readConfig({ config: configPath });
+  const { limits } = configSchema.parse(config);
   const flags = flagsSchema.parse(readWorkerOptions(configPath).workerOptions.compatibilityFlags);
-  const values = {
-    ...(limits?.cpu_ms === undefined ? {} : { cpu_ms: limits.cpu_ms }),
-    ...(limits?.subrequests === undefined ? {} : { subrequests: limits.subrequests }),
-  };
-  const settings: PlatformSettings = { values, ...faults };
+  const settings: PlatformSettings = { values: limits, ...faults };
   return {
     entry: { main: LIMITED_ENTRY, compatibilityFlags: [...flags, ...LIMITED_FLAGS] },
     bindings: { TASK_CONSUMER: "hold", PLATFORM_LIMITS: JSON.stringify(settings) },

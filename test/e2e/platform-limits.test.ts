@@ -15,13 +15,13 @@ describe("npm start -- --platform-limits", () => {
       await eventually("the line about limits", async () =>
         server.output().includes("Cloudflare's limits hold: what exceeds one is an error") ? true : null,
       );
-      const { run_id: runId } = await client.triggerRun("flights_etl");
+      const { dag_run_id: runId } = await client.triggerRun("flights_etl");
       const run = await eventually("the run to end", async () => {
         const found = await client.getRun("flights_etl", runId, 30);
         return found.state === "success" || found.state === "failed" ? found : null;
       });
       expect(run.state).toBe("success");
-      expect(server.output()).not.toContain("platform_limit\"");
+      expect(server.output()).not.toContain('platform_limit"');
     } finally {
       client.close();
       expect(await server.stop()).toBe(0);

@@ -7,7 +7,6 @@ import { sendAll } from "../../durable-objects/send-all.ts";
 import type { WorkMessage } from "../../src/engine/work.ts";
 import { alarmOf, clock, fireAlarm, request, stubOf, value } from "../workers/lab.ts";
 import { addDag, step } from "../workers/registry.ts";
-import { mailbox } from "../workers/mailbox.ts";
 import { enforce, limitedEnv, movedClock, startLab, violations, violationsOf } from "./lab.ts";
 import { platform } from "./worker.ts";
 
@@ -58,14 +57,17 @@ describe("a queue", () => {
 
   it("gets a burst of 8,000 messages whole, each once", async ({ expect }) => {
     enforce({ queue_messages_per_second: 5000, batch_messages: 100, batch_bytes: 256_000, connections: 6 });
-    mailbox.live = false;
-    const ids = messages(8000).map(({ body }) => ({
-      body: { job_id: `burst-${"job_id" in body ? body.job_id : ""}` },
-    }));
-    await sendAll(limitedEnv.TASKS, ids, async (ms) => void clock.advance(ms));
+    const arrived: WorkMessage[] = [];
+    const queue = {
+      ...limitedEnv.TASKS,
+      sendBatch: async (batch: { body: WorkMessage }[]) => void arrived.push(...batch.map(({ body }) => body)),
+    };
+    const { TASKS } = platform.over({ ...limitedEnv, TASKS: queue as unknown as Queue<WorkMessage> });
+    const burst = messages(8000);
+    await sendAll(TASKS, burst, async (ms) => clock.advance(ms));
     expect(violationsOf("queue_messages_per_second").length).toBeGreaterThan(0);
-    const arrived = ids.flatMap(({ body }) => mailbox.takeOfJob(body.job_id));
     expect(arrived.length).toBe(8000);
+    expect(new Set(arrived)).toEqual(new Set(burst.map(({ body }) => body)));
   });
 });
 
@@ -166,5 +168,24 @@ describe("chance", () => {
     expect(Math.max(...late)).toBeLessThanOrEqual(60_000);
     expect(fates.filter((fate) => fate === "lost").length).toBeGreaterThan(150);
     expect(movedClock.next).toBeNull();
+  });
+});
+
+describe("an alarm that keeps throwing", () => {
+  it("is given up after six failures", async ({ expect }) => {
+    enforce({ alarm_retries: 6 });
+    class Broken {
+      async alarm(_info: { retryCount: number }): Promise<void> {
+        throw new Error("broken on purpose");
+      }
+    }
+    const Limited = platform.object<unknown>(Broken, "Broken") as new (
+      ctx: unknown,
+      env: unknown,
+    ) => { alarm(info: { retryCount: number }): Promise<void> };
+    const object = new Limited({ id: { name: "any" } }, {});
+    await expect(object.alarm({ retryCount: 5 })).rejects.toThrow("broken on purpose");
+    await object.alarm({ retryCount: 6 });
+    expect(violations).toEqual([{ limit: "alarm_retries", object: "Broken any", error: "Error: broken on purpose" }]);
   });
 });

@@ -141,19 +141,22 @@ export async function invoke<T>(
   return platform.run(kind, "test", createExecutionContext(), code);
 }
 
+/** Makes a stub: one whose object was reset stays broken. */
+type Opening = () => DurableObjectStub;
+
 /** After how long the platform runs an alarm again that failed. */
 const ALARM_AGAIN_MS = 2000;
 
 /** Runs an alarm that is due; one whose object is reset meanwhile is run again later, as by the platform. */
-async function ring(stub: DurableObjectStub): Promise<void> {
+async function ring(open: Opening): Promise<void> {
   try {
-    await fireAlarm(stub);
+    await fireAlarm(open());
   } catch (error) {
     if (!isReset(error)) {
       throw error;
     }
     const again = clock.now() + ALARM_AGAIN_MS;
-    await patiently(() => runInDurableObject(stub, async (_object, state) => state.storage.setAlarm(again)));
+    await patiently(() => runInDurableObject(open(), async (_object, state) => state.storage.setAlarm(again)));
   }
 }
 
@@ -207,7 +210,7 @@ export class Plant {
   }
 
   /** Lets one turn pass: what was sent is delivered; else time passes, to the next timer or alarm. */
-  async turn(dagIds: readonly string[], others: readonly DurableObjectStub[] = []): Promise<void> {
+  async turn(dagIds: readonly string[], others: readonly Opening[] = []): Promise<void> {
     await quiet();
     const waiting = this.queue.backlog;
     dagIds.forEach((dagId) => this.take(dagId));
@@ -215,20 +218,22 @@ export class Plant {
     if (this.queue.backlog !== waiting) {
       return;
     }
-    const stubs = [...dagIds.map((dagId) => stubOf("DAG", dagId)), ...others];
-    const alarms = await Promise.all(stubs.map(async (stub) => ({ stub, at: await patiently(() => alarmOf(stub)) })));
+    const openings = [...dagIds.map((dagId) => () => stubOf("DAG", dagId)), ...others];
+    const alarms = await Promise.all(
+      openings.map(async (open) => ({ open, at: await patiently(() => alarmOf(open())) })),
+    );
     const [first] = alarms.filter(({ at }) => at !== null).toSorted((one, other) => (one.at ?? 0) - (other.at ?? 0));
     const timer = movedClock.next;
     if (timer !== null && (first === undefined || timer <= (first.at ?? 0))) {
       await movedClock.to(timer);
     } else if (first !== undefined) {
       await movedClock.to(first.at ?? 0);
-      await ring(first.stub);
+      await ring(first.open);
     }
   }
 
   /** Lets turns pass until a run is over. Gives the run. */
-  async settle(dagId: string, runId: string, others: readonly DurableObjectStub[] = []): Promise<DagRunView> {
+  async settle(dagId: string, runId: string, others: readonly Opening[] = []): Promise<DagRunView> {
     for (let turn = 0; turn < MAX_TURNS; turn += 1) {
       const run = await patiently(() => runOf(dagId, runId));
       if (isRunFinished(run.state)) {

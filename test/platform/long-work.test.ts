@@ -85,7 +85,7 @@ describe("100 tasks of ten minutes", () => {
 describe("a chain of 100 tasks of ten seconds", () => {
   it("goes on over several invocations, since one would take longer than the platform allows", async ({ expect }) => {
     enforce(BOUNDS);
-    const link = task({ id: fresh("link") }, async () => {
+    const link = task({ id: fresh("link"), heartrate: "1m" }, async () => {
       await new Promise((resolve) => setTimeout(resolve, 10_000));
       return null;
     });
