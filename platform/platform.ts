@@ -37,9 +37,9 @@ export class Platform {
   clock: PlatformClock = machineClock;
   /** What is behind the global `fetch`. */
   upstream: typeof fetch = globalThis.fetch.bind(globalThis);
-  /** Told of every violation, beside the log. */
+  /** Hears of every violation, beside the log. */
   onNoted: (violation: Violation) => void = () => undefined;
-  /** Told of every invocation of the Worker or an object that begins. */
+  /** Hears of every invocation of the Worker or an object that begins. */
   onBegun: (invocation: Invocation) => void = () => undefined;
   readonly #bindings: Bindings;
   readonly #calls = new Map<Promise<unknown>, object | null>();

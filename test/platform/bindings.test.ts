@@ -89,7 +89,7 @@ describe("an object", () => {
     ["during", false],
     ["after", true],
   ] as [ResetPoint, boolean][]) {
-    it(`that is reset ${point} a call: the caller is told, and what was on disk is there: ${isStored}`, async ({
+    it(`that is reset ${point} a call: the caller learns of it, and what was on disk is there: ${isStored}`, async ({
       expect,
     }) => {
       const dagId = addDag({}, (d) => void d.run(step("only")));
