@@ -17,7 +17,7 @@ import { forgetRoles, queuesOf } from "./queues.ts";
 import { MAKE_WATCH_TABLE, WatchTable } from "./watch-table.ts";
 
 /** The schema; times are epoch milliseconds. */
-const MIGRATIONS: readonly Migration[] = [
+export const CATALOG_MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     statements: [
@@ -176,7 +176,7 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
   }
 
   #make(): void {
-    migrate(this.ctx.storage, MIGRATIONS);
+    migrate(this.ctx.storage, CATALOG_MIGRATIONS);
     this.#isOpen = true;
   }
 
