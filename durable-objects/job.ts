@@ -12,6 +12,7 @@ import {
   killWatch,
   learnStanding,
   mayLog,
+  stopWatch,
   tickWatch,
   watchTry,
   type WatchEffect,
@@ -125,8 +126,16 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
   async stop(reason: string): Promise<void> {
     const job = this.#load();
     if (job !== null && job.state === "running" && job.stop_reason === null) {
-      job.stop_reason = reason;
-      this.#save(job, Date.now());
+      const now = Date.now();
+      stopWatch(job, reason, now);
+      this.#save(job, now);
+    }
+  }
+
+  async ownerEnded(token: number): Promise<void> {
+    const job = this.#load();
+    if (job !== null && job.fence === token && job.state === "running") {
+      await this.#askOwner(job);
     }
   }
 
@@ -146,16 +155,17 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
 
   /** The reconciler: whatever is due and has not happened is done now. Idempotent. */
   override async alarm(): Promise<void> {
-    this.#alarmAt = null;
+    const now = Date.now();
+    // Armed once, at the end: one that wakes for this would have it ring again at once.
+    this.#alarmAt = now;
     const job = this.#load();
+    this.#alarmAt = null;
     if (job === null) {
       return;
     }
-    const now = Date.now();
     const before = JSON.stringify(job);
     const effect = tickWatch(job, now);
     if (effect === "ask_owner") {
-      // Nothing to store: the alarm that follows from the answer is enough.
       await this.#askOwner(job);
       this.#arm(job, Date.now());
       return;

@@ -40,6 +40,7 @@ import { slowDownKeys } from "../job-permits.ts";
 import { claimed, goesOn, view } from "../job-views.ts";
 import { whyJob } from "../job-why.ts";
 import { queuesOf } from "../queues.ts";
+import { tellWatch } from "../tell-watch.ts";
 import { within } from "../within.ts";
 import { readTryLog, type TryLogState } from "../try-log.ts";
 import { endedTopic, IntakeCore, logTopic, type DeployedCode, type TaskCode } from "./core.ts";
@@ -109,8 +110,12 @@ export function createIntakeClass(registry: Registry) {
         return watch === null ? unknown(jobId) : passedOn(watch.kill(reason));
       }
       if (!isJobFinished(stored.job.state)) {
+        const { fence, is_watched: isWatched } = stored.job;
         killJob(stored.job, reason, now);
         this.#core.save(stored, null, now);
+        if (isWatched === true) {
+          this.#core.later(tellWatch(this.env, jobId, fence));
+        }
       }
       return { ok: true, value: view(this.#seen(stored)) };
     }
@@ -174,6 +179,11 @@ export function createIntakeClass(registry: Registry) {
           answers.push(this.#beatOne(beat, now));
         }
       });
+      const continuing = beats.filter((_beat, index) => answers[index]?.verdict === "continue");
+      this.#core.beaten(
+        continuing.map(({ job_id: jobId }) => jobId),
+        now,
+      );
       return answers;
     }
 
