@@ -63,7 +63,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       resources: folder.resources,
       host: options.host,
       port: options.port,
-      bindings: { ...options.secrets, JOBBERS_API_KEY: apiKey, TASK_CONSUMER: "detach" },
+      bindings: { ...options.secrets, JOBBERS_API_KEY: apiKey, TASK_CONSUMER: "detach", JOBBERS_MAX_WAIT_S: "60" },
       onRuntime: (pid) => folder.noteRuntime(pid),
       onRestart() {
         disk?.repeat();
