@@ -5,6 +5,6 @@ export async function tellWatch(env: ObjectEnv, jobId: string, token: number): P
   try {
     await openJob(env, jobId).ownerEnded(token);
   } catch (error) {
-    console.warn({ event: "job_not_told", job_id: jobId, error: String(error) });
+    console.warn({ event: "job_not_notified", job_id: jobId, error: String(error) });
   }
 }
