@@ -47,8 +47,8 @@ describe("a request that asks to wait longer than the platform lets it", () => {
       asked.push(waitMs);
       return ok(jobView({ state: "running" }));
     };
-    const api = testApi({ job: { get }, env: { JOBBERS_MAX_WAIT_S: most } });
-    const answer = await api.send("GET", path);
+    const limited = testApi({ job: { get }, env: { JOBBERS_MAX_WAIT_S: most } });
+    const answer = await limited.send("GET", path);
     return answer.status === 200 && retryAfter(answer) === null ? asked : [];
   }
 
