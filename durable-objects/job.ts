@@ -16,6 +16,7 @@ import {
   learnStanding,
   mayLog,
   OWED_RETRY_MS,
+  noteStop,
   runsInObject,
   runTry,
   stopWatch,
@@ -178,15 +179,22 @@ class Job extends DurableObject<ObjectEnv> implements JobObject {
 
   async stop(reason: string): Promise<void> {
     const job = this.#load();
+    const now = Date.now();
     if (job !== null && runsInObject(job)) {
-      const now = Date.now();
       const effect = stopWatch(job, reason, now);
       this.#save(job, now);
       this.#run?.stop(reason);
       this.#after(job, effect, now);
     } else if (job !== null && job.state === "running" && job.stop_reason === null) {
-      job.stop_reason = reason;
-      this.#save(job, Date.now());
+      noteStop(job, reason, now);
+      this.#save(job, now);
+    }
+  }
+
+  async ownerEnded(token: number): Promise<void> {
+    const job = this.#load();
+    if (job !== null && job.fence === token && job.state === "running") {
+      await this.#askOwner(job);
     }
   }
 
@@ -201,12 +209,14 @@ class Job extends DurableObject<ObjectEnv> implements JobObject {
 
   /** The reconciler: whatever is due and has not happened is done now. Idempotent. */
   override async alarm(): Promise<void> {
-    this.#alarmAt = null;
+    const now = Date.now();
+    // Armed once, at the end: one that wakes for this would have it ring again at once.
+    this.#alarmAt = now;
     const job = this.#load();
+    this.#alarmAt = null;
     if (job === null) {
       return;
     }
-    const now = Date.now();
     if (runsInObject(job)) {
       await this.#lookForHandler(job);
       return;
@@ -214,7 +224,6 @@ class Job extends DurableObject<ObjectEnv> implements JobObject {
     const before = JSON.stringify(job);
     const effect = tickWatch(job, now);
     if (effect === "ask_owner") {
-      // Nothing to store: the alarm that follows from the answer is enough.
       await this.#askOwner(job);
       this.#arm(job, Date.now());
       return;

@@ -68,7 +68,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       resources: folder.resources,
       host: options.host,
       port: options.port,
-      bindings: { ...options.secrets, JOBBERS_API_KEY: apiKey, ...(limited?.bindings ?? { TASK_CONSUMER: "detach" }) },
+      bindings: {
+        ...options.secrets,
+        JOBBERS_API_KEY: apiKey,
+        ...(limited?.bindings ?? { TASK_CONSUMER: "detach", JOBBERS_MAX_WAIT_S: "60" }),
+      },
       ...(limited === null ? {} : { compatibilityFlags: LIMITED_FLAGS, keepsBatchSizes: true }),
       onRuntime: (pid) => folder.noteRuntime(pid),
       onRestart() {

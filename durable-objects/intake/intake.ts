@@ -42,6 +42,7 @@ import { slowDownKeys } from "../job-permits.ts";
 import { claimed, goesOn, view } from "../job-views.ts";
 import { whyJob } from "../job-why.ts";
 import { queuesOf } from "../queues.ts";
+import { tellWatch } from "../tell-watch.ts";
 import { within } from "../within.ts";
 import { readTryLog, type TryLogState } from "../try-log.ts";
 import { endedTopic, IntakeCore, logTopic, type DeployedCode, type TaskCode } from "./core.ts";
@@ -111,11 +112,13 @@ export function createIntakeClass(registry: Registry) {
         return watch === null ? unknown(jobId) : passedOn(watch.kill(reason));
       }
       if (!isJobFinished(stored.job.state)) {
-        const runsInObject = stored.job.state === "running" && stored.job.in_object === true;
+        const { state, fence, is_watched: isWatched, in_object: isInObject } = stored.job;
         killJob(stored.job, reason, now);
         this.#core.save(stored, null, now);
-        if (runsInObject) {
+        if (state === "running" && isInObject === true) {
           this.#core.later(this.#stopObject(jobId, reason));
+        } else if (isWatched === true) {
+          this.#core.later(tellWatch(this.env, jobId, fence));
         }
       }
       return { ok: true, value: view(this.#seen(stored)) };
@@ -180,6 +183,11 @@ export function createIntakeClass(registry: Registry) {
           answers.push(this.#beatOne(beat, now));
         }
       });
+      const continuing = beats.filter((_beat, index) => answers[index]?.verdict === "continue");
+      this.#core.beaten(
+        continuing.map(({ job_id: jobId }) => jobId),
+        now,
+      );
       return answers;
     }
 

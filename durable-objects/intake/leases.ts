@@ -12,6 +12,7 @@ import type { Progress } from "../../src/engine/work.ts";
 /** What is known of one running try; times in epoch milliseconds. */
 interface Lease {
   readonly token: number;
+  readonly heartrateMs: number;
   lastBeat: number;
   /** Until when silence is excused; null if it is not. */
   excusedUntil: number | null;
@@ -48,10 +49,11 @@ export class Leases {
   }
 
   /** A try runs: its lease begins, or is taken up after the object was evicted. */
-  start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
+  start({ id, fence, heartrateMs, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
     const before = this.#leases.get(id);
     const lease: Lease = {
       token: fence,
+      heartrateMs,
       lastBeat,
       excusedUntil: null,
       listensSince: null,
@@ -61,6 +63,15 @@ export class Leases {
     };
     this.#leases.set(id, lease);
     return lease;
+  }
+
+  /** When the lease of a running try ends if no further beat comes, and its heartrate; null if none is known. */
+  endOf(jobId: string): { at: number; heartrateMs: number } | null {
+    const lease = this.#leases.get(jobId);
+    const { lastBeat, heartrateMs } = lease ?? {};
+    return lastBeat === undefined || heartrateMs === undefined
+      ? null
+      : { at: livenessDeadline(lastBeat, heartrateMs), heartrateMs };
   }
 
   /** The try is over. */

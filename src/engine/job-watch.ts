@@ -50,7 +50,11 @@ export interface WatchRecord {
 
 /** Milliseconds after which an owner that could not be reached is called again. */
 export const OWED_RETRY_MS = 2000;
+/** A beat may be late by half of a heartrate. */
+const LATE_BEAT = 1.5;
 const ASK_OWNER_AGAIN_MS = 250;
+/** How often the owner of a try that lives is asked: it says itself how the try ended, but its word may get lost. */
+const ASK_OWNER_EVERY_MS = 600_000;
 
 /** What must be done after the record is stored. */
 export type WatchEffect = "tell_owner" | "ask_owner" | null;
@@ -165,8 +169,9 @@ export function tickWatch(job: WatchRecord, now: number): WatchEffect {
     return null;
   }
   const deadline = livenessDeadline(job.latest_heartbeat ?? job.start_date ?? now, job.heartrateMs);
-  job.next_at = now < deadline ? deadline : now + OWED_RETRY_MS;
-  return now < deadline ? null : "ask_owner";
+  const isHeard = now < deadline && job.stop_reason === null;
+  job.next_at = now + (isHeard ? ASK_OWNER_EVERY_MS : OWED_RETRY_MS);
+  return isHeard ? null : "ask_owner";
 }
 
 /** The watched try is over, and its job with it. */
@@ -197,6 +202,13 @@ export function endOf(outcome: Outcome): ["success" | "failed" | "skipped", Task
   }
 }
 
+/** The owner wants the try stopped. A worker that does not obey in time may be gone: then the owner is asked. */
+export function noteStop(job: WatchRecord, reason: string, now: number): void {
+  job.stop_reason = reason;
+  const deadline = livenessDeadline(now, job.heartrateMs);
+  job.next_at = Math.min(job.next_at ?? deadline, deadline);
+}
+
 /** The owner said how the try stands. False: nothing changed that must be stored. */
 export function learnStanding(job: WatchRecord, standing: AttemptStanding, now: number): boolean {
   if (job.state !== "running") {
@@ -204,6 +216,12 @@ export function learnStanding(job: WatchRecord, standing: AttemptStanding, now: 
   }
   if (standing.state === "running") {
     job.latest_heartbeat = Math.max(job.latest_heartbeat ?? 0, standing.latest_heartbeat);
+    const isDue = job.next_at === null || job.next_at - now <= OWED_RETRY_MS;
+    if (isAlive(job, now) && job.stop_reason === null) {
+      // It beats to its owner, which knows this job by now. Asked by a reader, there is nothing to change.
+      job.next_at = isDue ? now + ASK_OWNER_EVERY_MS : job.next_at;
+      return isDue;
+    }
     // If the owner allows a silent worker more, it is asked again soon.
     job.next_at = Math.max(livenessDeadline(job.latest_heartbeat, job.heartrateMs), now + ASK_OWNER_AGAIN_MS);
     return false;
@@ -211,6 +229,11 @@ export function learnStanding(job: WatchRecord, standing: AttemptStanding, now: 
   const { stop_reason: reason } = job;
   finish(job, standing.state, reason === null ? standing.error : { type: "Stopped", message: reason }, now);
   return true;
+}
+
+/** Its owner heard it since the job was made, and hardly more than a heartrate ago. */
+function isAlive({ latest_heartbeat: lastBeat, created_at: madeAt, heartrateMs }: WatchRecord, now: number): boolean {
+  return lastBeat !== null && lastBeat > madeAt && now - lastBeat < heartrateMs * LATE_BEAT;
 }
 
 /** The owner knows a later beat: workers beat to it, and not to each job. */

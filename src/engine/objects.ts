@@ -430,6 +430,8 @@ export interface JobObject extends JobReader {
   run(request: RunRequest): Promise<BeatAnswer>;
   /** The owner wants the adopted attempt stopped: its next beat is answered so. Idempotent. */
   stop(reason: string): Promise<void>;
+  /** The owner has ended the try itself, since nothing was heard of its worker: the job asks how it stands. Idempotent. */
+  ownerEnded(token: number): Promise<void>;
   /** The adopted task instance is over; the job ends with it. */
   complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): Promise<void>;
 }

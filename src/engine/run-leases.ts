@@ -12,7 +12,7 @@ import type { RunState } from "./run-state.ts";
 import type { NodeInstance } from "./task-node.ts";
 import type { AttemptBeat, Outcome } from "./work.ts";
 
-/** The job of an attempt asks after it when its lease lapses, and has its progress: so much later nothing waits for the job. */
+/** A job that was just made asks after its attempt when the lease lapses, and has its progress: so much later nothing waits for the job. */
 const JOB_ASKS_FIRST_MS = 250;
 
 /** Begins the lease of a running try, or begins it anew; `at` is when its worker last beat, null if it has not yet. */
@@ -117,6 +117,9 @@ export function endLost(state: RunState, instance: NodeInstance, found: string, 
 
 /** Ends a try whose worker did not report it; should that report still come, its token is no longer the newest. */
 export function endDead(state: RunState, instance: NodeInstance, outcome: Outcome, now: number): void {
+  if (instance.jobId !== null) {
+    state.changes.lost.push({ job_id: instance.jobId, token: instance.fence });
+  }
   instance.fence += 1;
   instance.stopReason = outcome.state === "failed" ? outcome.error.message : null;
   endAttempt(state, instance, outcome, now);
