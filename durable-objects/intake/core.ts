@@ -315,7 +315,7 @@ export class IntakeCore {
       stored.job.is_watched = true;
       this.save(stored, null, now);
     }
-    if (stored !== null && stored.job.fence === token + 1 && hasEnded(stored.job)) {
+    if (stored !== null && stored.job.fence === token + 1 && stored.job.state !== "running") {
       // Ended here, without its worker: that is what the token was raised for.
       return { state: "failed", error: stored.job.error };
     }
@@ -434,11 +434,6 @@ export class IntakeCore {
       this.later(tellSweeper(this.env, this.#ctx.id.name ?? "", now));
     }
   }
-}
-
-/** Its last try is over, and no later one has begun. */
-function hasEnded({ state }: JobRecord): boolean {
-  return isJobFinished(state) || state === "up_for_retry";
 }
 
 /** What wakes those that wait for the end of a job. */

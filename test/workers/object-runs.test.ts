@@ -1,6 +1,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import { batchKey } from "../../src/engine/batch-ids.ts";
 import { RescheduleError, task, type NamedTaskOptions, type TaskContext } from "../../src/sdk/index.ts";
 import type { RunRequest } from "../../src/engine/objects.ts";
@@ -480,7 +481,7 @@ describe("the death of an object that runs a task", () => {
       expect(clock.now()).toBeLessThanOrEqual(died + heartrate * 2100 + 1000);
       const job = value(await jobOf(jobId).get(0));
       expect(job).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
-      expect(job.error?.message).toContain("try 2 of 2 follows");
+      expect(job.error?.message).toContain("try 2 follows at once");
       await alarmsWhile("up_for_retry", stubOf("INTAKE", jobId), async () => value(await jobOf(jobId).get(0)));
       stage.isOpen = true;
       await deliverSent(mailbox.takeSentOfJob(jobId));
@@ -489,9 +490,18 @@ describe("the death of an object that runs a task", () => {
     });
   }
 
-  it("fails a task instance that has no try left", async ({ expect }) => {
+  it("fails a task instance that has no try left at the third in a row", async ({ expect }) => {
     const stage = new Stage();
-    const { dagId, runId, jobId } = await beginInDag(stage);
+    const { dagId, runId, jobId: first } = await beginInDag(stage);
+    let jobId = first;
+    for (let losses = 1; losses <= FREE_WORKER_LOSSES; losses += 1) {
+      await crash(jobId);
+      await fireAlarm(stubOf("JOB", jobId));
+      expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", try_number: losses + 1 });
+      await deliverSent(mailbox.takeSentOf(dagId));
+      await stage.hasBegun(losses + 1);
+      jobId = (await instanceOf(dagId, runId, "a")).job_id ?? "";
+    }
     await crash(jobId);
     await fireAlarm(stubOf("JOB", jobId));
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "failed", error: { type: "Zombie" } });
@@ -504,7 +514,7 @@ describe("the death of an object that runs a task", () => {
     const { dagId, runId, jobId } = await beginInDag(stage, { retries: 1 });
     await crash(jobId);
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "failed", error: { type: "Zombie" } });
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "up_for_retry" });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", try_number: 2 });
   });
 
   it("lets a cleared task instance run again at once", async ({ expect }) => {
@@ -523,7 +533,7 @@ describe("the death of an object that runs a task", () => {
     await crash(jobId);
     await alarmsWhile("running", stubOf("DAG", dagId), () => instanceOf(dagId, runId, "a"));
     expect(clock.now()).toBeGreaterThan(begun + 2 * 60_000);
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", error: { type: "Zombie" } });
   });
 
   it("does not follow from the silence between two beats, while both objects leave memory", async ({ expect }) => {
@@ -560,7 +570,7 @@ describe("the death of an object that runs a task", () => {
     await crash(jobId);
     await fireAlarm(stubOf("JOB", jobId));
     expect(await report(dagId, claimed, success("late"))).toBe("late");
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "up_for_retry", late_results: 1 });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", late_results: 1 });
   });
 });
 
