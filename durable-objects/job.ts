@@ -38,26 +38,17 @@ import type {
 } from "../src/engine/work.ts";
 import { hostnameOfIsolate } from "../src/isolate/identity.ts";
 import { service } from "../src/isolate/service.ts";
-import type { Surroundings } from "../src/runner/execute.ts";
 import { ObjectRun } from "../src/runner/object-run.ts";
-import type { Owner } from "../src/runner/owner.ts";
 import { openDag, openIntake, type ObjectEnv } from "./env.ts";
 import { JobStorage } from "./job-storage.ts";
 import { goesOn, viewWatch } from "./job-views.ts";
 import { whyWatched } from "./job-why.ts";
 import { Waiters } from "./waiters.ts";
+import type { WorkOfObject } from "./work-of-object.ts";
 
 const ENDED = "ended";
 const LOGGED = "logged";
 const NO_LINES: LogChunk = { from: 0, lines: [] };
-
-/** Gives the owner of an attempt that an object runs itself, and what its handler runs with. */
-export type WorkOfObject = (
-  env: ObjectEnv,
-  dagId: string | null,
-  jobId: string,
-  worker: WorkerIdentity,
-) => { owner: Owner; around: Surroundings };
 
 /** Makes the class for the code that a deployment consists of. */
 export function createJobClass(workOf: WorkOfObject) {

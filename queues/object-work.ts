@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WorkOfObject } from "../durable-objects/job.ts";
+import type { WorkOfObject } from "../durable-objects/work-of-object.ts";
 import { intakeName } from "../src/engine/intake.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, intakeOwner } from "./owners.ts";

@@ -14,7 +14,6 @@ import type { DagSpec } from "../../src/engine/spec.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceKey } from "../../src/engine/work.ts";
-import { isWorkerGone } from "../../src/isolate/identity.ts";
 import type { AnyTaskDefinition } from "../../src/sdk/index.ts";
 import type { ObjectEnv } from "../env.ts";
 import { migrate } from "../migrate.ts";
@@ -148,12 +147,7 @@ export class DagCore {
       for (const run of this.inTurn()) {
         run.machine.resumeWishes(now);
         run.machine.hold(this.holds(run), now);
-        // On the embedded runtime messages live in memory, and what held them may have died with this object.
-        if (this.#env.TASK_CONSUMER === "detach") {
-          run.machine.resendQueued(now);
-        }
-        run.machine.workersEnded((hostname) => isWorkerGone(hostname, this.#env.TASK_CONSUMER), now);
-        run.machine.advance(now);
+        this.workers.resume(run.machine, this.#env.TASK_CONSUMER, now);
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
