@@ -2,9 +2,11 @@
 import { describe, it } from "vitest";
 import { dice } from "../../platform/dice.ts";
 import { resetPoint, type Faults } from "../../platform/faults.ts";
+import { currentInvocation } from "../../platform/invocation.ts";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import { ledgerName } from "../../src/engine/permits/names.ts";
 import { task, type NamedTaskOptions, type TaskContext } from "../../src/sdk/index.ts";
-import { instancesOf, start, value } from "../workers/lab.ts";
+import { dagOf, instancesOf, start, value } from "../workers/lab.ts";
 import { addDag, fresh } from "../workers/registry.ts";
 import { poolOf, poolStub } from "../workers/pool-support.ts";
 import { enforce, Plant, startLab, violationsOf } from "./lab.ts";
@@ -42,13 +44,25 @@ function resets(most: number, rate: number, seed: number): Faults {
 
 /** Handlers that count themselves, and take a time that depends on their item. */
 class Workshop {
+  deaths = 0;
+  readonly #dies: (item: number, run: number) => boolean;
   readonly runs = new Map<number, number>();
   running = 0;
   most = 0;
 
+  /** @param dies Says whether the worker of an item dies, in its first run or a later one. */
+  constructor(dies: (item: number, run: number) => boolean = () => false) {
+    this.#dies = dies;
+  }
+
   dag(count: number, options: Omit<NamedTaskOptions, "id">): string {
     const work = task({ id: fresh("work"), ...options }, async (_ctx: TaskContext, { item }: { item: number }) => {
-      this.runs.set(item, (this.runs.get(item) ?? 0) + 1);
+      const run = (this.runs.get(item) ?? 0) + 1;
+      this.runs.set(item, run);
+      if (this.#dies(item, run)) {
+        this.deaths += 1;
+        currentInvocation()?.end(new Error("the platform ended the worker"));
+      }
       this.running += 1;
       this.most = Math.max(this.most, this.running);
       await new Promise((resolve) => setTimeout(resolve, 100 * (item % 7)));
@@ -59,26 +73,29 @@ class Workshop {
   }
 }
 
-function numbers(some: readonly number[]): number[] {
-  return some.toSorted((one, other) => one - other);
-}
+/** Task instances, and how many of them end the invocation that runs them the first time. */
+const TASKS = 500;
+const DEATHS = 20;
 
-describe("a run of 500 tasks, while objects are reset 50 times in the middle of a call", () => {
-  it("without retries: whatever ran is recorded as a success, once, and what failed never began", async ({
+describe(`a run of ${TASKS} tasks, while objects are reset 50 times in the middle of a call`, () => {
+  it(`and ${DEATHS} workers die: spends no try of a task that has none to spend, and records each success once`, async ({
     expect,
   }) => {
     platform.faults = resets(50, 0.4, 1);
-    const workshop = new Workshop();
-    const dagId = workshop.dag(500, { retries: 0 });
+    const workshop = new Workshop((item, run) => run === 1 && item % (TASKS / DEATHS) === 3);
+    const dagId = workshop.dag(TASKS, { retries: 0 });
     const runId = await start(dagId);
-    await new Plant().settle(dagId, runId);
+    expect((await new Plant().settle(dagId, runId)).state).toBe("success");
     expect(violationsOf("object_reset").length).toBe(50);
+    expect(workshop.deaths).toBe(DEATHS);
     const instances = await instancesOf(dagId, runId);
-    const failed = instances.filter(({ state }) => state === "failed");
-    const succeeded = instances.filter(({ state }) => state === "success").map(({ map_index }) => map_index);
-    expect(numbers([...workshop.runs.keys()])).toEqual(numbers(succeeded));
-    expect(Math.max(...workshop.runs.values())).toBe(1);
-    expect(succeeded.length + failed.length).toBe(500);
+    expect(instances.map(({ map_index }) => map_index)).toEqual([...workshop.runs.keys()].toSorted((a, b) => a - b));
+    expect(instances.filter(({ state }) => state !== "success")).toEqual([]);
+    // Each loss gives a try back: what was spent is what there was.
+    expect(instances.filter(({ try_number: tries, max_tries: most }) => tries > most + 1)).toEqual([]);
+    expect(Math.max(...instances.map(({ max_tries: most }) => most))).toBeLessThanOrEqual(FREE_WORKER_LOSSES);
+    const values = value(await dagOf(dagId).getXComs(runId, instances[0]?.task_id ?? "", "return_value"));
+    expect(values).toEqual(instances.map(({ map_index: index }) => ({ json: String(index) })));
   });
 
   it("with retries: ends as a success", async ({ expect }) => {
