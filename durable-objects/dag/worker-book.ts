@@ -70,8 +70,15 @@ export class WorkerBook {
   logLosses(dagId: string, runId: string, losses: RunChanges["losses"]): void {
     for (const { instance, message } of losses) {
       const { node, mapIndex, hostname } = instance;
-      const what = { dag_id: dagId, run_id: runId, task_id: node.task.id, map_index: mapIndex };
-      console.warn({ event: "worker_lost", ...what, worker: hostname, error: message });
+      console.warn({
+        event: "worker_lost",
+        dag_id: dagId,
+        run_id: runId,
+        task_id: node.task.id,
+        map_index: mapIndex,
+        worker: hostname,
+        error: message,
+      });
     }
   }
 

@@ -304,13 +304,13 @@ describe("what an owner expects of an object", () => {
     expect(run.machine.isRunElsewhere(run.find("a"), { token, job_id: "k", object_host: "p" })).toBe(true);
   });
 
-  test("after its death says where it ran, how far it was and what follows", ({ expect }) => {
-    const lost = { hostname: "w", start_date: START, try_number: 1, max_tries: 1, progress: { fraction: 0.5 } };
-    expect(lostInObject(lost)).toMatchObject({ state: "failed", retryable: true, error: { type: "Zombie" } });
+  test("after its death says where it ran and how far it was: its worker is lost", ({ expect }) => {
+    const lost = { hostname: "w", start_date: START, progress: { fraction: 0.5 } };
+    expect(lostInObject(lost)).toMatchObject({ state: "failed", isWorkerLost: true, error: { type: "Zombie" } });
     const { error } = lostInObject(lost) as Outcome & { state: "failed" };
     expect(error.message).toBe(
       "The object that ran it on w since 2026-11-21T00:00:00.000Z was reset or evicted, and its handler is gone. " +
-        "Last progress: 50 %. Next: try 2 of 2 follows.",
+        "Last progress: 50 %.",
     );
   });
 });
