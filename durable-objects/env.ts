@@ -7,6 +7,7 @@ import { intakeName, type IntakeObject } from "../src/engine/intake.ts";
 import type { CatalogObject, DagObject, JobObject } from "../src/engine/objects.ts";
 import { jobOfOwner } from "../src/engine/permits/holders.ts";
 import type { PermitOwner, PoolObject, RateLimiterObject } from "../src/engine/permits/objects.ts";
+import type { WatchBook } from "../src/engine/watch.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
 import { objectNamed, type Places } from "../src/isolate/place.ts";
 
@@ -43,6 +44,12 @@ export const CATALOG_NAME = "catalog";
 export function openCatalog(env: ObjectEnv): CatalogObject {
   const stub: object = objectNamed(env, env.CATALOG, CATALOG_NAME);
   return stub as CatalogObject;
+}
+
+/** One of the objects that keep who has something to do, by its name: see `engine/watch.ts`. */
+export function openWatchBook(env: ObjectEnv, name: string): WatchBook {
+  const stub: object = objectNamed(env, env.CATALOG, name);
+  return stub as WatchBook;
 }
 
 /** The object that keeps a standalone job, or knows of another id. */

@@ -29,21 +29,21 @@ export class WatchTable {
   toWake(specHashes: ReadonlyMap<string, string>, now: number, limit: number): Waking[] {
     const hashes = JSON.stringify([...specHashes]);
     return this.#sql
-      .exec<{ name: string; spec_hash: string | null; told: number }>(
+      .exec<{ name: string; due_at: number; spec_hash: string | null; told: number }>(
         `WITH code (name, spec_hash) AS (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-         SELECT watched.name AS name, code.spec_hash AS spec_hash, told, due_at AS due
+         SELECT watched.name AS name, due_at, code.spec_hash AS spec_hash, told
            FROM watched LEFT JOIN code USING (name) WHERE due_at <= ?2
          UNION ALL
-         SELECT code.name AS name, code.spec_hash AS spec_hash, coalesce(told, 0) AS told, ?2 AS due
+         SELECT code.name AS name, ?2 AS due_at, code.spec_hash AS spec_hash, coalesce(told, 0) AS told
            FROM code LEFT JOIN watched USING (name)
            WHERE watched.spec_hash IS NOT code.spec_hash AND (due_at IS NULL OR due_at > ?2)
-         ORDER BY due LIMIT ?3`,
+         ORDER BY due_at LIMIT ?3`,
         hashes,
         now,
         limit,
       )
       .toArray()
-      .map(({ name, spec_hash, told }) => ({ name, spec_hash, told }));
+      .map(({ name, due_at, spec_hash, told }) => ({ name, due_at, spec_hash, told }));
   }
 
   expect(name: string, dueAt: number): void {

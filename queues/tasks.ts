@@ -7,10 +7,8 @@ import { openDag, openIntakeNamed, type ObjectEnv } from "../durable-objects/env
 import { queuesOf } from "../durable-objects/queues.ts";
 import { intakeName } from "../src/engine/intake.ts";
 import { DEFAULT_QUEUE, MOST_LANES, queueOfPlatform } from "../src/engine/queues.ts";
-import type { Json } from "../src/engine/spec.ts";
 import type { ClaimedTask, JobMessage, TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
 import { Budget } from "../src/runner/budget.ts";
-import type { Surroundings } from "../src/runner/execute.ts";
 import { Lanes } from "../src/runner/lanes.ts";
 import type { Claims, WorkSource } from "../src/runner/owner.ts";
 import { Pace } from "../src/runner/pace.ts";
@@ -19,6 +17,7 @@ import { service } from "../src/isolate/service.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, intakeOwner } from "./owners.ts";
+import { surroundings } from "./surroundings.ts";
 
 /** Messages being worked on in this isolate up to which a detached consumer takes the next batch at once. */
 const IN_FLIGHT_AT_ONCE = 1000;
@@ -27,8 +26,6 @@ const DETACH_AFTER_MS = 25;
 const RETRY_DELAY_S = 5;
 /** Handlers at a time in an invocation that the platform bounds: six of them may wait for a connection, and all share a thread. */
 const LANES_WHERE_HELD = 10;
-/** How long handlers may have had the thread, one after the other, where the clock goes on meanwhile. */
-const BREATHE_AFTER_MS = 10;
 
 /** A message as far as the consumer uses it. */
 interface DeliveredMessage {
@@ -166,33 +163,4 @@ function retry(messages: readonly DeliveredMessage[], delaySeconds: number): voi
       // A detached consumer has returned already: the owner sends again what nobody claimed.
     }
   }
-}
-
-function surroundings(registry: Registry, env: ObjectEnv, isHeld: boolean): Surroundings {
-  let breathedAt = Date.now();
-  return {
-    find: (handler) => registry.tasks.get(handler),
-    env,
-    now: () => Date.now(),
-    async breathe() {
-      // On the platform time stands still while a handler computes, so that it cannot be asked how long that took.
-      if (isHeld || Date.now() - breathedAt >= BREATHE_AFTER_MS) {
-        await scheduler.wait(0);
-        breathedAt = Date.now();
-      }
-    },
-    async putPayload(place, json) {
-      const key = `${place}${crypto.randomUUID()}`;
-      await env.PAYLOADS.put(key, json, { httpMetadata: { contentType: "application/json" } });
-      return key;
-    },
-    async getPayload(key) {
-      const object = await env.PAYLOADS.get(key);
-      if (object === null) {
-        throw new Error(`expected a value under "${key}" in PAYLOADS, there is none`);
-      }
-      return object.json<Json>();
-    },
-    deletePayloads: (keys) => env.PAYLOADS.delete(keys),
-  };
 }

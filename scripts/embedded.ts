@@ -33,6 +33,10 @@ export interface EmbeddedOptions {
   port: number;
   /** Variables and secrets; they win over those of the configuration. */
   bindings: Record<string, string>;
+  /** Compatibility flags beside those of the configuration. */
+  compatibilityFlags?: readonly string[];
+  /** Batches have the size of wrangler.toml, not as many messages as a consumer has lanes. */
+  keepsBatchSizes?: boolean;
   /** Called with the id of the runtime's process as soon as it has one, again if it crashed and is restarted; null when it is ended. */
   onRuntime?: (pid: number | null) => void;
   /** Called with each line that the runtime and the Worker write, after it was printed. */
@@ -84,6 +88,7 @@ const consumersSchema = z
   .record(
     z.string(),
     z.looseObject({
+      maxBatchSize: z.number().default(10),
       maxRetries: z.number().default(3),
       retryDelay: z.number().default(0),
     }),
@@ -95,9 +100,9 @@ const servicesSchema = z.record(z.string(), z.custom<string | { name: string; en
 
 /**
  * The queues that tasks use, as bindings to the Worker's own entrypoint that stands for them: see `queues/local-queue.ts`. A batch has as
- * many messages as a consumer has lanes: here no consumer waits for a batch to end. A Worker's other queues stay as they are.
+ * many messages as a consumer has lanes, unless it keeps its size: here no consumer waits for a batch to end. A Worker's other queues stay as they are.
  */
-function localQueues(worker: string, used: Queues, producers: unknown, consumers: unknown) {
+function localQueues(worker: string, used: Queues, producers: unknown, consumers: unknown, keepsBatchSizes: boolean) {
   const settings = consumersSchema.parse(consumers);
   const widths = new Map([...used.values()].map(({ binding, lanes }) => [binding, lanes ?? MOST_LANES]));
   const all = Object.entries(producersSchema.parse(producers));
@@ -112,7 +117,11 @@ function localQueues(worker: string, used: Queues, producers: unknown, consumers
         {
           name: worker,
           entrypoint: "LocalQueue",
-          props: { queue, ...settings[queue], maxBatchSize: widths.get(binding) },
+          props: {
+            queue,
+            ...settings[queue],
+            ...(keepsBatchSizes ? {} : { maxBatchSize: widths.get(binding) }),
+          },
         },
       ]),
     ),
@@ -123,6 +132,8 @@ function localQueues(worker: string, used: Queues, producers: unknown, consumers
 
 /** What wrangler.toml's variables come to. */
 const bindingsSchema = z.record(z.string(), z.json()).default({});
+
+const flagsSchema = z.array(z.string()).default([]);
 
 interface Schedulable {
   scheduled(event: { scheduledTime: Date; cron: string }): Promise<unknown>;
@@ -162,7 +173,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   // The objects would refuse all work, and say why in the log only.
   const queues = readQueues(bindings["QUEUES"]);
   const name = "jobbers";
-  const { serviceBindings, ...otherQueues } = localQueues(name, queues, queueProducers, queueConsumers);
+  const { serviceBindings, ...otherQueues } = localQueues(
+    name,
+    queues,
+    queueProducers,
+    queueConsumers,
+    options.keepsBatchSizes === true,
+  );
   const token = randomBytes(24).toString("base64url");
   let isOutOfMemory = false;
   // A young generation of 1 MB instead of 16: after some thousand tasks the runtime holds up to 40 MB less, at the same speed.
@@ -171,6 +188,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     workers: [
       {
         ...workerOptions,
+        compatibilityFlags: [
+          ...flagsSchema.parse(workerOptions.compatibilityFlags),
+          ...(options.compatibilityFlags ?? []),
+        ],
         name,
         modules: listModules(options.main),
         modulesRoot: dirname(options.main),

@@ -13,7 +13,8 @@ import type { ChunkSql } from "../log-chunks.ts";
 import { migrate, type Migration } from "../migrate.ts";
 import { MAKE_DELETION_TABLE } from "../payload-storage.ts";
 
-const MIGRATIONS: readonly Migration[] = [
+/** The schema; times are epoch milliseconds. */
+export const INTAKE_MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     statements: [
@@ -106,7 +107,7 @@ export class IntakeStorage {
   /** Opens the tables, and makes them if there are none. */
   make(): true {
     if (!this.#isOpen) {
-      migrate(this.#storage, MIGRATIONS);
+      migrate(this.#storage, INTAKE_MIGRATIONS);
       this.#isOpen = true;
     }
     return true;

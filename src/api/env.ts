@@ -26,6 +26,8 @@ export interface ApiEnv extends Places {
   JOBBERS_JWT_SECRET?: string | undefined;
   /** Origins whose pages may call, with commas between them. */
   JOBBERS_CORS_ORIGINS?: string | undefined;
+  /** How many seconds `?wait=` waits at most: 25 unless it is given. */
+  JOBBERS_MAX_WAIT_S?: string | undefined;
   /** Where values lie that are too large for an object's rows. */
   PAYLOADS?: Payloads | undefined;
 }

@@ -5,7 +5,9 @@
  * @module
  */
 import { decideAttempt } from "./attempt.ts";
+import type { JobBeat } from "./intake.ts";
 import { FREE_WORKER_LOSSES, livenessDeadline, postMortem } from "./liveness.ts";
+import { objectBeatMs } from "./object-runs.ts";
 import { queueOf } from "./queue-spread.ts";
 import { dropPassedTime, giveBackSlots, nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -52,6 +54,10 @@ export interface JobRecord {
   queue?: QueueSpec;
   /** A try of it outlived its first heartbeat: the `Job` object of the same id has its progress, and lines of its log. */
   is_watched?: boolean;
+  /** Where the handler of its tries runs; left out for the consumer. */
+  run_in?: "object";
+  /** Its `Job` object runs the present try. */
+  in_object?: true;
   /** How often the silence of the try's worker was excused since its last beat, as far as it was stored. */
   excuses?: number;
   /** Times in a row that it lost its worker and ran again at no cost. */
@@ -103,6 +109,7 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
     error: null,
     late_results: 0,
     ...(spec.queue === undefined ? {} : { queue: spec.queue }),
+    ...(spec.run_in === "object" ? { run_in: spec.run_in } : {}),
   };
 }
 
@@ -176,6 +183,7 @@ export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): b
   job.unixname = worker.unixname;
   job.progress = null;
   delete job.excuses;
+  delete job.in_object;
   job.next_at = livenessDeadline(now, job.heartrateMs);
   return true;
 }
@@ -273,11 +281,15 @@ export function endLost(
   { lastBeat, progress, hasEnded = false }: { lastBeat: number | null; progress: Progress | null; hasEnded?: boolean },
   now: number,
 ): void {
-  const losses = job.worker_losses ?? 0;
-  const isFree = losses < FREE_WORKER_LOSSES;
   const found = hasEnded
     ? `The process of its worker ${job.hostname} has ended.`
-    : postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress });
+    : postMortem({ lastBeat, heartrateMs: leaseRateOf(job), now, progress });
+  loseWorker(job, found, now);
+}
+
+function loseWorker(job: JobRecord, found: string, now: number): void {
+  const losses = job.worker_losses ?? 0;
+  const isFree = losses < FREE_WORKER_LOSSES;
   const next = isFree ? `try ${job.try_number + 1} follows at once` : "it is retried if it has tries left";
   const error = { type: "Zombie", message: `${found} Next: ${next}.` };
   job.fence += 1;
@@ -286,6 +298,40 @@ export function endLost(
     job.max_tries += 1;
   }
   endAttempt(job, { state: "failed", error, retryable: true, ...(isFree ? { isAtOnce: true } : {}) }, now);
+}
+
+/** Ends a running try whose worker did not report it. False if it is not the present one. Should it still report, that is late. */
+export function endDead(job: JobRecord, token: number, outcome: Outcome, now: number): boolean {
+  if (job.state !== "running" || job.fence !== token) {
+    return false;
+  }
+  if (outcome.state === "failed" && outcome.isWorkerLost === true) {
+    loseWorker(job, outcome.error.message, now);
+    return true;
+  }
+  job.fence += 1;
+  endAttempt(job, outcome, now);
+  return true;
+}
+
+/** Milliseconds between two beats that the lease of the present try counts on. */
+export function leaseRateOf({ heartrateMs, in_object: isInObject }: JobRecord): number {
+  return isInObject === true ? objectBeatMs(heartrateMs) : heartrateMs;
+}
+
+/** Its `Job` object beats for the present try, which it runs. */
+export function beatFromObject(
+  job: JobRecord,
+  { object_host: host, progress }: Pick<JobBeat, "object_host" | "progress">,
+  now: number,
+): void {
+  job.in_object = true;
+  job.is_watched = true;
+  job.hostname = host ?? job.hostname;
+  job.progress = progress ?? job.progress;
+  job.latest_heartbeat = now;
+  delete job.excuses;
+  job.next_at = livenessDeadline(now, leaseRateOf(job));
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

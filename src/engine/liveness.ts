@@ -6,6 +6,9 @@
 import type { JobState } from "./states.ts";
 import type { Progress } from "./work.ts";
 
+/** A beat that comes within so many heart rates of the one before is in time. */
+export const PUNCTUAL_BEAT = 1.05;
+
 /** How many heart rates a job may be silent before it counts as lost. */
 export const GRACE_MULTIPLIER = 2.1;
 
@@ -186,7 +189,8 @@ function longestGap(beats: readonly number[]): number {
   return longest;
 }
 
-function describeProgress({ step, fraction }: Progress): string {
+/** A progress in a few words; empty if it says nothing. */
+export function describeProgress({ step, fraction }: Progress): string {
   const parts: string[] = [];
   if (step !== undefined) {
     parts.push(`at step '${step.length > 200 ? `${step.slice(0, 200)}…` : step}'`);

@@ -5,6 +5,7 @@
  */
 import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
 import { FREE_WORKER_LOSSES, postMortem } from "./liveness.ts";
+import { leaseRateMs } from "./object-runs.ts";
 import { parseLedgerName } from "./permits/names.ts";
 import { isEligibleToRetry } from "./retry.ts";
 import { failFast } from "./run-end.ts";
@@ -142,11 +143,12 @@ export function workerLost(instance: NodeInstance, found: string): { message: st
 }
 
 /** What was found out about a try whose worker is not heard any more. */
-export function lastWords({ hostname, latestHeartbeat, progress, node }: NodeInstance, now: number): string {
+export function lastWords(instance: NodeInstance, now: number): string {
+  const { hostname, latestHeartbeat, progress } = instance;
   if (latestHeartbeat === null) {
     return `No result and no heartbeat from ${hostname ?? "its worker"} within the grace period of its first heartbeat.`;
   }
-  return postMortem({ lastBeat: latestHeartbeat, heartrateMs: node.task.spec.heartrate * 1000, now, progress });
+  return postMortem({ lastBeat: latestHeartbeat, heartrateMs: leaseRateMs(instance), now, progress });
 }
 
 function failure(type: string, message: string): Outcome {

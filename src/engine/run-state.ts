@@ -71,6 +71,8 @@ export interface RunChanges {
   /** Queued instances whose message must be sent (again). */
   send: NodeInstance[];
   stops: StopOrder[];
+  /** Jobs of tries that ended without their workers. */
+  lost: { job_id: string; token: number }[];
   /** Instances whose wish is to be taken a step further. */
   steps: Set<NodeInstance>;
   /** What is held or asked for no longer. */
@@ -339,6 +341,7 @@ function noChanges(): RunChanges {
     history: [],
     send: [],
     stops: [],
+    lost: [],
     steps: new Set(),
     releases: [],
     slowDowns: [],

@@ -4,6 +4,21 @@
  *
  * @module
  */
+import { textHash } from "./text-hash.ts";
+
+/** Over how many objects it is dealt who has something to do: each object that wakes says so, and one could not hear all. */
+const WATCH_BOOKS = 16;
+
+/** Names of the objects that keep who has something to do. */
+export const WATCH_BOOK_NAMES: readonly string[] = Array.from(
+  { length: WATCH_BOOKS },
+  (_, index) => `catalog-${String(index).padStart(2, "0")}`,
+);
+
+/** The name of the object that keeps when another one has something to do. Always the same for a name. */
+export function watchBookOf(name: string): string {
+  return WATCH_BOOK_NAMES[textHash(name) % WATCH_BOOKS] ?? "";
+}
 
 /** What is known of one object. */
 export interface Watched {
@@ -17,8 +32,8 @@ export interface Watched {
   told: number;
 }
 
-/** An object to wake, as it was known when it was read. */
-export type Waking = Omit<Watched, "due_at">;
+/** An object to wake, as it was known when it was read, with the time at which it was due. */
+export type Waking = Watched & { due_at: number };
 
 /** Where that is kept. */
 export interface WatchBook {

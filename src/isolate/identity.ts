@@ -19,6 +19,6 @@ export function hostnameOfIsolate(): string {
  *
  * @param consumer `TASK_CONSUMER`: "detach" where there is one process.
  */
-export function hasEnded(worker: string | null, consumer: string): boolean {
+export function isWorkerGone(worker: string | null, consumer: string): boolean {
   return consumer === "detach" && worker !== null && worker.startsWith(PREFIX) && worker !== hostnameOfIsolate();
 }

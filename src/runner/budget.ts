@@ -71,6 +71,10 @@ export function countCalls(owner: Owner, budget: Budget): Owner {
       budget.call();
       return owner.publish(publication);
     },
+    async runInObject(task, startDate) {
+      budget.call();
+      return owner.runInObject(task, startDate);
+    },
     async ended(task, jobId, outcome) {
       budget.call();
       return owner.ended(task, jobId, outcome);

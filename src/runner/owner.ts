@@ -66,6 +66,13 @@ export interface Owner {
    * the attempt's first beat, and after a beat whenever something changed; few at a time.
    */
   publish(publication: Publication): Promise<BeatAnswer & { jobId: string }>;
+  /**
+   * Has the `Job` object of an attempt run it (`run_in: "object"`), and comes back at once: from then it is the object's, which beats
+   * and reports. `stop`: the object has had it before, or it is no longer the current one.
+   *
+   * @param startDate When the attempt began, epoch milliseconds.
+   */
+  runInObject(task: ClaimedTask, startDate: number): Promise<BeatAnswer>;
   /** An attempt with a job is over, its result reported; or it obeyed a stop, and failed with an error of the type `Stopped`. */
   ended(task: ClaimedTask, jobId: string, outcome: Outcome): Promise<void>;
   /** Where in the bucket this task puts values that are too large for rows, with a slash at the end. */

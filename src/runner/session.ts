@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Outcome } from "../engine/work.ts";
+import type { ClaimedTask, Outcome } from "../engine/work.ts";
 import { Attempt } from "./attempt.ts";
 import { execute, type Execution, type Surroundings } from "./execute.ts";
 import { Heartbeats } from "./heartbeats.ts";
@@ -13,6 +13,7 @@ import { Budget, countCalls } from "./budget.ts";
 import { Lanes } from "./lanes.ts";
 import type { Claims, Owner, WorkSource } from "./owner.ts";
 import { Pace } from "./pace.ts";
+import { Entrusting } from "./entrust.ts";
 import { Reporter, type Finished } from "./reporter.ts";
 import { Service } from "../isolate/service.ts";
 
@@ -40,6 +41,8 @@ export interface Shared {
   pace?: Pace;
   /** Says when the isolate stops: handlers then get their signal, and are handed over when the time is up. */
   service?: Service;
+  /** The session is in the `Job` object of its attempt: there is a job that shows it, from the start. */
+  isInObject?: boolean;
 }
 
 /** One owner's tasks in one invocation of a worker. */
@@ -48,9 +51,11 @@ export class Session {
   readonly #owner: Owner;
   readonly #beats: Heartbeats;
   readonly #reporter: Reporter;
+  readonly #entrusting: Entrusting;
   readonly #lanes: Lanes;
   readonly #budget: Budget;
   readonly #service: Service;
+  readonly #isInObject: boolean;
   readonly #done = Promise.withResolvers<void>();
   readonly #running = new Set<Attempt>();
   #source: WorkSource = NO_WORK;
@@ -70,8 +75,10 @@ export class Session {
     this.#around = around;
     this.#beats = new Heartbeats(this.#owner, pace, around.now);
     this.#reporter = new Reporter(this.#owner, around.now);
+    this.#entrusting = new Entrusting(this.#owner, this.#beats, pace, around.now);
     this.#lanes = lanes;
     this.#service = service;
+    this.#isInObject = shared.isInObject ?? false;
   }
 
   /** The attempts whose handlers run now: to be `cut` if they must not go on. */
@@ -143,22 +150,44 @@ export class Session {
 
   #start({ tasks, since }: Claims): void {
     // All of them first: a handler that keeps the thread to itself must not keep others from their beats.
-    const attempts = tasks.map((task) => new Attempt(task, since));
+    const attempts = tasks.map((task) => this.#attempt(task, since));
     if (this.#service.isStopping) {
       // Claimed while the isolate began to stop: nothing of it has run.
-      const outcome = handOver(this.#around.now());
-      this.#finished.push(
-        ...attempts.map((attempt) => ({ attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } })),
-      );
+      this.#finished.push(...attempts.map((attempt) => this.#handedOver(attempt)));
       this.#lanes.leave(attempts.length);
       return;
     }
     this.#budget.begin(attempts.length);
-    for (const attempt of attempts) {
+    const own = attempts.filter(({ task }) => task.run_in !== "object");
+    for (const attempt of own) {
       this.#running.add(attempt);
       this.#beats.add(attempt);
     }
-    void this.#begin(attempts);
+    for (const attempt of attempts.filter(({ task }) => task.run_in === "object")) {
+      this.#keep(this.#entrust(attempt));
+    }
+    void this.#begin(own);
+  }
+
+  /** The result of an attempt that has not begun when the isolate stops. */
+  #handedOver(attempt: Attempt): Finished {
+    const outcome = handOver(this.#around.now());
+    return { attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } };
+  }
+
+  #attempt(task: ClaimedTask, since: number): Attempt {
+    const attempt = new Attempt(task, since);
+    attempt.isPublished = this.#isInObject;
+    return attempt;
+  }
+
+  /** Has an object run an attempt; the lane is free once it does. */
+  async #entrust(attempt: Attempt): Promise<void> {
+    const isGiven = await this.#entrusting.give(attempt, () => this.#service.isStopping);
+    this.#lanes.leave(1);
+    if (!isGiven && this.#service.isStopping) {
+      this.#finished.push(this.#handedOver(attempt));
+    }
   }
 
   /** Begins handlers one after the other: each has the thread until it waits for something. */

@@ -175,3 +175,31 @@ describe("a server that is killed", () => {
     expect(instance).toMatchObject({ state: "success", try_number: 2, max_tries: 1 });
   });
 });
+
+describe("a task that runs in its object", () => {
+  test("goes on after a stop as the same try", async ({ expect }) => {
+    const { gate, server, client, startAgain } = await openStage();
+    const { id } = await client.submitTask("long", { gate: gate.url });
+    await gate.arrived("/long/1");
+    expect(await server.stop()).toBe(0);
+
+    const again = await startAgain();
+    await gate.arrived("/long/1", 2);
+    gate.open("/long/1");
+    expect(await again.getJob(id, 30)).toMatchObject({ state: "success", try_number: 1, result: { passed: "open" } });
+  });
+
+  test("is found and tried again when its server crashed", async ({ expect }) => {
+    const { gate, server, client, startAgain } = await openStage();
+    const { id } = await client.submitTask("long", { gate: gate.url });
+    await gate.arrived("/long/1");
+    await server.crash();
+
+    const again = await startAgain();
+    await gate.arrived("/long/2");
+    gate.open("/long/2");
+    const job = await again.getJob(id, 30);
+    expect(job).toMatchObject({ state: "success", try_number: 2, late_results: 0, result: { passed: "open" } });
+    expect(gate.count("/long/1")).toBe(1);
+  });
+});

@@ -245,6 +245,7 @@ export function testApi({
     CATALOG: { getByName: (name: string) => recording(`CATALOG ${name}`, { ...EMPTY_CATALOG, ...catalog }, []) },
     POOL: { getByName: (name: string) => recording(`POOL ${name}`, pool, calls) },
     JOBBERS_API_KEY: API_KEY,
+    JOBBERS_MAX_WAIT_S: "60",
     ...env,
   };
   async function fetch(

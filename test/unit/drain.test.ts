@@ -48,6 +48,10 @@ class Reported implements Owner {
     return { verdict: "continue", jobId: "job" };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended(): Promise<void> {
     // Nothing watches.
   }

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { hasEnded, hostnameOfIsolate } from "../../src/isolate/identity.ts";
+import { isWorkerGone, hostnameOfIsolate } from "../../src/isolate/identity.ts";
 
 describe("a worker", () => {
   it("has a name of its own as long as its isolate lives", ({ expect }) => {
@@ -8,10 +8,10 @@ describe("a worker", () => {
   });
 
   it("of another isolate has ended where there is one process, and may live where there are many", ({ expect }) => {
-    expect(hasEnded("worker-12345678", "detach")).toBe(true);
-    expect(hasEnded("worker-12345678", "hold")).toBe(false);
-    expect(hasEnded(hostnameOfIsolate(), "detach")).toBe(false);
-    expect(hasEnded("gpu-box-1", "detach")).toBe(false);
-    expect(hasEnded(null, "detach")).toBe(false);
+    expect(isWorkerGone("worker-12345678", "detach")).toBe(true);
+    expect(isWorkerGone("worker-12345678", "hold")).toBe(false);
+    expect(isWorkerGone(hostnameOfIsolate(), "detach")).toBe(false);
+    expect(isWorkerGone("gpu-box-1", "detach")).toBe(false);
+    expect(isWorkerGone(null, "detach")).toBe(false);
   });
 });

@@ -59,6 +59,10 @@ class Noting implements Owner {
     return { verdict: "continue", jobId: `job of ${publication.task.task_id}` };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended({ task_id: id }: ClaimedTask, jobId: string, outcome: Outcome): Promise<void> {
     this.ends.push([id, jobId, outcome]);
   }

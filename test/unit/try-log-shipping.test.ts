@@ -51,6 +51,10 @@ class Told implements Owner {
     return { verdict: "continue", jobId: "job" };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended(): Promise<void> {
     // Nothing watches.
   }

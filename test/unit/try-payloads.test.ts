@@ -94,6 +94,10 @@ class Recording implements Owner {
     return { verdict: this.verdict, jobId: "job" };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended(): Promise<void> {
     // Nothing watches.
   }

@@ -2,7 +2,7 @@ import { evictDurableObject, listDurableObjectIds, runInDurableObject } from "cl
 import { env, exports } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
-import { openCatalog, openIntake } from "../../durable-objects/env.ts";
+import { openIntake } from "../../durable-objects/env.ts";
 import { wakeLate } from "../../durable-objects/wake.ts";
 import { LISTEN_MS } from "../../src/engine/liveness.ts";
 import { memberId } from "../../src/engine/batch-ids.ts";
@@ -23,6 +23,7 @@ import {
   stubOf,
   success,
   value,
+  watchedOf,
   watchOf,
   WORKER,
 } from "./lab.ts";
@@ -368,7 +369,7 @@ describe("an intake object that lost its alarm", () => {
     const name = intakeName(jobId);
     await runInDurableObject(stubOf("INTAKE", jobId), (_intake, state) => state.storage.deleteAlarm());
     await evictDurableObject(stubOf("INTAKE", jobId));
-    const watched = async () => (await openCatalog(objectEnv).watched()).find((one) => one.name === name);
+    const watched = () => watchedOf(name);
     expect(await watched()).toBeDefined();
     clock.advance(180_000);
     await wakeLate(objectEnv, new Map());

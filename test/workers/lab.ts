@@ -18,11 +18,12 @@ import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, vi } from "vitest";
 import { queuesHeard } from "../../durable-objects/dag/worker-book.ts";
-import { openDag, openIntake, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
+import { openDag, openIntake, openJob, openWatchBook, type ObjectEnv } from "../../durable-objects/env.ts";
 import { INTAKE_DIGITS, intakeName, type Submitted } from "../../src/engine/intake.ts";
 import type { DagObject, JobObject, JobReader, Result, TriggerRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
 import { isJobFinished, isRunFinished } from "../../src/engine/states.ts";
+import { watchBookOf, type Watched } from "../../src/engine/watch.ts";
 import type {
   BeatAnswer,
   ClaimedTask,
@@ -290,6 +291,11 @@ export function stubOf(kind: "DAG" | "JOB" | "INTAKE", name: string): DurableObj
     case "INTAKE":
       return env.INTAKE.getByName(intakeName(name));
   }
+}
+
+/** What is known of an object's next thing to do; undefined if nothing is. */
+export async function watchedOf(name: string): Promise<Watched | undefined> {
+  return (await openWatchBook(objectEnv, watchBookOf(name)).watched()).find((entry) => entry.name === name);
 }
 
 /** When an object's alarm is due, in epoch milliseconds; null if none is set. */

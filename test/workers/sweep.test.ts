@@ -3,7 +3,8 @@ import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { specHash } from "../../src/engine/canonical-hash.ts";
 import { dagSpecSchema } from "../../src/engine/spec.ts";
-import { openCatalog } from "../../durable-objects/env.ts";
+import { WATCH_BOOK_NAMES, watchBookOf } from "../../src/engine/watch.ts";
+import { openCatalog, openWatchBook } from "../../durable-objects/env.ts";
 import { wakeLate } from "../../durable-objects/wake.ts";
 import {
   alarmOf,
@@ -20,6 +21,7 @@ import {
   stubOf,
   success,
   value,
+  watchedOf,
 } from "./lab.ts";
 import { addDag, deploy, fresh, inOrder, registry } from "./registry.ts";
 import { touched } from "./touched.ts";
@@ -61,7 +63,7 @@ describe("a DAG that was deleted while it had something to do", () => {
     await sweep();
     value(await dagOf(id).deleteDag());
     await sweep();
-    expect((await openCatalog(objectEnv).watched()).map(({ name }) => name)).not.toContain(id);
+    expect(await watchedOf(id)).toBeUndefined();
   });
 });
 
@@ -175,9 +177,7 @@ describe("a sweep over more than it may wake", () => {
     expect(await sweepUpTo(1, dagIds)).toEqual(dagIds.slice(1, 2));
     expect(await sweepUpTo(1, dagIds)).toEqual([]);
     expect(await sweepUpTo(1, dagIds)).toEqual(dagIds.slice(2));
-    expect((await openCatalog(objectEnv).watched()).find(({ name }) => name === broken)?.due_at).toBe(
-      clock.now() + 60_000,
-    );
+    expect((await watchedOf(broken))?.due_at).toBe(clock.now() + 60_000);
   });
 });
 
@@ -196,9 +196,66 @@ describe("what is known of who has something to do", () => {
   it("is told once while a DAG is at work, not at every step", async () => {
     const dagId = addDag({}, (d) => void inOrder(d, "a", "b", "c"));
     await drive(dagId, await start(dagId), () => success());
-    const entry = (await env.CATALOG.getByName("catalog").watched()).find(({ name }) => name === dagId);
-    expect(entry).toMatchObject({ told: 1 });
+    expect(await watchedOf(dagId)).toMatchObject({ told: 1 });
     await fireAlarm(stubOf("DAG", dagId)).catch(() => 0);
+  });
+});
+
+describe("who has something to do", () => {
+  it("is dealt over sixteen objects, evenly, and the one catalog hears of none", async () => {
+    const before = (await openCatalog(objectEnv).watched()).length;
+    const dagIds = Array.from({ length: 10 }, () => addDag({}, (d) => void inOrder(d, "a")));
+    for (const dagId of dagIds) {
+      await start(dagId);
+      expect(await watchedOf(dagId)).toMatchObject({ told: 1 });
+    }
+    expect(await openCatalog(objectEnv).watched()).toHaveLength(before);
+    const counts = new Map(WATCH_BOOK_NAMES.map((name) => [name, 0]));
+    for (let index = 0; index < 16_000; index += 1) {
+      const book = watchBookOf(`dag_${index}`);
+      counts.set(book, (counts.get(book) ?? Number.NaN) + 1);
+    }
+    expect(counts.size).toBe(16);
+    expect(Math.min(...counts.values())).toBeGreaterThan(850);
+    expect(Math.max(...counts.values())).toBeLessThan(1150);
+  });
+
+  it("that the one catalog knows from before is woken, and moves to where it belongs", async () => {
+    const dagId = addDag({}, (d) => void inOrder(d, "a"));
+    await start(dagId, { run_after: clock.now() + 5000 });
+    await loseAlarm(dagId);
+    const [catalog, book] = [openCatalog(objectEnv), openWatchBook(objectEnv, watchBookOf(dagId))];
+    await book.swept([{ name: dagId, due_at: null, spec_hash: null, told: (await watchedOf(dagId))?.told ?? 0 }]);
+    expect(await watchedOf(dagId)).toBeUndefined();
+    await catalog.expect(dagId, clock.now() + 5000);
+    clock.advance(60_000);
+    touched.length = 0;
+    await wakeLate(objectEnv, new Map());
+    expect(touched).toContain(dagId);
+    expect((await catalog.watched()).map(({ name }) => name)).not.toContain(dagId);
+    expect((await watchedOf(dagId))?.due_at).toBeLessThanOrEqual(clock.now());
+  });
+
+  it("is woken although one of the objects that know it cannot be asked, and the sweep says so", async () => {
+    const dagIds = Array.from({ length: 4 }, () => addDag({}, (d) => void inOrder(d, "a")));
+    const [lost = ""] = dagIds;
+    const others = dagIds.filter((dagId) => watchBookOf(dagId) !== watchBookOf(lost));
+    const broken = new Proxy(env.CATALOG, {
+      get: (target, key): unknown =>
+        key === "getByName"
+          ? (name: string) => {
+              if (name === watchBookOf(lost)) {
+                throw new Error("that one is away");
+              }
+              return target.getByName(name);
+            }
+          : Reflect.get(target, key),
+    });
+    const hashes = new Map(dagIds.map((dagId) => [dagId, specHash(registry.dags.get(dagId)?.spec ?? fail(dagId))]));
+    touched.length = 0;
+    await expect(wakeLate({ ...objectEnv, CATALOG: broken }, hashes)).rejects.toThrow("that one is away");
+    expect(others.length).toBeGreaterThan(0);
+    expect(touched.filter((name) => dagIds.includes(name)).toSorted()).toEqual(others.toSorted());
   });
 });
 

@@ -6,7 +6,7 @@
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
 import type { WorkBatch } from "../../queues/tasks.ts";
-import type { AdoptionRequest } from "../../src/engine/objects.ts";
+import type { AdoptionRequest, RunRequest } from "../../src/engine/objects.ts";
 import type {
   AttemptBeat,
   BeatAnswer,
@@ -110,5 +110,10 @@ export class Job extends jobbers.Job {
     adopters.set(`${request.dag_id} ${request.task_id}`, this.ctx.id.name ?? "");
     onCall(request.dag_id ?? undefined, "adopt");
     return super.adopt(request);
+  }
+
+  override async run(request: RunRequest): Promise<BeatAnswer> {
+    onCall(request.dag_id ?? undefined, "run");
+    return super.run(request);
   }
 }

@@ -2,14 +2,16 @@ import { ulid } from "ulid";
 import { describe, it } from "vitest";
 import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import type { JobState, TaskInstanceState } from "../../src/engine/states.ts";
+import type { Progress } from "../../src/engine/work.ts";
 import {
   adopt,
   alarmOf,
-  beat,
   claimOne,
+  dagOf,
   clock,
   fireAlarm,
   instanceOf,
+  keyOf,
   jobOf,
   newJobId,
   report,
@@ -74,11 +76,12 @@ describe("a silent worker", () => {
       const jobId = ulid();
       clock.advance(heartrate * 1000);
       await adopt(dagId, jobId, claimed);
-      const lastBeat = await beatFor(jobId, claimed.token, heartrate, async () => {
-        expect(await beat(dagId, claimed)).toBe("continue");
+      const one = { ...keyOf(claimed), token: claimed.token, job_id: jobId };
+      const lastBeat = await beatFor(jobId, claimed.token, heartrate, async (progress) => {
+        expect(await dagOf(dagId).beat([{ ...one, progress }], WORKER)).toEqual([{ verdict: "continue" }]);
       });
 
-      await silence("JOB", jobId);
+      await whileIn("running", dagId, runId);
 
       expect(clock.now()).toBeLessThanOrEqual(lastBeat + boundMs(heartrate));
       const job = value(await jobOf(jobId).get(0));
@@ -100,13 +103,13 @@ describe("a silent worker", () => {
       value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
       for (let losses = 0; losses < FREE_WORKER_LOSSES; losses += 1) {
         expect(await jobOf(jobId).claim(WORKER)).toMatchObject({ try_number: losses + 1 });
-        await silence("INTAKE", jobId);
+        await silence(jobId);
         await whileJobIs("up_for_retry", jobId);
       }
       const token = (await jobOf(jobId).claim(WORKER))?.token ?? expect.fail("expected the job to be claimed");
       const lastBeat = await beatFor(jobId, token, heartrate);
 
-      await silence("INTAKE", jobId);
+      await silence(jobId);
 
       expect(clock.now()).toBeLessThanOrEqual(lastBeat + boundMs(heartrate));
       const job = value(await jobOf(jobId).get(0));
@@ -134,7 +137,7 @@ describe("a silent worker", () => {
     value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
     for (let losses = 0; losses <= FREE_WORKER_LOSSES; losses += 1) {
       await jobOf(jobId).claim(WORKER);
-      await silence("INTAKE", jobId);
+      await silence(jobId);
       await whileJobIs("up_for_retry", jobId);
     }
     expect(value(await jobOf(jobId).get(0))).toMatchObject({
@@ -167,20 +170,21 @@ async function beatFor(
   jobId: string,
   token: number,
   heartrate: number,
-  alsoTo: () => Promise<void> = async () => undefined,
+  alsoTo: (progress: Progress) => Promise<void> = async () => undefined,
 ): Promise<number> {
   for (const [index, said] of ["first", "second", "third"].entries()) {
     clock.advance(heartrate * 1000);
-    await alsoTo();
-    await jobOf(jobId).beat(token, { step: said, fraction: (index + 1) / 4 });
+    const progress = { step: said, fraction: (index + 1) / 4 };
+    await alsoTo(progress);
+    await jobOf(jobId).beat(token, progress);
   }
   return clock.now();
 }
 
-/** Lets nothing happen but the alarms of a job's watch or of its intake object, until it no longer counts as running. */
-async function silence(kind: "JOB" | "INTAKE", jobId: string): Promise<void> {
+/** Lets nothing happen but the alarms of a job's intake object, until it no longer counts as running. */
+async function silence(jobId: string): Promise<void> {
   while (value(await jobOf(jobId).get(0)).state === "running") {
-    await fireAlarm(stubOf(kind, jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
   }
 }
 

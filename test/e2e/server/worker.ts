@@ -40,6 +40,15 @@ const finish = task({ id: "finish" }, async (ctx, { gate }: Gated) => {
   }
 });
 
+/** Stands at the gate in an object of its own, and leaves it when its signal fires. */
+const long = task(
+  { id: "long", runIn: "object", heartrate: "1s", retries: 1, retryDelay: 0 },
+  async (ctx, { gate }: Gated) => {
+    const response = await fetch(`${gate}/long/${ctx.ti.tryNumber}`, { signal: ctx.signal });
+    return { passed: await response.text() };
+  },
+);
+
 /** Takes memory until the runtime has none left. */
 const exhaust = task({ id: "exhaust" }, () => {
   const held: string[][] = [];
@@ -59,7 +68,7 @@ const gated = dag({ id: "gated", params: { gate: "" } }, (d) => {
 const waiting = dag({ id: "waiting", params: { gate: "" } }, (d) => void d.run(patient, { gate: d.params.gate }));
 
 const jobbers = createJobbers(
-  createRegistry({ dags: [gated, waiting], tasks: [obey, ignore, patient, finish, exhaust] }),
+  createRegistry({ dags: [gated, waiting], tasks: [obey, ignore, patient, finish, long, exhaust] }),
 );
 
 export default jobbers.handler;
