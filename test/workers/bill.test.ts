@@ -31,7 +31,9 @@ import { addDag, addTask, ECHO, inOrder, registry } from "./registry.ts";
 import { jobbers } from "./worker.ts";
 
 stopClock();
-beforeEach(() => {
+beforeEach(async () => {
+  // What is made once for a deployment is no part of a unit: the tables of the catalogs.
+  await wakeLate(objectEnv, new Map());
   // Timers too: what waits for others waits for as long as it says, however loaded the machine is.
   const toFake = ["Date", "setTimeout", "clearTimeout", "performance"] as const;
   vi.useFakeTimers({ toFake: [...toFake], now: clock.now() });
@@ -229,13 +231,15 @@ describe("single tasks cost what the document says", () => {
   });
 
   it("many at a time, over all intake objects", async ({ expect }) => {
-    const ids = Array.from({ length: UNITS.single_together.tasks }, newJobId);
-    const counted = await count(ids.length, async (work) => {
+    const some = (): string[] => Array.from({ length: UNITS.single_together.tasks }, newJobId);
+    const run = async (ids: readonly string[], work: Work): Promise<void> => {
       await Promise.all(ids.map((id) => post(`/tasks/${ECHO}`, { id, payload: { n: 1 } }, work)));
       await consume(() => ids.flatMap((id) => mailbox.takeOfJob(id)), work);
       await settle([...new Map(ids.map((id) => [intakeName(id), stubOf("INTAKE", id)])).values()]);
-    });
-    expectUnit(expect, "single_together", counted);
+    };
+    await run(some(), uncounted());
+    const ids = some();
+    expectUnit(expect, "single_together", await count(ids.length, (work) => run(ids, work)));
     const states = await Promise.all(ids.map(async (id) => value(await jobOf(id).get(0)).state));
     expect(new Set(states)).toEqual(new Set(["success"]));
   });
