@@ -1,7 +1,8 @@
 /**
  * The layers of the tests, each a project: `vitest run --project unit`.
  *
- * unit: pure code, in Node. workers: inside workerd, with the objects, the queue and alarms. e2e and chaos: the built
+ * unit: pure code, in Node. workers: inside workerd, with the objects, the queue and alarms. platform: the same under Cloudflare's
+ * documented limits, which `platform/` enforces. e2e and chaos: the built
  * bundle on the embedded runtime as `npm start` serves it, over HTTP, one file after the other. fuzz: inside workerd, alone,
  * because it counts what all objects write.
  *
@@ -30,13 +31,22 @@ const OBJECTS = {
   LOGIN_GUARD: "LoginGuard",
 };
 
+/** What differs between the layers inside workerd. */
+interface WorkersOptions {
+  evicts: boolean;
+  /** The Worker under test. */
+  main?: string;
+  /** `TASK_CONSUMER`: "hold" as on Cloudflare, "detach" as on the embedded runtime. */
+  consumer?: string;
+}
+
 /**
  * Inside workerd, with those objects.
  *
  * @param evicts Objects leave memory when they were idle for ten seconds, and when a test evicts them. Without it none does, so
  * that it does not depend on the machine which request wakes one: what it writes then is not that request's doing.
  */
-function workers({ evicts }: { evicts: boolean }) {
+function workers({ evicts, main = "./test/workers/worker.ts", consumer = "detach" }: WorkersOptions) {
   const durableObjects = Object.fromEntries(
     Object.entries(OBJECTS).map(([binding, className]) => [
       binding,
@@ -44,9 +54,9 @@ function workers({ evicts }: { evicts: boolean }) {
     ]),
   );
   return cloudflareTest({
-    main: "./test/workers/worker.ts",
+    main,
     wrangler: { configPath: "./wrangler.toml" },
-    miniflare: { bindings: TEST_BINDINGS, durableObjects },
+    miniflare: { bindings: { ...TEST_BINDINGS, TASK_CONSUMER: consumer }, durableObjects },
   });
 }
 
@@ -62,6 +72,10 @@ export default defineConfig({
       {
         plugins: [workers({ evicts: true })],
         test: { name: "workers", include: ["test/workers/**/*.test.ts", "test/contract/**/*.test.ts"], ...HANGS },
+      },
+      {
+        plugins: [workers({ main: "./test/platform/worker.ts", evicts: true, consumer: "hold" })],
+        test: { name: "platform", include: ["test/platform/**/*.test.ts"], ...HANGS },
       },
       {
         test: {

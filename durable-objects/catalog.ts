@@ -1,6 +1,7 @@
 /**
- * The one object that knows which DAGs were registered over HTTP, which has which backfill, which pools there are, which queues roles
- * stand for, and who has something to do. What a DAG or a pool is, its own object says. One that nobody registered anything at has no tables.
+ * The class of two kinds of objects. The one named "catalog" knows which DAGs were registered over HTTP, which has which backfill, which
+ * pools there are, and which queues roles stand for. What a DAG or a pool is, its own object says. The others keep who has something to do, by
+ * the hash of its name: see `engine/watch.ts`. One that nothing was registered at has no tables.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import { DurableObject } from "cloudflare:workers";
 import { MAX_REGISTERED_DAGS, type CatalogObject, type Result } from "../src/engine/objects.ts";
 import { MAX_ROLES, roleRefusal, type QueueRole } from "../src/engine/queue-roles.ts";
 import { MAX_POOLS, type PoolName } from "../src/engine/permits/pool-names.ts";
-import type { Watched } from "../src/engine/watch.ts";
+import type { Waking, Watched } from "../src/engine/watch.ts";
 import type { ObjectEnv } from "./env.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { MAKE_POOL_TABLE, PoolNameTable } from "./pool-name-table.ts";
@@ -17,7 +18,7 @@ import { forgetRoles, queuesOf } from "./queues.ts";
 import { MAKE_WATCH_TABLE, WatchTable } from "./watch-table.ts";
 
 /** The schema; times are epoch milliseconds. */
-const MIGRATIONS: readonly Migration[] = [
+export const CATALOG_MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     statements: [
@@ -144,6 +145,14 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
     return this.#open() ? this.#watched.list() : [];
   }
 
+  async toWake(specHashes: ReadonlyMap<string, string>, now: number, limit: number): Promise<Waking[]> {
+    if (!this.#open() && specHashes.size === 0) {
+      return [];
+    }
+    this.#make();
+    return this.#watched.toWake(specHashes, now, limit);
+  }
+
   async expect(name: string, dueAt: number): Promise<void> {
     this.#make();
     this.#watched.expect(name, dueAt);
@@ -171,7 +180,7 @@ export class Catalog extends DurableObject<ObjectEnv> implements CatalogObject {
   }
 
   #make(): void {
-    migrate(this.ctx.storage, MIGRATIONS);
+    migrate(this.ctx.storage, CATALOG_MIGRATIONS);
     this.#isOpen = true;
   }
 

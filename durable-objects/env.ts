@@ -7,10 +7,12 @@ import { intakeName, type IntakeObject } from "../src/engine/intake.ts";
 import type { CatalogObject, DagObject, JobObject } from "../src/engine/objects.ts";
 import { jobOfOwner } from "../src/engine/permits/holders.ts";
 import type { PermitOwner, PoolObject, RateLimiterObject } from "../src/engine/permits/objects.ts";
+import type { WatchBook } from "../src/engine/watch.ts";
 import type { WorkMessage } from "../src/engine/work.ts";
+import { objectNamed, type Places } from "../src/isolate/place.ts";
 
 /** Bindings of the Worker, as far as the objects use them. */
-export interface ObjectEnv {
+export interface ObjectEnv extends Places {
   DAG: DurableObjectNamespace;
   JOB: DurableObjectNamespace;
   INTAKE: DurableObjectNamespace;
@@ -31,7 +33,7 @@ export interface ObjectEnv {
 
 /** The object of a DAG or of a bulk submission, by its name. */
 export function openDag(env: ObjectEnv, name: string): DagObject {
-  const stub: object = env.DAG.getByName(name);
+  const stub: object = objectNamed(env, env.DAG, name);
   return stub as DagObject;
 }
 
@@ -40,8 +42,14 @@ export const CATALOG_NAME = "catalog";
 
 /** The one catalog of registered DAGs. */
 export function openCatalog(env: ObjectEnv): CatalogObject {
-  const stub: object = env.CATALOG.getByName(CATALOG_NAME);
+  const stub: object = objectNamed(env, env.CATALOG, CATALOG_NAME);
   return stub as CatalogObject;
+}
+
+/** One of the objects that keep who has something to do, by its name: see `engine/watch.ts`. */
+export function openWatchBook(env: ObjectEnv, name: string): WatchBook {
+  const stub: object = objectNamed(env, env.CATALOG, name);
+  return stub as WatchBook;
 }
 
 /** The object that keeps a standalone job, or knows of another id. */
@@ -51,19 +59,19 @@ export function openIntake(env: ObjectEnv, id: string): IntakeObject {
 
 /** An intake object, by its own name. */
 export function openIntakeNamed(env: ObjectEnv, name: string): IntakeObject {
-  const stub: object = env.INTAKE.getByName(name);
+  const stub: object = objectNamed(env, env.INTAKE, name);
   return stub as IntakeObject;
 }
 
 /** The object of a job that watches a try, by its id. */
 export function openJob(env: ObjectEnv, jobId: string): JobObject {
-  const stub: object = env.JOB.getByName(jobId);
+  const stub: object = objectNamed(env, env.JOB, jobId);
   return stub as JobObject;
 }
 
 /** The object of one ledger of permits, by its name: see `permits/names.ts`. */
 export function openPool(env: ObjectEnv, ledger: string): PoolObject {
-  const stub: object = env.POOL.getByName(ledger);
+  const stub: object = objectNamed(env, env.POOL, ledger);
   return stub as PoolObject;
 }
 
@@ -71,7 +79,7 @@ export function openPool(env: ObjectEnv, ledger: string): PoolObject {
 export function openPermitOwner(env: ObjectEnv, name: string): PermitOwner {
   const jobId = jobOfOwner(name);
   if (jobId === null) {
-    const stub: object = env.DAG.getByName(name);
+    const stub: object = objectNamed(env, env.DAG, name);
     return stub as PermitOwner;
   }
   const intake = openIntake(env, jobId);
@@ -83,6 +91,6 @@ export function openPermitOwner(env: ObjectEnv, name: string): PermitOwner {
 
 /** The object of one rate limit, by its key. */
 export function openRateLimiter(env: ObjectEnv, key: string): RateLimiterObject {
-  const stub: object = env.RATE_LIMITER.getByName(key);
+  const stub: object = objectNamed(env, env.RATE_LIMITER, key);
   return stub as RateLimiterObject;
 }

@@ -8,29 +8,31 @@ import type { WatchRecord } from "../src/engine/job-watch.ts";
 import type { LogChunk } from "../src/engine/work.ts";
 import { JobLog } from "./job-log.ts";
 import type { ChunkSql } from "./log-chunks.ts";
-import { migrate, type Ledger, type Migration } from "./migrate.ts";
+import { migrate, readableFrom, type Ledger, type Migration } from "./migrate.ts";
 
-const MIGRATIONS: readonly Migration[] = [
-  {
-    version: 1,
-    statements: [
-      `CREATE TABLE job (
-        singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
-        schema_version INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'restarting', 'up_for_retry', 'up_for_reschedule',
-          'success', 'failed', 'skipped')),
-        try_number INTEGER NOT NULL CHECK (try_number >= 1),
-        fence INTEGER NOT NULL CHECK (fence >= 0),
-        latest_heartbeat INTEGER,
-        end_date INTEGER,
-        next_at INTEGER,
-        detail TEXT NOT NULL CHECK (json_valid(detail)),
-        logs TEXT,
-        CHECK ((state IN ('success', 'failed', 'skipped')) = (end_date IS NOT NULL)),
-        CHECK (state <> 'running' OR latest_heartbeat IS NOT NULL)
-      ) STRICT`,
-    ],
-  },
+/** @param more Further columns. */
+function makeTable(more = ""): string {
+  return `CREATE TABLE job (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    schema_version INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'restarting', 'up_for_retry', 'up_for_reschedule',
+      'success', 'failed', 'skipped')),
+    try_number INTEGER NOT NULL CHECK (try_number >= 1),
+    fence INTEGER NOT NULL CHECK (fence >= 0),
+    latest_heartbeat INTEGER,
+    end_date INTEGER,
+    next_at INTEGER,
+    detail TEXT NOT NULL CHECK (json_valid(detail)),
+    logs TEXT,
+    ${more}
+    CHECK ((state IN ('success', 'failed', 'skipped')) = (end_date IS NOT NULL)),
+    CHECK (state <> 'running' OR latest_heartbeat IS NOT NULL)
+  ) STRICT`;
+}
+
+/** The schema; times are epoch milliseconds. */
+export const JOB_MIGRATIONS: readonly Migration[] = [
+  { version: 1, statements: [makeTable()] },
   {
     // The lines of the last try, and nothing else, were in the column.
     version: 2,
@@ -38,12 +40,17 @@ const MIGRATIONS: readonly Migration[] = [
       "UPDATE job SET logs = json_object('try_number', try_number, 'first', 0, 'lines', json(logs)) WHERE logs IS NOT NULL",
     ],
   },
+  { version: 3, statements: ["ALTER TABLE job ADD COLUMN readable_from INTEGER"] },
 ];
+/** Of its row, from this version on, the ledger says which code may use it. */
+const READABLE_FROM_SINCE = 3;
 
 /** The table as the newest version has it, for a new job. */
-const MAKE_TABLE = MIGRATIONS.slice(0, 1).flatMap(({ statements }) => statements);
+const NEWEST_TABLE = makeTable("readable_from INTEGER,");
+const NEWEST_VERSION = JOB_MIGRATIONS.at(-1)?.version ?? 1;
 
-const LEDGER: Ledger = {
+/** Where a `Job` object remembers its version. */
+export const JOB_LEDGER: Ledger = {
   read(sql) {
     const [table] = sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'job'").raw();
     const row =
@@ -52,8 +59,14 @@ const LEDGER: Ledger = {
         : sql.exec<{ schema_version: number }>("SELECT schema_version FROM job").toArray()[0];
     return row?.schema_version ?? 0;
   },
-  write(sql, version) {
-    if (version > 1) {
+  readableFrom(sql) {
+    const row = sql.exec<{ schema_version: number; readable_from?: number | null }>("SELECT * FROM job").one();
+    return row.readable_from ?? row.schema_version;
+  },
+  write(sql, version, oldest) {
+    if (version >= READABLE_FROM_SINCE) {
+      sql.exec("UPDATE job SET schema_version = ?, readable_from = ?", version, oldest);
+    } else if (version > 1) {
       sql.exec("UPDATE job SET schema_version = ?", version);
     }
   },
@@ -82,10 +95,10 @@ export class JobStorage {
 
   /** The job, or null; nothing is written for a job that does not exist. */
   read(): WatchRecord | null {
-    if (LEDGER.read(this.#storage.sql) === 0) {
+    if (JOB_LEDGER.read(this.#storage.sql) === 0) {
       return null;
     }
-    migrate(this.#storage, MIGRATIONS, LEDGER);
+    migrate(this.#storage, JOB_MIGRATIONS, JOB_LEDGER);
     const { detail, logs, ...columns } = this.#storage.sql
       .exec<Pick<WatchRecord, Columns> & { detail: string; logs: string | null }>(
         "SELECT state, try_number, fence, latest_heartbeat, end_date, next_at, detail, logs FROM job",
@@ -98,14 +111,14 @@ export class JobStorage {
   /** Makes the table and its row. */
   create(job: WatchRecord): void {
     this.#storage.transactionSync(() => {
-      for (const statement of MAKE_TABLE) {
-        this.#write(statement);
-      }
+      this.#write(NEWEST_TABLE);
       const { columns, detail } = split(job);
       this.#write(
-        `INSERT INTO job (singleton, schema_version, state, try_number, fence, latest_heartbeat, end_date, next_at, detail)
-         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        MIGRATIONS.at(-1)?.version ?? 1,
+        `INSERT INTO job (singleton, schema_version, readable_from, state, try_number, fence, latest_heartbeat, end_date,
+           next_at, detail)
+         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        NEWEST_VERSION,
+        readableFrom(JOB_MIGRATIONS, NEWEST_VERSION),
         ...columns,
         detail,
       );

@@ -29,6 +29,7 @@ export function claimed(job: JobRecord): ClaimedTask {
     input: job.payload,
     heartrateMs: job.heartrateMs,
     executionTimeoutMs: job.executionTimeoutMs,
+    ...(job.run_in === undefined ? {} : { run_in: job.run_in }),
   };
 }
 

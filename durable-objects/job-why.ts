@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { explainWish, sayHeartbeat } from "../src/engine/explain-wait.ts";
+import { explainWish, sayHeartbeat, sayInObject } from "../src/engine/explain-wait.ts";
 import { asSentence, code, whenAndIn } from "../src/engine/explain-words.ts";
 import { awaitsPermits, queueOfJob, STUCK_AFTER_MS, type JobRecord } from "../src/engine/job-machine.ts";
 import type { WatchRecord } from "../src/engine/job-watch.ts";
@@ -78,6 +78,7 @@ function runningOrOver(job: JobRecord | WatchRecord, now: number): string {
     return `it is over since ${new Date(job.end_date ?? now).toISOString()} in the state ${code(job.state)}${error}`;
   }
   const beat = job.latest_heartbeat;
-  const sign = beat === null ? "no heartbeat yet" : sayHeartbeat(beat, job.heartrateMs, now);
+  const seen = beat === null ? "no heartbeat yet" : sayHeartbeat(beat, job.heartrateMs, now);
+  const sign = job.in_object === true ? sayInObject(job.heartrateMs) : seen;
   return `it is running on ${job.hostname ?? "a worker"}, try ${job.try_number} of ${job.max_tries + 1}; ${sign}`;
 }

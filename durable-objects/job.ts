@@ -1,51 +1,86 @@
 /**
- * The object of one job: the watch over a try that outlived its first heartbeat, of a task instance or of a standalone job. Thin:
- * load, let `job-watch` decide, store the one row, arm the alarm, ask or notify the owner.
+ * The object of one job: the watch over a try that outlived its first heartbeat, of a task instance or of a standalone job; or the
+ * place where a long one runs. Thin: load, let `job-watch` decide, store the one row, arm the alarm, ask or notify the owner.
  *
  * @module
  */
 import { DurableObject } from "cloudflare:workers";
+import { lostInObject, objectLookMs } from "../src/engine/object-runs.ts";
 import {
   beatWatch,
   completeWatch,
+  endOf,
   isStale,
+  keepNews,
   killWatch,
   learnStanding,
   mayLog,
+  OWED_RETRY_MS,
+  noteStop,
+  runsInObject,
+  runTry,
+  stopWatch,
   tickWatch,
   watchTry,
   type WatchEffect,
   type WatchRecord,
 } from "../src/engine/job-watch.ts";
-import type { AdoptionRequest, JobObject, LogPage, Result, WhyView } from "../src/engine/objects.ts";
+import type { AdoptionRequest, JobObject, LogPage, Result, RunRequest, WhyView } from "../src/engine/objects.ts";
 import { isJobFinished } from "../src/engine/states.ts";
-import type { AttemptStanding, BeatAnswer, JobView, LogChunk, Progress, TaskError } from "../src/engine/work.ts";
+import type {
+  AttemptStanding,
+  BeatAnswer,
+  JobView,
+  LogChunk,
+  Progress,
+  TaskError,
+  WorkerIdentity,
+} from "../src/engine/work.ts";
+import { hostnameOfIsolate } from "../src/isolate/identity.ts";
+import { service } from "../src/isolate/service.ts";
+import { ObjectRun } from "../src/runner/object-run.ts";
 import { openDag, openIntake, type ObjectEnv } from "./env.ts";
 import { JobStorage } from "./job-storage.ts";
 import { goesOn, viewWatch } from "./job-views.ts";
 import { whyWatched } from "./job-why.ts";
 import { Waiters } from "./waiters.ts";
+import type { WorkOfObject } from "./work-of-object.ts";
 
 const ENDED = "ended";
 const LOGGED = "logged";
 const NO_LINES: LogChunk = { from: 0, lines: [] };
 
-/** The class. */
-export class Job extends DurableObject<ObjectEnv> implements JobObject {
+/** Makes the class for the code that a deployment consists of. */
+export function createJobClass(workOf: WorkOfObject) {
+  return class extends Job {
+    constructor(ctx: DurableObjectState, env: ObjectEnv) {
+      super(ctx, env, workOf);
+    }
+  };
+}
+
+/** The class, but for the code that it may run. */
+class Job extends DurableObject<ObjectEnv> implements JobObject {
   readonly #storage: JobStorage;
   readonly #waiters = new Waiters();
   /** Undefined until it was read in this wake. */
   #job: WatchRecord | null | undefined;
   #alarmAt: number | null = null;
+  readonly #workOf: WorkOfObject;
+  /** The attempt whose handler is in this object's memory. */
+  #run: ObjectRun | null = null;
 
-  constructor(ctx: DurableObjectState, env: ObjectEnv) {
+  constructor(ctx: DurableObjectState, env: ObjectEnv, workOf: WorkOfObject) {
     super(ctx, env);
+    this.#workOf = workOf;
     this.#storage = new JobStorage(ctx.storage);
   }
 
   async get(waitMs: number): Promise<Result<JobView>> {
     const known = this.#load();
-    if (known !== null && isStale(known, Date.now())) {
+    if (known !== null && runsInObject(known)) {
+      await this.#lookForHandler(known);
+    } else if (known !== null && isStale(known, Date.now())) {
       await this.#askOwner(known);
     }
     return this.#waiters.until<Result<JobView>>(ENDED, waitMs, () => {
@@ -62,7 +97,12 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
   }
 
   async kill(reason: string): Promise<Result<JobView>> {
-    return this.#change((job, now) => ({ answer: { ok: true, value: job }, effect: killWatch(job, reason, now) }));
+    const answer = this.#change((job, now) => ({
+      answer: { ok: true, value: job },
+      effect: killWatch(job, reason, now),
+    }));
+    this.#run?.stop(reason);
+    return answer;
   }
 
   async heartbeat(progress: Progress | null): Promise<Result<JobView>> {
@@ -98,45 +138,59 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
   }
 
   async adopt(request: AdoptionRequest): Promise<BeatAnswer> {
-    const id = this.ctx.id.name ?? "";
-    if (request.dag_id !== null && this.#load() === null) {
-      // The intake object is asked which ids there are. It knows this one before anything is made here.
-      await openIntake(this.env, id).link(id, "watch");
-    }
+    const id = await this.#linked(request);
     const now = Date.now();
     const known = this.#load();
     if (known === null || request.token > known.fence) {
-      const job = watchTry(id, request, now);
-      // A later try of a standalone job takes the place of the one before; the log has both.
-      if (known === null) {
-        this.#storage.create(job);
-      }
-      this.#job = job;
-      this.#arm(job, now);
-      if (known !== null || request.logs !== undefined) {
-        this.#save(job, now, request.logs);
-      }
+      this.#put(watchTry(id, request, now), now, request.logs);
     } else if (request.logs !== undefined && mayLog(known, request.token)) {
       this.#save(known, now, request.logs);
     }
     return { verdict: "continue" };
   }
 
+  async run(request: RunRequest): Promise<BeatAnswer> {
+    const id = await this.#linked(request);
+    const now = Date.now();
+    const known = this.#load();
+    if (known !== null && request.token <= known.fence) {
+      return this.#run?.token === request.token
+        ? { verdict: "continue" }
+        : { verdict: "stop", reason: "the attempt is no longer the current one, or its handler is gone" };
+    }
+    // Of an earlier try that its owner has given up.
+    this.#run?.stop("another try has begun");
+    const worker: WorkerIdentity = { ...request.worker, hostname: hostnameOfIsolate(), isObject: true };
+    const job = runTry(id, { ...request, worker }, now);
+    this.#put(job, now);
+    this.#armAt(now + objectLookMs(job.heartrateMs), now);
+    this.ctx.waitUntil(this.#runToEnd(request, worker));
+    return { verdict: "continue" };
+  }
+
   async stop(reason: string): Promise<void> {
     const job = this.#load();
-    if (job !== null && job.state === "running" && job.stop_reason === null) {
-      job.stop_reason = reason;
-      this.#save(job, Date.now());
+    const now = Date.now();
+    if (job !== null && runsInObject(job)) {
+      const effect = stopWatch(job, reason, now);
+      this.#save(job, now);
+      this.#run?.stop(reason);
+      this.#after(job, effect, now);
+    } else if (job !== null && job.state === "running" && job.stop_reason === null) {
+      noteStop(job, reason, now);
+      this.#save(job, now);
+    }
+  }
+
+  async ownerEnded(token: number): Promise<void> {
+    const job = this.#load();
+    if (job !== null && job.fence === token && job.state === "running") {
+      await this.#askOwner(job);
     }
   }
 
   async complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): Promise<void> {
-    const job = this.#load();
-    if (job !== null) {
-      const now = Date.now();
-      completeWatch(job, token, state, error, now);
-      this.#save(job, now);
-    }
+    this.#complete(token, state, error);
   }
 
   /** Rows this object wrote since it woke, alarms included: what the platform bills, for the benchmark. */
@@ -146,16 +200,21 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
 
   /** The reconciler: whatever is due and has not happened is done now. Idempotent. */
   override async alarm(): Promise<void> {
-    this.#alarmAt = null;
+    const now = Date.now();
+    // Armed once, at the end: one that wakes for this would have it ring again at once.
+    this.#alarmAt = now;
     const job = this.#load();
+    this.#alarmAt = null;
     if (job === null) {
       return;
     }
-    const now = Date.now();
+    if (runsInObject(job)) {
+      await this.#lookForHandler(job);
+      return;
+    }
     const before = JSON.stringify(job);
     const effect = tickWatch(job, now);
     if (effect === "ask_owner") {
-      // Nothing to store: the alarm that follows from the answer is enough.
       await this.#askOwner(job);
       this.#arm(job, Date.now());
       return;
@@ -171,10 +230,100 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
       this.#job = this.#storage.read();
       if (this.#job !== null) {
         // An alarm may have been lost; to arm it again costs a write per wake.
-        this.#arm(this.#job, Date.now());
+        const now = Date.now();
+        this.#arm(this.#job, now);
+        if (runsInObject(this.#job) && this.#run === null) {
+          // Memory is new, so that its handler is gone.
+          this.#armAt(now + 1, now);
+        }
       }
     }
     return this.#job;
+  }
+
+  /** The id of the job. Where users ask which ids there are knows it before anything is made here. */
+  async #linked({ dag_id: dagId }: AdoptionRequest): Promise<string> {
+    const id = this.ctx.id.name ?? "";
+    if (dagId !== null && this.#load() === null) {
+      await openIntake(this.env, id).link(id, "watch");
+    }
+    return id;
+  }
+
+  /** Stores the record of a try. A later one of a standalone job takes the place of the one before; the log has both. */
+  #put(job: WatchRecord, now: number, logs?: LogChunk): void {
+    const isNew = this.#job === null;
+    if (isNew) {
+      this.#storage.create(job);
+    }
+    this.#job = job;
+    this.#arm(job, now);
+    if (!isNew || logs !== undefined) {
+      this.#save(job, now, logs);
+    }
+  }
+
+  /** Runs an attempt in this object, until its owner has the result. */
+  async #runToEnd({ dag_id: dagId, task }: RunRequest, worker: WorkerIdentity): Promise<void> {
+    const jobId = this.ctx.id.name ?? "";
+    const { owner, around } = this.#workOf(this.env, dagId, jobId, worker);
+    const run = new ObjectRun({ task, jobId }, owner, around, service, {
+      keep: (progress, logs) => this.#keepNews(task.token, progress, logs),
+      end: (outcome) => this.#complete(task.token, ...endOf(outcome)),
+    });
+    this.#run = run;
+    const over = service.begin();
+    try {
+      // A record that may be lost would prove nothing.
+      await this.ctx.storage.sync();
+      await run.run();
+    } finally {
+      over();
+      this.#run = this.#run === run ? null : this.#run;
+    }
+    const job = this.#load();
+    if (job !== null && job.fence === task.token && runsInObject(job)) {
+      await this.#endLost(job);
+    }
+  }
+
+  #keepNews(token: number, progress: Progress | null, logs: LogChunk): void {
+    const job = this.#load();
+    const now = Date.now();
+    if (job !== null && keepNews(job, token, progress, logs, now)) {
+      this.#save(job, now, logs);
+    }
+  }
+
+  /** Looks whether the handler that the record tells of is still there: this is how its death is found. */
+  async #lookForHandler(job: WatchRecord): Promise<void> {
+    const now = Date.now();
+    if (this.#run?.token === job.fence) {
+      job.latest_heartbeat = now;
+      this.#armAt(now + objectLookMs(job.heartrateMs), now);
+    } else {
+      await this.#endLost(job);
+    }
+  }
+
+  /** The handler is gone: its owner decides what becomes of the try. What gets no answer is sent again by the alarm. */
+  async #endLost(lost: WatchRecord): Promise<void> {
+    const { id, adoption, fence } = lost;
+    const outcome = lostInObject(lost);
+    try {
+      let standing: AttemptStanding;
+      if (adoption.dag_id === null) {
+        standing = await openIntake(this.env, id).attemptEnded(id, fence, outcome);
+      } else {
+        await openDag(this.env, adoption.dag_id).attemptEnded(adoption, fence, outcome);
+        standing = await this.#standingOf(lost);
+      }
+      this.#learn(fence, standing);
+    } catch (error) {
+      console.warn({ event: "owner_not_told", job_id: id, dag_id: adoption.dag_id, error: String(error) });
+      const now = Date.now();
+      this.#armAt(now + OWED_RETRY_MS, now);
+    }
   }
 
   #change(
@@ -192,6 +341,15 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
     this.#save(job, now);
     this.#after(job, effect, now);
     return { ok: true, value: viewWatch(answer.value) };
+  }
+
+  #complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): void {
+    const job = this.#load();
+    if (job !== null) {
+      const now = Date.now();
+      completeWatch(job, token, state, error, now);
+      this.#save(job, now);
+    }
   }
 
   #logPage(tryNumber: number, from: number): Result<LogPage> {
@@ -258,17 +416,20 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
   /** Asks the owner of the try how it stands. What gets no answer is asked again by the alarm. */
   async #askOwner(asking: WatchRecord): Promise<void> {
     try {
-      const standing = await this.#standingOf(asking);
-      const job = this.#load();
-      const now = Date.now();
-      if (job !== null && job.fence === asking.fence && learnStanding(job, standing, now)) {
-        this.#save(job, now);
-      } else if (job !== null) {
-        this.#arm(job, now);
-      }
+      this.#learn(asking.fence, await this.#standingOf(asking));
     } catch (error) {
       const { dag_id } = asking.adoption;
       console.warn({ event: "owner_not_asked", job_id: asking.id, dag_id, error: String(error) });
+    }
+  }
+
+  #learn(fence: number, standing: AttemptStanding): void {
+    const job = this.#load();
+    const now = Date.now();
+    if (job !== null && job.fence === fence && learnStanding(job, standing, now)) {
+      this.#save(job, now);
+    } else if (job !== null) {
+      this.#arm(job, now);
     }
   }
 
@@ -280,10 +441,13 @@ export class Job extends DurableObject<ObjectEnv> implements JobObject {
 
   /** Arms the alarm unless it is early enough already: a beat need not move it, since it re-arms itself. */
   #arm(job: WatchRecord, now: number): void {
-    if (job.next_at === null) {
-      return;
+    if (job.next_at !== null) {
+      this.#armAt(job.next_at, now);
     }
-    const at = Math.max(job.next_at, now + 1);
+  }
+
+  #armAt(dueAt: number, now: number): void {
+    const at = Math.max(dueAt, now + 1);
     if (this.#alarmAt === null || at < this.#alarmAt) {
       this.#alarmAt = at;
       this.#storage.rowsWritten += 1;

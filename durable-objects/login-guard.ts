@@ -13,7 +13,7 @@ import type { ObjectEnv } from "./env.ts";
 import { migrate, type Migration } from "./migrate.ts";
 
 /** The schema; times are epoch milliseconds. */
-const MIGRATIONS: readonly Migration[] = [
+export const LOGIN_GUARD_MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     statements: [
@@ -115,7 +115,7 @@ export class LoginGuard extends DurableObject<ObjectEnv> implements LoginGuardOb
 
   #open(): void {
     if (!this.#isOpen) {
-      migrate(this.ctx.storage, MIGRATIONS);
+      migrate(this.ctx.storage, LOGIN_GUARD_MIGRATIONS);
       this.#isOpen = true;
     }
   }

@@ -13,9 +13,6 @@ import { openCatalog, type ObjectEnv } from "./env.ts";
 /** Milliseconds that an isolate goes by the roles it read. */
 export const ROLES_KEPT_MS = 5000;
 
-/** Messages one `sendBatch` takes. */
-const MESSAGES_PER_BATCH = 100;
-
 type Roles = ReadonlyMap<string, string>;
 
 const NO_ROLES: Roles = new Map();
@@ -50,15 +47,6 @@ export function queuesOf(env: ObjectEnv): Queues {
 export function openQueue(env: ObjectEnv, name: string): Queue<WorkMessage> | null {
   const settings = queuesOf(env).get(name);
   return settings === undefined ? null : bindingOf(env, settings.binding);
-}
-
-/** Sends messages through a queue, in as many calls as it takes. */
-export async function sendAll(queue: Queue<WorkMessage>, messages: readonly { body: WorkMessage }[]): Promise<void> {
-  const batches = [];
-  for (let first = 0; first < messages.length; first += MESSAGES_PER_BATCH) {
-    batches.push(queue.sendBatch(messages.slice(first, first + MESSAGES_PER_BATCH)));
-  }
-  await Promise.all(batches);
 }
 
 /** The queue that a name stands for now, be it a queue's or a role's; null if nothing has it. Roles are read for a role only. */

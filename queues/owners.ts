@@ -5,20 +5,18 @@
  */
 import { ulid } from "ulid";
 import { openDag, openIntakeNamed, openJob, type ObjectEnv } from "../durable-objects/env.ts";
+import { endOf } from "../src/engine/job-watch.ts";
 import type { AdoptionRequest } from "../src/engine/objects.ts";
 import type { Json } from "../src/engine/spec.ts";
 import type {
   ClaimedTask,
   LogChunk,
-  Outcome,
   Progress,
   StoredValue,
-  TaskError,
   TaskInstanceKey,
   WorkerIdentity,
 } from "../src/engine/work.ts";
 import type { Owner } from "../src/runner/owner.ts";
-import { service } from "../src/isolate/service.ts";
 
 /**
  * Ready task instances one report may claim for its own worker: enough to carry a chain or a small fan-out without the
@@ -31,6 +29,8 @@ const QUICK_MS = 50;
 /** Characters of a step that a beat carries. */
 const STEP_CHARS = 200;
 
+const NO_LINES: LogChunk = { from: 0, lines: [] };
+
 /** Reads a value that lies in R2. */
 export type GetPayload = (key: string) => Promise<Json>;
 
@@ -39,15 +39,20 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
   const valueOf = async (stored: StoredValue): Promise<Json> =>
     "json" in stored ? (JSON.parse(stored.json) as Json) : getPayload(stored.r2);
   const newIds = new WeakMap<ClaimedTask, string>();
+  // The same one if an answer is lost: another job would run the attempt once more, or show one that nothing runs.
+  const newIdOf = (task: ClaimedTask): string => {
+    const id = newIds.get(task) ?? ulid();
+    newIds.set(task, id);
+    return id;
+  };
   const places = new Map<string, string>();
   let reused = openDag(env, name);
   let givenAt = Date.now();
   return {
-    async report(reports) {
+    async report(reports, limit) {
       try {
         const usual = Date.now() - givenAt < QUICK_MS ? FOLLOW_UPS_WHEN_QUICK : FOLLOW_UPS;
-        const limit = service.isStopping ? 0 : usual;
-        const { followUps } = await reused.report(reports, worker, limit);
+        const { followUps } = await reused.report(reports, worker, Math.min(usual, limit));
         givenAt = Date.now();
         return followUps;
       } catch (error) {
@@ -62,6 +67,7 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
           ...keyOf(task),
           token: task.token,
           ...(jobId === null ? {} : { job_id: jobId }),
+          ...hostOf(worker),
           ...(progress === null ? {} : { progress: brief(progress) }),
         })),
         worker,
@@ -71,12 +77,14 @@ export function dagOwner(env: ObjectEnv, name: string, worker: WorkerIdentity, g
       if (jobId !== null) {
         return { ...(await openJob(env, jobId).beat(task.token, progress, ...linesOf(logs))), jobId };
       }
-      // The same one if the answer is lost: a second job would show an attempt that nobody runs.
-      const newId = newIds.get(task) ?? ulid();
-      newIds.set(task, newId);
+      const newId = newIdOf(task);
       const request = { dag_id: name, ...keyOf(task), ...adoptionOf(task, startDate, worker, progress, logs) };
       const answer = await openJob(env, newId).adopt(request);
       return { ...answer, jobId: newId };
+    },
+    async runInObject(task, startDate) {
+      const adoption = adoptionOf(task, startDate, worker, null, NO_LINES);
+      return openJob(env, newIdOf(task)).run({ dag_id: name, ...keyOf(task), ...adoption, task });
     },
     async ended(task, jobId, outcome) {
       await openJob(env, jobId).complete(task.token, ...endOf(outcome));
@@ -130,7 +138,8 @@ export function intakeOwner(env: ObjectEnv, name: string, worker: WorkerIdentity
         beats.map(({ task, progress }) => ({
           job_id: task.job_id ?? "",
           token: task.token,
-          is_watched: watched.has(task),
+          is_watched: worker.isObject === true || watched.has(task),
+          ...hostOf(worker),
           ...(progress === null ? {} : { progress: brief(progress) }),
         })),
       );
@@ -149,6 +158,10 @@ export function intakeOwner(env: ObjectEnv, name: string, worker: WorkerIdentity
       watched.add(task);
       return { ...answer, jobId: id };
     },
+    async runInObject(task, startDate) {
+      const adoption = adoptionOf(task, startDate, worker, null, NO_LINES);
+      return openJob(env, task.job_id ?? "").run({ dag_id: null, ...keyOf(task), ...adoption, task });
+    },
     async ended(task, jobId, outcome) {
       await openJob(env, jobId).complete(task.token, ...endOf(outcome));
     },
@@ -159,6 +172,11 @@ export function intakeOwner(env: ObjectEnv, name: string, worker: WorkerIdentity
       return null;
     },
   };
+}
+
+/** The beat of an object that runs the attempt itself says where. */
+function hostOf({ hostname, isObject }: WorkerIdentity): { object_host?: string } {
+  return isObject === true ? { object_host: hostname } : {};
 }
 
 /** The last argument of a beat, which most go without. */
@@ -188,18 +206,4 @@ function brief({ step, fraction }: Progress): Progress {
     ...(step === undefined ? {} : { step: step.slice(0, STEP_CHARS) }),
     ...(fraction === undefined ? {} : { fraction }),
   };
-}
-
-function endOf(outcome: Outcome): ["success" | "failed" | "skipped", TaskError | null] {
-  switch (outcome.state) {
-    case "failed":
-      return [
-        "failed",
-        outcome.error.type === "Stopped" ? outcome.error : { type: "TaskFailed", message: outcome.error.message },
-      ];
-    case "skipped":
-      return ["skipped", null];
-    default:
-      return ["success", null];
-  }
 }

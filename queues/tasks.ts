@@ -6,21 +6,26 @@
 import { openDag, openIntakeNamed, type ObjectEnv } from "../durable-objects/env.ts";
 import { queuesOf } from "../durable-objects/queues.ts";
 import { intakeName } from "../src/engine/intake.ts";
-import { DEFAULT_QUEUE, queueOfPlatform } from "../src/engine/queues.ts";
-import type { Json } from "../src/engine/spec.ts";
-import type { JobMessage, TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
-import type { Surroundings } from "../src/runner/execute.ts";
+import { DEFAULT_QUEUE, MOST_LANES, queueOfPlatform } from "../src/engine/queues.ts";
+import type { ClaimedTask, JobMessage, TaskInstanceMessage, WorkerIdentity, WorkMessage } from "../src/engine/work.ts";
+import { Budget } from "../src/runner/budget.ts";
+import { Lanes } from "../src/runner/lanes.ts";
+import type { Claims, WorkSource } from "../src/runner/owner.ts";
 import { Pace } from "../src/runner/pace.ts";
+import { hostnameOfIsolate } from "../src/isolate/identity.ts";
 import { service } from "../src/isolate/service.ts";
 import { Session } from "../src/runner/session.ts";
 import type { Registry } from "../src/sdk/index.ts";
 import { dagOwner, intakeOwner } from "./owners.ts";
+import { surroundings } from "./surroundings.ts";
 
 /** Messages being worked on in this isolate up to which a detached consumer takes the next batch at once. */
 const IN_FLIGHT_AT_ONCE = 1000;
 /** How long it holds the next batch back beyond that: short tasks end in it, and a flood is taken in step. */
 const DETACH_AFTER_MS = 25;
 const RETRY_DELAY_S = 5;
+/** Handlers at a time in an invocation that the platform bounds: six of them may wait for a connection, and all share a thread. */
+const LANES_WHERE_HELD = 10;
 
 /** A message as far as the consumer uses it. */
 interface DeliveredMessage {
@@ -37,15 +42,13 @@ export interface WorkBatch {
   retryAll(options?: { delaySeconds?: number }): void;
 }
 
-let hostname: string | undefined;
 let inFlight = 0;
 /** Of the jobs that this isolate makes, for whichever owner. */
 const pace = new Pace();
 
-/** Who this isolate is, on a queue. Named at first use: the platform allows no randomness before a request. */
+/** Who this isolate is, on a queue. */
 function identity(queue: string): WorkerIdentity {
-  hostname ??= `worker-${crypto.randomUUID().slice(0, 8)}`;
-  return { hostname, unixname: "jobbers", ...(queue === DEFAULT_QUEUE ? {} : { queue }) };
+  return { hostname: hostnameOfIsolate(), unixname: "jobbers", ...(queue === DEFAULT_QUEUE ? {} : { queue }) };
 }
 
 /** Handles one batch of work messages, of whichever queue. */
@@ -60,8 +63,17 @@ export async function consumeTasks(
     batch.retryAll({ delaySeconds: RETRY_DELAY_S });
     return;
   }
-  const worker = identity(queueOfPlatform(queuesOf(env), batch.queue));
-  const around = surroundings(registry, env);
+  const queues = queuesOf(env);
+  const queue = queueOfPlatform(queues, batch.queue);
+  const worker = identity(queue);
+  const isHeld = env.TASK_CONSUMER !== "detach";
+  const around = surroundings(registry, env, isHeld);
+  const shared = {
+    lanes: new Lanes(queues.get(queue)?.lanes ?? (isHeld ? LANES_WHERE_HELD : MOST_LANES)),
+    budget: new Budget(around.now),
+    pace,
+    service,
+  };
   const byDag = new Map<string, DeliveredMessage[]>();
   const byIntake = new Map<string, DeliveredMessage[]>();
   for (const message of batch.messages) {
@@ -73,8 +85,16 @@ export async function consumeTasks(
     }
   }
   const work = [
-    ...[...byIntake].map(([name, messages]) => runJobs(env, name, messages, worker, around)),
-    ...[...byDag].map(([dagId, messages]) => runTaskInstances(env, dagId, messages, worker, around)),
+    ...[...byIntake].map(async ([name, messages]) => {
+      const ids = (bodies: WorkMessage[]): string[] => bodies.map((body) => (body as JobMessage).job_id);
+      const claim = (bodies: WorkMessage[]) => openIntakeNamed(env, name).claim([...new Set(ids(bodies))], worker);
+      await new Session(intakeOwner(env, name, worker), around, shared).run(new Messages(messages, claim));
+    }),
+    ...[...byDag].map(async ([dagId, messages]) => {
+      const claim = (bodies: WorkMessage[]) => openDag(env, dagId).claim(bodies as TaskInstanceMessage[], worker);
+      const owner = dagOwner(env, dagId, worker, around.getPayload);
+      await new Session(owner, around, shared).run(new Messages(messages, claim));
+    }),
   ];
   inFlight += batch.messages.length;
   const over = service.begin();
@@ -82,7 +102,7 @@ export async function consumeTasks(
     over();
     inFlight -= batch.messages.length;
   });
-  if (env.TASK_CONSUMER !== "detach") {
+  if (isHeld) {
     await all;
     return;
   }
@@ -101,73 +121,46 @@ function addTo<T>(groups: Map<string, T[]>, name: string, item: T): void {
   }
 }
 
-async function runTaskInstances(
-  env: ObjectEnv,
-  dagId: string,
-  messages: readonly DeliveredMessage[],
-  worker: WorkerIdentity,
-  around: Surroundings,
-): Promise<void> {
-  try {
-    const requests = messages.map(({ body }) => body as TaskInstanceMessage);
-    const since = around.now();
-    const claimed = await openDag(env, dagId).claim(requests, worker);
-    if (claimed.length > 0) {
-      await new Session(dagOwner(env, dagId, worker, around.getPayload), around, pace, service).run(claimed, since);
-    }
-  } catch (error) {
-    retry(messages, error);
-  }
-}
+/** Messages of one owner, claimed some at a time. */
+class Messages implements WorkSource {
+  readonly #claim: (bodies: WorkMessage[]) => Promise<ClaimedTask[]>;
+  #messages: DeliveredMessage[];
 
-async function runJobs(
-  env: ObjectEnv,
-  intake: string,
-  messages: readonly DeliveredMessage[],
-  worker: WorkerIdentity,
-  around: Surroundings,
-): Promise<void> {
-  try {
-    const jobIds = new Set(messages.map(({ body }) => (body as JobMessage).job_id));
-    const since = around.now();
-    const claimed = await openIntakeNamed(env, intake).claim([...jobIds], worker);
-    if (claimed.length > 0) {
-      await new Session(intakeOwner(env, intake, worker), around, pace, service).run(claimed, since);
+  constructor(messages: readonly DeliveredMessage[], claim: (bodies: WorkMessage[]) => Promise<ClaimedTask[]>) {
+    this.#messages = [...messages];
+    this.#claim = claim;
+  }
+
+  get left(): number {
+    return this.#messages.length;
+  }
+
+  async claim(most: number): Promise<Claims> {
+    const messages = this.#messages.splice(0, most);
+    const since = Date.now();
+    try {
+      return { tasks: await this.#claim(messages.map(({ body }) => body)), since };
+    } catch (error) {
+      console.error({ event: "claim_failed", messages: messages.length + this.left, error: String(error) });
+      retry([...messages, ...this.#messages], RETRY_DELAY_S);
+      this.#messages = [];
+      return { tasks: [], since };
     }
-  } catch (error) {
-    retry(messages, error);
+  }
+
+  giveBack(): void {
+    retry(this.#messages, 0);
+    this.#messages = [];
   }
 }
 
 /** A claim that could not be made is asked for again; one that was made is refused then, so nothing runs twice. */
-function retry(messages: readonly DeliveredMessage[], error: unknown): void {
-  console.error({ event: "claim_failed", messages: messages.length, error: String(error) });
+function retry(messages: readonly DeliveredMessage[], delaySeconds: number): void {
   for (const message of messages) {
     try {
-      message.retry({ delaySeconds: RETRY_DELAY_S });
+      message.retry({ delaySeconds });
     } catch {
       // A detached consumer has returned already: the owner sends again what nobody claimed.
     }
   }
-}
-
-function surroundings(registry: Registry, env: ObjectEnv): Surroundings {
-  return {
-    find: (handler) => registry.tasks.get(handler),
-    env,
-    now: () => Date.now(),
-    async putPayload(place, json) {
-      const key = `${place}${crypto.randomUUID()}`;
-      await env.PAYLOADS.put(key, json, { httpMetadata: { contentType: "application/json" } });
-      return key;
-    },
-    async getPayload(key) {
-      const object = await env.PAYLOADS.get(key);
-      if (object === null) {
-        throw new Error(`expected a value under "${key}" in PAYLOADS, there is none`);
-      }
-      return object.json<Json>();
-    },
-    deletePayloads: (keys) => env.PAYLOADS.delete(keys),
-  };
 }

@@ -24,18 +24,37 @@ export interface Bundle {
   built: boolean;
 }
 
+/** An entry in place of the configuration's own. */
+export interface OtherEntry {
+  main: string;
+  /** All of them: they take the place of the configuration's. */
+  compatibilityFlags: readonly string[];
+}
+
 /**
  * Makes the bundle of `configPath` in `folder` unless the one there is newer than everything it was made from.
  * Throws with wrangler's own words if the build fails.
+ *
+ * @param other What is bundled instead of the configuration's entry; null for that.
  */
-export function ensureBundle(configPath: string, folder: string): Bundle {
+export function ensureBundle(configPath: string, folder: string, other: OtherEntry | null = null): Bundle {
   const current = currentBundle(configPath, folder);
   if (current !== null) {
     return { main: current, built: false };
   }
   const build = spawnSync(
     process.execPath,
-    [WRANGLER_COMMAND, "deploy", "--dry-run", "--config", configPath, "--outdir", folder, "--metafile"],
+    [
+      WRANGLER_COMMAND,
+      "deploy",
+      ...(other === null ? [] : [other.main, "--compatibility-flags", ...other.compatibilityFlags]),
+      "--dry-run",
+      "--config",
+      configPath,
+      "--outdir",
+      folder,
+      "--metafile",
+    ],
     { cwd: PROJECT_ROOT, encoding: "utf8", env: { ...process.env, ...WRANGLER_ENVIRONMENT } },
   );
   if (build.status !== 0) {

@@ -60,6 +60,7 @@ export function startDevServer(options: DevServerOptions): DevServer {
       "--inspector-port=0",
       `--persist-to=${join(options.stateFolder, "wrangler")}`,
       "--var=TASK_CONSUMER:detach",
+      "--var=JOBBERS_MAX_WAIT_S:60",
       `--env-file=${writeSecrets(options.configPath, options.stateFolder, apiKey)}`,
       ...options.more,
     ],

@@ -12,7 +12,8 @@ import { dirname, extname, join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
 import { z } from "zod";
-import { readQueues } from "../src/engine/queues.ts";
+import { MOST_LANES, readQueues } from "../src/engine/queues.ts";
+import type { Queues } from "../src/engine/queues.ts";
 import { orderText } from "../src/orders.ts";
 import type { Order } from "../src/orders.ts";
 import { tieRuntimeToThisProcess } from "./runtime-command.ts";
@@ -32,6 +33,10 @@ export interface EmbeddedOptions {
   port: number;
   /** Variables and secrets; they win over those of the configuration. */
   bindings: Record<string, string>;
+  /** Compatibility flags beside those of the configuration. */
+  compatibilityFlags?: readonly string[];
+  /** Batches have the size of wrangler.toml, not as many messages as a consumer has lanes. */
+  keepsBatchSizes?: boolean;
   /** Called with the id of the runtime's process as soon as it has one, again if it crashed and is restarted; null when it is ended. */
   onRuntime?: (pid: number | null) => void;
   /** Called with each line that the runtime and the Worker write, after it was printed. */
@@ -94,21 +99,30 @@ const consumersSchema = z
 const servicesSchema = z.record(z.string(), z.custom<string | { name: string; entrypoint?: string }>()).default({});
 
 /**
- * The queues that tasks use, as bindings to the Worker's own entrypoint that stands for them: see `queues/local-queue.ts`. A Worker's
- * other queues stay as they are.
+ * The queues that tasks use, as bindings to the Worker's own entrypoint that stands for them: see `queues/local-queue.ts`. A batch has as
+ * many messages as a consumer has lanes, unless it keeps its size: here no consumer waits for a batch to end. A Worker's other queues stay as they are.
  */
-function localQueues(worker: string, used: ReadonlySet<string>, producers: unknown, consumers: unknown) {
+function localQueues(worker: string, used: Queues, producers: unknown, consumers: unknown, keepsBatchSizes: boolean) {
   const settings = consumersSchema.parse(consumers);
+  const widths = new Map([...used.values()].map(({ binding, lanes }) => [binding, lanes ?? MOST_LANES]));
   const all = Object.entries(producersSchema.parse(producers));
   const isLocal = ([binding, { queueName }]: (typeof all)[number]): boolean =>
-    used.has(binding) && settings[queueName] !== undefined;
+    widths.has(binding) && settings[queueName] !== undefined;
   const local = all.filter(isLocal);
   const names = new Set(local.map(([, { queueName }]) => queueName));
   return {
     serviceBindings: Object.fromEntries(
       local.map(([binding, { queueName: queue }]) => [
         binding,
-        { name: worker, entrypoint: "LocalQueue", props: { queue, ...settings[queue] } },
+        {
+          name: worker,
+          entrypoint: "LocalQueue",
+          props: {
+            queue,
+            ...settings[queue],
+            ...(keepsBatchSizes ? {} : { maxBatchSize: widths.get(binding) }),
+          },
+        },
       ]),
     ),
     queueProducers: Object.fromEntries(all.filter((one) => !isLocal(one))),
@@ -118,6 +132,8 @@ function localQueues(worker: string, used: ReadonlySet<string>, producers: unkno
 
 /** What wrangler.toml's variables come to. */
 const bindingsSchema = z.record(z.string(), z.json()).default({});
+
+const flagsSchema = z.array(z.string()).default([]);
 
 interface Schedulable {
   scheduled(event: { scheduledTime: Date; cron: string }): Promise<unknown>;
@@ -157,8 +173,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   // The objects would refuse all work, and say why in the log only.
   const queues = readQueues(bindings["QUEUES"]);
   const name = "jobbers";
-  const used = new Set([...queues.values()].map(({ binding }) => binding));
-  const { serviceBindings, ...otherQueues } = localQueues(name, used, queueProducers, queueConsumers);
+  const { serviceBindings, ...otherQueues } = localQueues(
+    name,
+    queues,
+    queueProducers,
+    queueConsumers,
+    options.keepsBatchSizes === true,
+  );
   const token = randomBytes(24).toString("base64url");
   let isOutOfMemory = false;
   // A young generation of 1 MB instead of 16: after some thousand tasks the runtime holds up to 40 MB less, at the same speed.
@@ -167,6 +188,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     workers: [
       {
         ...workerOptions,
+        compatibilityFlags: [
+          ...flagsSchema.parse(workerOptions.compatibilityFlags),
+          ...(options.compatibilityFlags ?? []),
+        ],
         name,
         modules: listModules(options.main),
         modulesRoot: dirname(options.main),

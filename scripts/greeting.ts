@@ -11,6 +11,12 @@ export interface Greeted {
   developmentKey: string | null;
 }
 
+/** Says that Cloudflare's limits hold. */
+export function limitsLine(faultRate: number): string {
+  const faults = faultRate === 0 ? "" : `, faults at a rate of ${faultRate}`;
+  return `Cloudflare's limits hold${faults}: what exceeds one is an error and a line with "platform_limit"`;
+}
+
 /** Address, key and three calls that work as they stand. */
 export function startLines(greeted: Greeted, stateFolder: string): string[] {
   return [`Jobbers listens on ${greeted.url}   (state in ${stateFolder}, Ctrl-C stops it)`, ...keyLines(greeted)];

@@ -6,6 +6,7 @@
  */
 import { Agent, request } from "node:http";
 import type { IncomingMessage } from "node:http";
+import { Agent as SecureAgent, request as secureRequest } from "node:https";
 
 /** An answer: its status, and its body as JSON where it is JSON, else as text. */
 export interface Answer {
@@ -24,12 +25,16 @@ export interface HttpClient {
 
 /** Makes a client; without a key it calls anonymously. A call that gets no answer in `timeoutMs` throws; one beyond `maxSockets` waits for another to end. */
 export function makeHttpClient(url: string, apiKey: string | null, timeoutMs = 60_000, maxSockets = 64): HttpClient {
-  const agent = new Agent({ keepAlive: true, maxSockets });
+  const isSecure = new URL(url).protocol === "https:";
+  const agent = isSecure
+    ? new SecureAgent({ keepAlive: true, maxSockets })
+    : new Agent({ keepAlive: true, maxSockets });
+  const open = isSecure ? secureRequest : request;
   const authorization: Record<string, string> = apiKey === null ? {} : { authorization: `Bearer ${apiKey}` };
 
   function send(method: string, path: string, body: string | null, headers: Record<string, string>): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const sent = request(new URL(path, url).href, {
+      const sent = open(new URL(path, url).href, {
         method,
         agent,
         headers: { ...authorization, ...headers },

@@ -13,6 +13,10 @@ export const WRANGLER_CONFIG = join(PROJECT_ROOT, "wrangler.toml");
 /** The folder `npm run build` writes the bundle to. */
 export const BUNDLE_FOLDER = join(PROJECT_ROOT, "dist");
 
+/** The entry that wraps the product in Cloudflare's limits, and the folder of its bundle. */
+export const LIMITED_ENTRY = join(PROJECT_ROOT, "platform", "entry.ts");
+export const LIMITED_BUNDLE_FOLDER = join(PROJECT_ROOT, "dist", "platform");
+
 /**
  * Environment for wrangler: nothing sent or fetched over the network, no traces kept of every call, and no explorer,
  * which answers any process of the machine, without a key, with all that the objects store.

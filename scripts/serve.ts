@@ -5,6 +5,8 @@
  */
 import { ensureBundle } from "./bundle.ts";
 import { startEmbedded } from "./embedded.ts";
+import { LIMITED_FLAGS, underLimits } from "./platform-limits.ts";
+import type { FaultSettings } from "./platform-limits.ts";
 import { isPortFree } from "./ports.ts";
 import { developmentKey, openStateFolder } from "./state-folder.ts";
 import { watchDisk } from "./disk-watch.ts";
@@ -23,6 +25,8 @@ export interface ServeOptions {
   port: number;
   /** API key of the server; null for the development key of the state folder. */
   apiKey: string | null;
+  /** Cloudflare's limits hold, with these settings; null: they do not. */
+  platformLimits: FaultSettings | null;
   /** Further secrets, by name. */
   secrets: Record<string, string>;
   /** Called when the runtime crashed and cannot be started again. */
@@ -43,7 +47,8 @@ export interface Serving {
  * folder. Throws if the port is taken, the state folder is used by another server, or the bundle does not start.
  */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const bundle = ensureBundle(options.configPath, options.bundleFolder);
+  const limited = options.platformLimits === null ? null : underLimits(options.configPath, options.platformLimits);
+  const bundle = ensureBundle(options.configPath, options.bundleFolder, limited?.entry ?? null);
   // Before the port is looked at: a runtime left behind on this folder listens on it.
   const folder = await openStateFolder(options.stateFolder);
   try {
@@ -63,7 +68,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       resources: folder.resources,
       host: options.host,
       port: options.port,
-      bindings: { ...options.secrets, JOBBERS_API_KEY: apiKey, TASK_CONSUMER: "detach" },
+      bindings: {
+        ...options.secrets,
+        JOBBERS_API_KEY: apiKey,
+        ...(limited?.bindings ?? { TASK_CONSUMER: "detach", JOBBERS_MAX_WAIT_S: "60" }),
+      },
+      ...(limited === null ? {} : { compatibilityFlags: LIMITED_FLAGS, keepsBatchSizes: true }),
       onRuntime: (pid) => folder.noteRuntime(pid),
       onRestart() {
         disk?.repeat();

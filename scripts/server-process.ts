@@ -30,6 +30,8 @@ export interface ServerProcessOptions {
   secrets?: Record<string, string>;
   /** Time that running tasks have to end when it is stopped, as `--drain-seconds`. */
   drainSeconds?: number;
+  /** Cloudflare's limits hold, as with `--platform-limits`. */
+  platformLimits?: boolean;
   /** Further environment variables of the process. */
   environment?: Record<string, string>;
   /** A command, with its arguments, that becomes the server: it gets the server's own command as further arguments. */
@@ -66,6 +68,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   }
   if (options.drainSeconds !== undefined) {
     args.push("--drain-seconds", String(options.drainSeconds));
+  }
+  if (options.platformLimits === true) {
+    args.push("--platform-limits");
   }
   for (const name of Object.keys(secrets)) {
     args.push("--secret", name);

@@ -6,8 +6,9 @@
 import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { checkAccess } from "./api-key.ts";
-import { startLines } from "./greeting.ts";
-import { BUNDLE_FOLDER, WRANGLER_CONFIG } from "./project.ts";
+import { limitsLine, startLines } from "./greeting.ts";
+import type { FaultSettings } from "./platform-limits.ts";
+import { BUNDLE_FOLDER, LIMITED_BUNDLE_FOLDER, WRANGLER_CONFIG } from "./project.ts";
 import { serve } from "./serve.ts";
 import type { Serving } from "./serve.ts";
 
@@ -19,6 +20,9 @@ const HELP = `npm start -- [options]
   --secret NAME      hand the environment variable NAME to the Worker as a secret; repeatable
   --config FILE      wrangler configuration to serve (wrangler.toml)
   --outdir DIR       folder of its bundle (dist)
+  --platform-limits  serve under Cloudflare's limits: docs/platform-limits.md
+  --fault-rate R     with it: how often, from 0 (the default) to 1, objects are reset and alarms late or lost
+  --fault-seed N     with it: what that is drawn from (0)
   --drain-seconds N  time that running tasks have to end when the server is stopped (30)
 
 The API key is the environment variable JOBBERS_API_KEY, of at least 32 characters if --host is no loopback address,
@@ -43,8 +47,11 @@ async function main(): Promise<void> {
       state: { type: "string", default: ".jobbers/state" },
       secret: { type: "string", multiple: true, default: [] },
       config: { type: "string", default: WRANGLER_CONFIG },
-      outdir: { type: "string", default: BUNDLE_FOLDER },
+      outdir: { type: "string" },
       "drain-seconds": { type: "string", default: "30" },
+      "platform-limits": { type: "boolean", default: false },
+      "fault-rate": { type: "string", default: "0" },
+      "fault-seed": { type: "string", default: "0" },
       help: { type: "boolean", default: false },
     },
   });
@@ -53,6 +60,8 @@ async function main(): Promise<void> {
     return;
   }
   const stateFolder = resolve(values.state);
+  const isLimited = values["platform-limits"];
+  const faults = parseFaults(values["fault-rate"], values["fault-seed"]);
   const drainMs = parseDrain(values["drain-seconds"]);
   const givenKey = process.env["JOBBERS_API_KEY"] ?? null;
   for (const warning of checkAccess(values.host, givenKey)) {
@@ -60,7 +69,8 @@ async function main(): Promise<void> {
   }
   const serving = await serve({
     configPath: resolve(values.config),
-    bundleFolder: resolve(values.outdir),
+    bundleFolder: resolve(values.outdir ?? (isLimited ? LIMITED_BUNDLE_FOLDER : BUNDLE_FOLDER)),
+    platformLimits: isLimited ? faults : null,
     stateFolder,
     host: values.host,
     port: parsePort(values.port),
@@ -72,6 +82,9 @@ async function main(): Promise<void> {
     },
   });
   stopOnSignals(serving, drainMs);
+  if (isLimited) {
+    console.log(limitsLine(faults.faultRate));
+  }
   if (process.send === undefined) {
     const developmentKey = givenKey === null ? serving.apiKey : null;
     console.log(startLines({ url: serving.url, developmentKey }, shortPath(stateFolder)).join("\n"));
@@ -107,6 +120,18 @@ function parseDrain(text: string): number {
     throw new Error(`--drain-seconds: expected a number from 0 to ${MAX_DRAIN_SECONDS}, got ${JSON.stringify(text)}`);
   }
   return seconds * 1000;
+}
+
+function parseFaults(rateText: string, seedText: string): FaultSettings {
+  const faultRate = Number(rateText);
+  if (rateText === "" || !(faultRate >= 0 && faultRate <= 1)) {
+    throw new Error(`--fault-rate: expected a number from 0 to 1, got ${JSON.stringify(rateText)}`);
+  }
+  const seed = Number(seedText);
+  if (seedText === "" || !Number.isSafeInteger(seed) || seed < 0) {
+    throw new Error(`--fault-seed: expected a whole number from 0, got ${JSON.stringify(seedText)}`);
+  }
+  return { faultRate, seed };
 }
 
 function readSecrets(names: string[]): Record<string, string> {

@@ -7,13 +7,14 @@ import { Catalog } from "../durable-objects/catalog.ts";
 import { createDagClass } from "../durable-objects/dag/dag.ts";
 import type { ObjectEnv } from "../durable-objects/env.ts";
 import { createIntakeClass } from "../durable-objects/intake/intake.ts";
-import { Job } from "../durable-objects/job.ts";
+import { createJobClass } from "../durable-objects/job.ts";
 import { LoginGuard } from "../durable-objects/login-guard.ts";
 import { Pool } from "../durable-objects/pool.ts";
 import { RateLimiter } from "../durable-objects/rate-limiter.ts";
 import { specHash } from "./engine/canonical-hash.ts";
 import { wakeLate } from "../durable-objects/wake.ts";
 import { createLocalQueueClass } from "../queues/local-queue.ts";
+import { workOfObjects } from "../queues/object-work.ts";
 import { consumeTasks } from "../queues/tasks.ts";
 import { createApi } from "./api/app.ts";
 import { obey } from "./orders.ts";
@@ -61,7 +62,7 @@ export function createJobbers(registry: Registry) {
   return {
     handler,
     Dag: createDagClass(registry),
-    Job,
+    Job: createJobClass(workOfObjects(registry)),
     Intake: createIntakeClass(registry),
     Catalog,
     Pool,

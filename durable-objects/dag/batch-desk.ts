@@ -4,11 +4,14 @@
  * @module
  */
 import type { BatchEntry, BatchView, Result } from "../../src/engine/objects.ts";
+import { isInObject } from "../../src/engine/object-runs.ts";
 import { isFinished, isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { JobView, TaskInstanceKey } from "../../src/engine/work.ts";
 import { taskSpecOf, type Registry } from "../../src/sdk/index.ts";
 import { refuse } from "../../src/engine/result.ts";
+import { openJob, type ObjectEnv } from "../env.ts";
+import { within } from "../within.ts";
 import { BATCH_PREFIX, BATCH_RUN_ID, batchConf, batchSpec } from "./batch.ts";
 import type { DagCore } from "./core.ts";
 import type { LoadedRun } from "./run-book.ts";
@@ -19,9 +22,12 @@ export class BatchDesk {
   readonly #core: DagCore;
   readonly #registry: Registry;
 
-  constructor(core: DagCore, registry: Registry) {
+  readonly #env: ObjectEnv;
+
+  constructor(core: DagCore, registry: Registry, env: ObjectEnv) {
     this.#core = core;
     this.#registry = registry;
+    this.#env = env;
   }
 
   submit(batchId: string, entries: readonly BatchEntry[]): Result<BatchView> {
@@ -84,8 +90,8 @@ export class BatchDesk {
     });
   }
 
-  getMember(position: number, waitMs: number): Promise<Result<JobView>> {
-    return this.#core.waiters.until<Result<JobView>>("members", waitMs, () => {
+  async getMember(position: number, waitMs: number): Promise<Result<JobView>> {
+    const answer = await this.#core.waiters.until<Result<JobView>>("members", waitMs, () => {
       const found = this.#member(position);
       return found.ok
         ? {
@@ -94,6 +100,19 @@ export class BatchDesk {
           }
         : { value: found, done: true };
     });
+    return answer.ok && answer.value.state === "running" ? this.#asItsObjectSays(position, answer.value) : answer;
+  }
+
+  /** A running member; of one that runs in its object, which beats seldom, with what the object knows of it. */
+  async #asItsObjectSays(position: number, view: JobView): Promise<Result<JobView>> {
+    const found = this.#member(position);
+    const jobId = found.ok && isInObject(found.value.instance) ? found.value.instance.jobId : null;
+    const job = jobId === null ? null : await within(openJob(this.#env, jobId).get(0)).catch(() => null);
+    if (job?.ok !== true) {
+      return { ok: true, value: view };
+    }
+    const { latest_heartbeat, progress } = job.value;
+    return { ok: true, value: { ...view, latest_heartbeat, progress: structuredClone(progress) } };
   }
 
   killMember(position: number, reason: string): Result<JobView> {

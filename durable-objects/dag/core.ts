@@ -23,6 +23,7 @@ import { Waiters } from "../waiters.ts";
 import { BackfillBook } from "./backfill-book.ts";
 import { BATCH_PREFIX } from "./batch.ts";
 import { DAG_MIGRATIONS } from "./migrations.ts";
+import { DagAlarm } from "./dag-alarm.ts";
 import { isBusy, nextDue } from "./due.ts";
 import { Outbox } from "./outbox.ts";
 import { PastDesk } from "./past.ts";
@@ -53,9 +54,9 @@ export class DagCore {
   #isRegistered = false;
   readonly #ctx: DurableObjectState;
   readonly #env: ObjectEnv;
+  readonly #alarm: DagAlarm;
   readonly #codeSpec: (dagId: string) => DagSpec | null;
   #isOpen = false;
-  #alarmAt: number | null = null;
   /** When the sweeper looks whether what is due has happened; null if it does not. */
   #toldAt: number | null = null;
   #stored = new Set<LoadedRun>();
@@ -77,6 +78,7 @@ export class DagCore {
     this.#codeSpec = codeSpec;
     this.name = ctx.id.name ?? "";
     this.storage = new DagStorage(ctx.storage.sql);
+    this.#alarm = new DagAlarm(ctx, () => this.storage.countRow());
     this.workers = new WorkerBook(this.storage);
     this.permits = new PermitDesk(this, ctx, env, taskOf);
     this.runs = new RunBook(this.storage, this.name, DEFAULT_QUEUE_TIMING, (run) => {
@@ -145,10 +147,7 @@ export class DagCore {
       for (const run of this.inTurn()) {
         run.machine.resumeWishes(now);
         run.machine.hold(this.holds(run), now);
-        // On the embedded runtime messages live in memory, and whoever held them may have died with this object.
-        if (this.#env.TASK_CONSUMER === "detach") {
-          run.machine.resendQueued(now);
-        }
+        this.workers.resume(run.machine, this.#env.TASK_CONSUMER, now);
         this.store(run, now);
       }
       this.scheduler.askForAdmission();
@@ -206,7 +205,7 @@ export class DagCore {
     this.#stored.clear();
     this.isPaused = false;
     this.#isRegistered = false;
-    this.#alarmAt = null;
+    this.#alarm.forget();
     this.#toldAt = null;
     this.#isOpen = false;
     this.generation += 1;
@@ -295,6 +294,7 @@ export class DagCore {
     this.past.changed(run, changes);
     this.outbox.collect(run, changes);
     this.permits.collect(run, changes, now);
+    this.workers.logLosses(this.name, run.row.run_id, changes.losses);
     this.#isRoomFreed ||= changes.freed;
     this.runs.keep(run);
     this.#stored.add(run);
@@ -408,7 +408,7 @@ export class DagCore {
 
   /** Notes that the alarm has fired: none is set any more. */
   alarmFired(): void {
-    this.#alarmAt = null;
+    this.#alarm.forget();
   }
 
   /** Arms the alarm for the earliest thing that is due; leaves one that is early enough alone, since setting it is a write. */
@@ -419,13 +419,17 @@ export class DagCore {
     }
     const next = nextDue(this, now);
     // An alarm at or before now would be dropped inside alarm().
-    const at = next === null ? null : Math.max(next, now + 1);
-    if (at !== null && (this.#alarmAt === null || at < this.#alarmAt)) {
-      this.#alarmAt = at;
-      this.storage.countRow();
-      this.#ctx.waitUntil(this.#ctx.storage.setAlarm(at));
+    if (next !== null) {
+      this.#alarm.setBy(Math.max(next, now + 1));
     }
     this.#tellSweeper(next, now);
+  }
+
+  /** Attempts have beaten, and will have beaten again by `until`: there is no need to look at their leases before. */
+  postponeAlarm(now: number, until: number): void {
+    if (this.#isOpen) {
+      this.#alarm.postpone(until, () => nextDue(this, now));
+    }
   }
 
   /** Does all that is due, and says what may have got lost again: the work of the alarm, and of the sweeper. */

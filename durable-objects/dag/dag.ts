@@ -92,7 +92,7 @@ export function createDagClass(registry: Registry) {
         (handler) => registry.tasks.get(handler),
       );
       this.#work = new WorkDesk(this.#core);
-      this.#batch = new BatchDesk(this.#core, registry);
+      this.#batch = new BatchDesk(this.#core, registry, env);
       this.#backfills = new BackfillDesk(this.#core);
       this.#dag = new DagDesk(this.#core);
       this.#runs = new RunDesk(this.#core);

@@ -61,6 +61,7 @@ export class InputResolver {
       ...(remote.length > 0 ? { remote } : {}),
       heartrateMs: spec.heartrate * 1000,
       executionTimeoutMs: spec.execution_timeout === null ? null : spec.execution_timeout * 1000,
+      ...(spec.run_in === "object" ? { run_in: spec.run_in } : {}),
     };
   }
 

@@ -12,7 +12,9 @@ import type { Json } from "../../src/engine/spec.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { TaskInstanceMessage } from "../../src/engine/work.ts";
 import { openJob, type ObjectEnv } from "../env.ts";
-import { openQueue, queueNamed, queuesOf, rolesKnown, rolesOf, sendAll } from "../queues.ts";
+import { openQueue, queueNamed, queuesOf, rolesKnown, rolesOf } from "../queues.ts";
+import { sendAll } from "../send-all.ts";
+import { tellWatch } from "../tell-watch.ts";
 import { InputResolver } from "./inputs.ts";
 import type { LoadedRun } from "./run-book.ts";
 import type { DagStorage } from "./storage.ts";
@@ -32,6 +34,8 @@ export class Outbox {
   readonly #queues: Queues;
   /** By the name of the queue or role they go to. */
   #messages = new Map<string, Parcel[]>();
+  /** Jobs to be told that their tries ended. Not stored: should that get lost, they ask by themselves. */
+  #lost: { job_id: string; token: number }[] = [];
   /** Whether stop orders are stored; null until it was looked up. */
   #hasStops: boolean | null = null;
   /** Goes up when everything stored is deleted, so that who waits for an answer meanwhile leaves the tables alone. */
@@ -65,6 +69,7 @@ export class Outbox {
         parcels.push({ body });
       }
     }
+    this.#lost.push(...changes.lost);
     if (changes.stops.length > 0) {
       this.#hasStops = true;
     }
@@ -73,6 +78,7 @@ export class Outbox {
   /** Forgets what was collected: its transaction did not happen. */
   discard(): void {
     this.#messages = new Map();
+    this.#lost = [];
     this.#hasStops = null;
   }
 
@@ -88,6 +94,9 @@ export class Outbox {
       const messages = this.#messages;
       this.#messages = new Map();
       this.#sendMessages(messages, now);
+    }
+    for (const { job_id: jobId, token } of this.#lost.splice(0)) {
+      this.#ctx.waitUntil(tellWatch(this.#env, jobId, token));
     }
     if (this.#hasStops === true) {
       this.#ctx.waitUntil(this.deliverStops(now));

@@ -38,6 +38,7 @@ const EMPTY_DETAIL: Detail = {
   skip_record: null,
   error: null,
   late_results: 0,
+  worker_losses: 0,
   note: null,
   deleted: 0,
   wish: null,
@@ -60,6 +61,7 @@ export function toStoredJson(row: TaskInstanceRow, [value, valueR2]: [string | n
   if (row.skip_record !== null) detail.skip_record = row.skip_record;
   if (row.error !== null) detail.error = row.error;
   if (row.late_results !== 0) detail.late_results = row.late_results;
+  if (row.worker_losses !== 0) detail.worker_losses = row.worker_losses;
   if (row.note !== null) detail.note = row.note;
   if (row.deleted !== 0) detail.deleted = row.deleted;
   if (row.wish !== null) detail.wish = row.wish;

@@ -6,9 +6,10 @@
  */
 import { aheadOf } from "../../src/engine/across-runs.ts";
 import { explainDependencies, type UnmetDependency } from "../../src/engine/explain-dependencies.ts";
-import { explainLimit, explainWish, sayHeartbeat, timeWaitedFor } from "../../src/engine/explain-wait.ts";
+import { explainLimit, explainWish, sayHeartbeat, sayInObject, timeWaitedFor } from "../../src/engine/explain-wait.ts";
 import { sayCause } from "../../src/engine/explain-trigger-rule.ts";
 import { asSentence, code, whenAndIn } from "../../src/engine/explain-words.ts";
+import { isInObject } from "../../src/engine/object-runs.ts";
 import type { Result, WhyView } from "../../src/engine/objects.ts";
 import { describeHolder, holderName, parseHolder } from "../../src/engine/permits/holders.ts";
 import type { PermitView } from "../../src/engine/permits/ledger-view.ts";
@@ -155,7 +156,11 @@ export class WhyDesk {
     }
   }
 
-  #lastSign({ latestHeartbeat, dueAt, node }: NodeInstance, now: number): string {
+  #lastSign(instance: NodeInstance, now: number): string {
+    const { latestHeartbeat, dueAt, node } = instance;
+    if (isInObject(instance)) {
+      return sayInObject(node.task.spec.heartrate * 1000);
+    }
     return latestHeartbeat === null
       ? `no heartbeat yet${dueAt === null ? "" : `; it counts as dead at ${whenAndIn(dueAt, now)}, if none comes`}`
       : sayHeartbeat(latestHeartbeat, node.task.spec.heartrate * 1000, now);

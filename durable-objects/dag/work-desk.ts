@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { PUNCTUAL_BEAT } from "../../src/engine/liveness.ts";
 import { leaseEnd } from "../../src/engine/run-leases.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
@@ -105,7 +106,7 @@ export class WorkDesk {
       return beats.map(() => ({ verdict: "stop", reason: `there is no DAG "${this.#core.name}"` }));
     }
     const now = Date.now();
-    return this.#core.act(now, () => {
+    const answered = this.#core.act(now, () => {
       const touched = new Set<LoadedRun>();
       const answers = beats.map((beat) => this.#takeBeat(beat, touched, now));
       if (answers.some(({ verdict }) => verdict === "continue")) {
@@ -117,6 +118,19 @@ export class WorkDesk {
       }
       return answers;
     });
+    this.#core.postponeAlarm(now, now + this.#untilNextBeat(beats));
+    return answered;
+  }
+
+  /** Milliseconds until these attempts will have beaten again, or can be taken for late. */
+  #untilNextBeat(beats: readonly AttemptBeat[]): number {
+    const heartrates = beats.map(
+      ({ run_id: runId, task_id: taskId, map_index: mapIndex }) =>
+        this.#core.runs.peek(runId)?.machine.find(taskId, mapIndex)?.node.task.spec.heartrate ??
+        Number.POSITIVE_INFINITY,
+    );
+    const heartrate = Math.min(...heartrates);
+    return Number.isFinite(heartrate) ? heartrate * 1000 * PUNCTUAL_BEAT : 0;
   }
 
   /** How an attempt stands, for its job, which brings its progress. Ends it if its worker is lost. */
@@ -188,6 +202,9 @@ export class WorkDesk {
       return { verdict: "stop", reason: "the attempt is no longer the current one; its run is over" };
     }
     const { jobId } = instance;
+    if (run.machine.isRunElsewhere(instance, beat)) {
+      return { verdict: "stop", reason: "another job runs the attempt" };
+    }
     if (run.machine.beat(instance, beat, now)) {
       if (instance.jobId !== jobId) {
         touched.add(run);

@@ -7,8 +7,11 @@ import { LISTEN_MS, type Look } from "../../src/engine/liveness.ts";
 import { DEFAULT_QUEUE_TIMING } from "../../src/engine/queue-timing.ts";
 import { isForWorker } from "../../src/engine/queue-spread.ts";
 import { DEFAULT_QUEUE } from "../../src/engine/queues.ts";
+import type { RunMachine } from "../../src/engine/run-machine.ts";
+import type { RunChanges } from "../../src/engine/run-state.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
 import type { WorkerIdentity } from "../../src/engine/work.ts";
+import { isWorkerGone } from "../../src/isolate/identity.ts";
 import type { DagStorage } from "./storage.ts";
 
 /**
@@ -50,8 +53,40 @@ export class WorkerBook {
     this.#storage.heartbeats.save(hostname, now);
   }
 
+  /**
+   * A run was read when the object woke. Where all is one process, messages live in memory and may have died with it, and so may workers.
+   *
+   * @param consumer `TASK_CONSUMER`.
+   */
+  resume(machine: RunMachine, consumer: string, now: number): void {
+    if (consumer === "detach") {
+      machine.resendQueued(now);
+      machine.workersEnded((hostname) => isWorkerGone(hostname, consumer), now);
+      machine.advance(now);
+    }
+  }
+
+  /** Logs what workers that were lost ran. */
+  logLosses(dagId: string, runId: string, losses: RunChanges["losses"]): void {
+    for (const { instance, message } of losses) {
+      const { node, mapIndex, hostname } = instance;
+      console.warn({
+        event: "worker_lost",
+        dag_id: dagId,
+        run_id: runId,
+        task_id: node.task.id,
+        map_index: mapIndex,
+        worker: hostname,
+        error: message,
+      });
+    }
+  }
+
   /** A worker claimed or reported: its queue moves. */
-  hear({ queue = DEFAULT_QUEUE }: WorkerIdentity, now: number): void {
+  hear({ queue = DEFAULT_QUEUE, isObject }: WorkerIdentity, now: number): void {
+    if (isObject === true) {
+      return;
+    }
     this.heard.set(queue, now);
     queuesHeard.set(queue, now);
   }

@@ -8,6 +8,7 @@ import {
   awaitsPermits,
   beginQueued,
   endLost,
+  leaseRateOf,
   queueOfJob,
   resendJob,
   RESEND_AFTER_MS,
@@ -16,10 +17,11 @@ import {
   type JobEffect,
   type JobRecord,
 } from "../../src/engine/job-machine.ts";
-import { livenessDeadline } from "../../src/engine/liveness.ts";
+import { livenessDeadline, PUNCTUAL_BEAT } from "../../src/engine/liveness.ts";
 import { newWish, type PermitWish } from "../../src/engine/permits/wish.ts";
 import { QueueProgress } from "../../src/engine/queue-progress.ts";
 import type { TaskSpec } from "../../src/engine/spec.ts";
+import { isWorkerGone } from "../../src/isolate/identity.ts";
 import { isJobFinished } from "../../src/engine/states.ts";
 import { TimerHeap } from "../../src/engine/timers.ts";
 import { payloadsOf, type AttemptStanding, type LogChunk, type Progress, type Report } from "../../src/engine/work.ts";
@@ -31,6 +33,7 @@ import { PayloadStorage } from "../payload-storage.ts";
 import { permitNeeds } from "../permit-needs.ts";
 import { ratesOf, readyRates } from "../queues.ts";
 import { tellSweeper } from "../tell-sweeper.ts";
+import { tellWatch } from "../tell-watch.ts";
 import { Waiters } from "../waiters.ts";
 import { Leases } from "./leases.ts";
 import { MessageOutbox } from "./outbox.ts";
@@ -60,8 +63,8 @@ interface Timer {
   readonly id: string;
   /** Epoch ms; null once the job needs none. */
   at: number | null;
-  /** Its message may have died with the process that held it. */
-  isMessageLost: boolean;
+  /** Its message died with the process that held it, or the worker that runs it did. */
+  isHolderGone: boolean;
 }
 
 /** The inside of one intake object. */
@@ -223,6 +226,33 @@ export class IntakeCore {
     return this.#sweptAt;
   }
 
+  /**
+   * Running tries have beaten: their timers are when their leases end now. An alarm that would fire before they beat again is moved, since
+   * there is nothing to do then.
+   */
+  beaten(jobIds: readonly string[], now: number): void {
+    if (jobIds.length === 0) {
+      return;
+    }
+    let heartrateMs = Number.POSITIVE_INFINITY;
+    for (const jobId of jobIds) {
+      const lease = this.leases.endOf(jobId);
+      if (lease !== null) {
+        this.#setTimer(jobId, lease.at);
+        heartrateMs = Math.min(heartrateMs, lease.heartrateMs);
+      }
+    }
+    const next = this.#nextDue();
+    if (
+      next !== null &&
+      this.#alarmAt !== null &&
+      this.#alarmAt <= now + heartrateMs * PUNCTUAL_BEAT &&
+      next > this.#alarmAt
+    ) {
+      this.#setAlarm(next);
+    }
+  }
+
   /** How many jobs are not over. */
   get unfinished(): number {
     return this.#timers.size;
@@ -231,9 +261,10 @@ export class IntakeCore {
   #load(now: number): void {
     // On the embedded runtime messages live in memory, and what held them may have died with this object.
     const isQueueInMemory = this.env.TASK_CONSUMER === "detach";
-    for (const { id, state, next_at: at } of this.storage.unfinished()) {
+    for (const { id, state, next_at: at, hostname } of this.storage.unfinished()) {
       const isMessageLost = isQueueInMemory && state === "queued";
-      this.#setTimer(id, isMessageLost ? now : at, isMessageLost);
+      const isHolderGone = isMessageLost || (state === "running" && isWorkerGone(hostname, this.env.TASK_CONSUMER));
+      this.#setTimer(id, isHolderGone ? now : at, isHolderGone);
     }
     this.#isOpen = true;
     this.#arm(now);
@@ -247,7 +278,7 @@ export class IntakeCore {
     }
     const { job } = stored;
     const isSent = job.state === "queued" && job.sends > 0 && !awaitsPermits(job);
-    if (isSent && timer.isMessageLost) {
+    if (isSent && timer.isHolderGone) {
       this.save(stored, resendJob(job, now), now);
       return;
     }
@@ -256,7 +287,11 @@ export class IntakeCore {
       return;
     }
     if (job.state === "running") {
-      this.#checkLease(stored, now);
+      if (timer.isHolderGone) {
+        this.#loseWorker(stored, job.latest_heartbeat, job.progress, now, true);
+      } else {
+        this.#checkLease(stored, now);
+      }
       return;
     }
     const before = JSON.stringify(job);
@@ -280,6 +315,10 @@ export class IntakeCore {
       stored.job.is_watched = true;
       this.save(stored, null, now);
     }
+    if (stored !== null && stored.job.fence === token + 1 && stored.job.state !== "running") {
+      // Ended here, without its worker: that is what the token was raised for.
+      return { state: "failed", error: stored.job.error };
+    }
     if (stored === null || stored.job.fence !== token) {
       const reason = stored === null ? "there is no such job" : "the attempt is no longer the current one";
       return { state: "failed", error: { type: "Stopped", message: reason } };
@@ -299,7 +338,7 @@ export class IntakeCore {
     const { job } = stored;
     const lapsesAt = this.leases.lapsesAt(job, now, this.#openedAt);
     const { latest_heartbeat: lastBeat, progress } = this.leases.seen(job);
-    if (lapsesAt !== null && lapsesAt > livenessDeadline(lastBeat ?? 0, job.heartrateMs)) {
+    if (lapsesAt !== null && lapsesAt > livenessDeadline(lastBeat ?? 0, leaseRateOf(job))) {
       job.latest_heartbeat = lastBeat;
       job.next_at = lapsesAt;
       job.excuses = (job.excuses ?? 0) + 1;
@@ -312,8 +351,25 @@ export class IntakeCore {
       return;
     }
     // A beat brings the gist of it, its `Job` object all.
-    job.progress = said ?? progress;
-    this.save(stored, endLost(job, { lastBeat, progress: job.progress }, now), now);
+    this.#loseWorker(stored, lastBeat, said ?? progress, now);
+  }
+
+  #loseWorker(
+    stored: StoredJob,
+    lastBeat: number | null,
+    progress: Progress | null,
+    now: number,
+    hasProcessEnded = false,
+  ): void {
+    const { job } = stored;
+    const { fence, hostname } = job;
+    job.progress = progress;
+    endLost(job, { lastBeat, progress, hasEnded: hasProcessEnded }, now);
+    console.warn({ event: "worker_lost", job_id: job.id, worker: hostname, error: job.error?.message });
+    this.save(stored, null, now);
+    if (job.is_watched === true) {
+      this.later(tellWatch(this.env, job.id, fence));
+    }
   }
 
   #stored(job: JobRecord, effect: JobEffect, now: number): void {
@@ -338,10 +394,10 @@ export class IntakeCore {
     }
   }
 
-  #setTimer(id: string, at: number | null, isMessageLost = false): void {
-    const timer = this.#timers.get(id) ?? { id, at: null, isMessageLost: false };
+  #setTimer(id: string, at: number | null, isHolderGone = false): void {
+    const timer = this.#timers.get(id) ?? { id, at: null, isHolderGone: false };
     this.#timers.set(id, timer);
-    timer.isMessageLost = isMessageLost;
+    timer.isHolderGone = isHolderGone;
     timer.at = at;
     if (at !== null) {
       this.#due.add(at, timer);
@@ -350,16 +406,25 @@ export class IntakeCore {
 
   /** Arms the alarm unless it is early enough already. */
   #arm(now: number): void {
-    const times = [this.#due.next(), this.payloads.nextDue()].filter((time) => time !== null);
-    if (times.length === 0) {
+    const next = this.#nextDue();
+    if (next === null) {
       return;
     }
-    const at = Math.max(Math.min(...times), now + 1);
+    const at = Math.max(next, now + 1);
     if (this.#alarmAt === null || at < this.#alarmAt) {
-      this.#alarmAt = at;
-      this.storage.rowsWritten += 1;
-      this.later(this.#ctx.storage.setAlarm(at));
+      this.#setAlarm(at);
     }
+  }
+
+  #nextDue(): number | null {
+    const times = [this.#due.next(), this.payloads.nextDue()].filter((time) => time !== null);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
+  #setAlarm(at: number): void {
+    this.#alarmAt = at;
+    this.storage.rowsWritten += 1;
+    this.later(this.#ctx.storage.setAlarm(at));
   }
 
   /** Has the sweeper look here once a minute while there are jobs: an alarm may be lost. */

@@ -8,7 +8,9 @@ import { DurableObject } from "cloudflare:workers";
 import { retryPolicy } from "../../src/engine/attempt.ts";
 import type { IntakeObject, JobBeat, LinkKind, Submitted } from "../../src/engine/intake.ts";
 import {
+  beatFromObject,
   claimJob,
+  endDead,
   killJob,
   queueOfJob,
   reportJob,
@@ -40,6 +42,7 @@ import { slowDownKeys } from "../job-permits.ts";
 import { claimed, goesOn, view } from "../job-views.ts";
 import { whyJob } from "../job-why.ts";
 import { queuesOf } from "../queues.ts";
+import { tellWatch } from "../tell-watch.ts";
 import { within } from "../within.ts";
 import { readTryLog, type TryLogState } from "../try-log.ts";
 import { endedTopic, IntakeCore, logTopic, type DeployedCode, type TaskCode } from "./core.ts";
@@ -109,8 +112,14 @@ export function createIntakeClass(registry: Registry) {
         return watch === null ? unknown(jobId) : passedOn(watch.kill(reason));
       }
       if (!isJobFinished(stored.job.state)) {
+        const { state, fence, is_watched: isWatched, in_object: isInObject } = stored.job;
         killJob(stored.job, reason, now);
         this.#core.save(stored, null, now);
+        if (state === "running" && isInObject === true) {
+          this.#core.later(this.#stopObject(jobId, reason));
+        } else if (isWatched === true) {
+          this.#core.later(tellWatch(this.env, jobId, fence));
+        }
       }
       return { ok: true, value: view(this.#seen(stored)) };
     }
@@ -174,11 +183,30 @@ export function createIntakeClass(registry: Registry) {
           answers.push(this.#beatOne(beat, now));
         }
       });
+      const continuing = beats.filter((_beat, index) => answers[index]?.verdict === "continue");
+      this.#core.beaten(
+        continuing.map(({ job_id: jobId }) => jobId),
+        now,
+      );
       return answers;
     }
 
     async attemptStanding(jobId: string, token: number, progress: Progress | null): Promise<AttemptStanding> {
       return this.#core.standing(jobId, token, progress, Date.now());
+    }
+
+    async attemptEnded(jobId: string, token: number, outcome: Outcome): Promise<AttemptStanding> {
+      const now = Date.now();
+      const stored = this.#core.find(jobId, now);
+      if (stored !== null) {
+        stored.job.progress = this.#core.leases.seen(stored.job).progress;
+        if (endDead(stored.job, token, outcome, now)) {
+          this.#core.save(stored, null, now);
+          const { state, error } = stored.job;
+          return { state: state === "success" || state === "skipped" ? state : "failed", error };
+        }
+      }
+      return this.#core.standing(jobId, token, null, now);
     }
 
     async permitsGranted(jobId: string, ledger: string, holders: string[]): Promise<OwnerAnswer> {
@@ -212,21 +240,40 @@ export function createIntakeClass(registry: Registry) {
       await this.#core.reconcile();
     }
 
+    /** Stops the try that the job's object runs. If that is lost, the object learns of it when it beats. */
+    async #stopObject(jobId: string, reason: string): Promise<void> {
+      try {
+        await openJob(this.env, jobId).stop(reason);
+      } catch (error) {
+        console.warn({ event: "stop_order_failed", job_id: jobId, error: String(error) });
+      }
+    }
+
     /** The object of the job that watches a task instance under this id, or null. */
     #watchOf(jobId: string): JobObject | null {
       const { storage } = this.#core;
       return this.#core.open(Date.now()) && storage.isLinked(jobId, "watch") ? openJob(this.env, jobId) : null;
     }
 
-    /** What a running try last said of its progress, if its `Job` object has it: all of it, of which a beat carries the gist. */
-    async #progressOf(jobId: string): Promise<Pick<JobView, "progress"> | null> {
+    /**
+     * What the `Job` object of a running try knows of it: all of its progress, of which a beat carries the gist, and if it runs the try,
+     * when it was last alive.
+     */
+    async #progressOf(jobId: string): Promise<Partial<Pick<JobView, "progress" | "latest_heartbeat">> | null> {
       const job = this.#core.find(jobId, Date.now())?.job;
       if (job?.state !== "running" || job.is_watched !== true) {
         return null;
       }
       const watch = await within(openJob(this.env, jobId).get(0)).catch(() => null);
       const isOfThisTry = watch?.ok === true && watch.value.try_number === job.try_number;
-      return isOfThisTry && watch.value.progress !== null ? { progress: watch.value.progress } : null;
+      if (!isOfThisTry) {
+        return null;
+      }
+      const { progress, latest_heartbeat } = watch.value;
+      return {
+        ...(progress === null ? {} : { progress }),
+        ...(job.in_object === true ? { latest_heartbeat } : {}),
+      };
     }
 
     /** A job with its last beat, which is kept in memory. */
@@ -263,14 +310,18 @@ export function createIntakeClass(registry: Registry) {
 
     #beatOne(beat: JobBeat, now: number): BeatAnswer {
       const { leases } = this.#core;
-      if (!leases.beat(beat, now)) {
+      // One of an object is stored: it comes so seldom that this object may have left memory before the next.
+      if (beat.object_host !== undefined || !leases.beat(beat, now)) {
         const stored = this.#core.find(beat.job_id, now);
         if (stored === null || stored.job.state !== "running" || stored.job.fence !== beat.token) {
           const reason = stored === null ? "there is no such job" : whyOver(stored.job);
           return { verdict: "stop", reason };
         }
         const { job } = stored;
-        if ((beat.is_watched && job.is_watched !== true) || job.excuses !== undefined) {
+        if (beat.object_host !== undefined) {
+          beatFromObject(job, beat, now);
+          this.#core.save(stored, null, now);
+        } else if ((beat.is_watched && job.is_watched !== true) || job.excuses !== undefined) {
           job.is_watched = beat.is_watched || job.is_watched === true;
           job.progress = beat.progress ?? job.progress;
           job.latest_heartbeat = now;

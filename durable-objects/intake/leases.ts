@@ -5,13 +5,14 @@
  * @module
  */
 import type { JobBeat } from "../../src/engine/intake.ts";
-import type { JobRecord } from "../../src/engine/job-machine.ts";
+import { leaseRateOf, type JobRecord } from "../../src/engine/job-machine.ts";
 import { allowedUntil, LISTEN_MS, livenessDeadline, MOST_ALLOWANCES } from "../../src/engine/liveness.ts";
 import type { Progress } from "../../src/engine/work.ts";
 
 /** What is known of one running try; times in epoch milliseconds. */
 interface Lease {
   readonly token: number;
+  readonly heartrateMs: number;
   lastBeat: number;
   /** Until when silence is excused; null if it is not. */
   excusedUntil: number | null;
@@ -48,10 +49,11 @@ export class Leases {
   }
 
   /** A try runs: its lease begins, or is taken up after the object was evicted. */
-  start({ id, fence, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
+  start({ id, fence, heartrateMs, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
     const before = this.#leases.get(id);
     const lease: Lease = {
       token: fence,
+      heartrateMs,
       lastBeat,
       excusedUntil: null,
       listensSince: null,
@@ -61,6 +63,15 @@ export class Leases {
     };
     this.#leases.set(id, lease);
     return lease;
+  }
+
+  /** When the lease of a running try ends if no further beat comes, and its heartrate; null if none is known. */
+  endOf(jobId: string): { at: number; heartrateMs: number } | null {
+    const lease = this.#leases.get(jobId);
+    const { lastBeat, heartrateMs } = lease ?? {};
+    return lastBeat === undefined || heartrateMs === undefined
+      ? null
+      : { at: livenessDeadline(lastBeat, heartrateMs), heartrateMs };
   }
 
   /** The try is over. */
@@ -86,7 +97,7 @@ export class Leases {
    */
   lapsesAt(job: JobRecord, now: number, openedAt: number): number | null {
     const lease = this.#leaseOf(job, now);
-    const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, job.heartrateMs);
+    const dueAt = lease.excusedUntil ?? livenessDeadline(lease.lastBeat, leaseRateOf(job));
     if (now < dueAt) {
       return dueAt;
     }
@@ -100,7 +111,7 @@ export class Leases {
       lease.listensSince ??= now;
       return lease.listensSince + LISTEN_MS;
     }
-    const { heartrateMs } = job;
+    const heartrateMs = leaseRateOf(job);
     const look = { lookedAt, openedAt, lagMs: isNew ? 0 : now - lookedAt - LISTEN_MS };
     lease.excusedUntil = allowedUntil({ dueAt, now, heartrateMs, allowances: lease.allowances }, look);
     lease.listensSince = null;
@@ -114,7 +125,7 @@ export class Leases {
       return known;
     }
     const lastBeat = job.latest_heartbeat ?? job.start_date ?? now;
-    const isExcused = job.next_at !== null && job.next_at > livenessDeadline(lastBeat, job.heartrateMs);
+    const isExcused = job.next_at !== null && job.next_at > livenessDeadline(lastBeat, leaseRateOf(job));
     const lease = this.start(job, lastBeat);
     lease.excusedUntil = isExcused ? job.next_at : null;
     return lease;

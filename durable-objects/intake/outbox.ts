@@ -6,7 +6,8 @@
  */
 import type { WorkMessage } from "../../src/engine/work.ts";
 import type { ObjectEnv } from "../env.ts";
-import { openQueue, queueNamed, sendAll } from "../queues.ts";
+import { openQueue, queueNamed } from "../queues.ts";
+import { sendAll } from "../send-all.ts";
 
 /** Sends messages by the names of queues or roles. Nothing is kept: a job that no worker claims is sent again. */
 export class MessageOutbox {

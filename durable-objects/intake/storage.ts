@@ -13,7 +13,8 @@ import type { ChunkSql } from "../log-chunks.ts";
 import { migrate, type Migration } from "../migrate.ts";
 import { MAKE_DELETION_TABLE } from "../payload-storage.ts";
 
-const MIGRATIONS: readonly Migration[] = [
+/** The schema; times are epoch milliseconds. */
+export const INTAKE_MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     statements: [
@@ -69,6 +70,14 @@ export interface StoredJob {
   readonly wasFinished: boolean;
 }
 
+/** What is read of each job that is not over when the object wakes. */
+interface Unfinished extends Record<string, SqlStorageValue> {
+  id: string;
+  state: string;
+  next_at: number | null;
+  hostname: string | null;
+}
+
 /** Reads and writes of one intake object. */
 export class IntakeStorage {
   /** Rows written by SQL and alarms since the object woke: what the platform bills. */
@@ -98,7 +107,7 @@ export class IntakeStorage {
   /** Opens the tables, and makes them if there are none. */
   make(): true {
     if (!this.#isOpen) {
-      migrate(this.#storage, MIGRATIONS);
+      migrate(this.#storage, INTAKE_MIGRATIONS);
       this.#isOpen = true;
     }
     return true;
@@ -159,10 +168,10 @@ export class IntakeStorage {
   }
 
   /** The jobs that are not over, with the time that their state's timer is due. */
-  unfinished(): { id: string; state: string; next_at: number | null }[] {
+  unfinished(): Unfinished[] {
     return this.#storage.sql
-      .exec<{ id: string; state: string; next_at: number | null }>(
-        "SELECT id, state, next_at FROM job WHERE is_finished = 0",
+      .exec<Unfinished>(
+        "SELECT id, state, next_at, json_extract(detail, '$.hostname') AS hostname FROM job WHERE is_finished = 0",
       )
       .toArray();
   }

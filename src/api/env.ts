@@ -4,16 +4,12 @@
  * @module
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { ObjectNamespace, Places } from "../isolate/place.ts";
 import type { Service } from "../isolate/service.ts";
 import type { AnyTaskDefinition, DagDefinition } from "../sdk/index.ts";
 
-/** Opens the Durable Objects of one class by name. */
-export interface ObjectNamespace {
-  getByName(name: string): unknown;
-}
-
 /** The bindings the API reads. Webhook secrets are further bindings, under the names that the DAGs' specs give. */
-export interface ApiEnv {
+export interface ApiEnv extends Places {
   DAG: ObjectNamespace;
   INTAKE: ObjectNamespace;
   CATALOG: ObjectNamespace;
@@ -30,6 +26,8 @@ export interface ApiEnv {
   JOBBERS_JWT_SECRET?: string | undefined;
   /** Origins whose pages may call, with commas between them. */
   JOBBERS_CORS_ORIGINS?: string | undefined;
+  /** How many seconds `?wait=` waits at most: 25 unless it is given. */
+  JOBBERS_MAX_WAIT_S?: string | undefined;
   /** Where values lie that are too large for an object's rows. */
   PAYLOADS?: Payloads | undefined;
 }

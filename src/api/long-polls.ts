@@ -5,12 +5,14 @@
  * @module
  */
 import { createMiddleware } from "hono/factory";
-import type { AppEnv } from "./env.ts";
+import type { ApiEnv, AppEnv } from "./env.ts";
 
 /** Requests of one isolate that may wait at a time. */
 const MAX_WAITING = 1000;
 /** What a caller is asked to wait that was answered early. */
 const RETRY_AFTER_S = 1;
+/** How long a request may wait unless the variable says otherwise: Cloudflare may end one after 30 s. */
+const LONGEST_WAIT_MS = 25_000;
 
 let waiting = 0;
 
@@ -32,6 +34,11 @@ export const countLongPolls = createMiddleware<AppEnv>(async (c, next) => {
 });
 
 /** How long a request may wait now, of the milliseconds that it asks for. */
-export function allowedWait(waitMs: number): number {
-  return waiting > MAX_WAITING ? 0 : waitMs;
+export function allowedWait({ JOBBERS_MAX_WAIT_S: most }: ApiEnv, waitMs: number): number {
+  return waiting > MAX_WAITING ? 0 : Math.min(waitMs, longestWait(most));
+}
+
+function longestWait(most: string | undefined): number {
+  const seconds = Number(most);
+  return seconds > 0 ? seconds * 1000 : LONGEST_WAIT_MS;
 }

@@ -8,6 +8,7 @@ import type { CatalogObject, DagObject, JobReader, LoginGuardObject, TriggerRequ
 import { ledgerName } from "../engine/permits/names.ts";
 import type { PoolObject } from "../engine/permits/objects.ts";
 import { isRetryable } from "../engine/platform-errors.ts";
+import { objectNamed } from "../isolate/place.ts";
 import type { ApiEnv } from "./env.ts";
 
 /** Name of the object that keeps a bulk submission, from its batch key. */
@@ -17,7 +18,7 @@ export function batchObjectName(batchKey: string): string {
 
 /** The object of one DAG. */
 export function dagObject(env: ApiEnv, dagId: string): DagObject {
-  return openObject(() => env.DAG.getByName(dagId)) as DagObject;
+  return openObject(() => objectNamed(env, env.DAG, dagId)) as DagObject;
 }
 
 /** The object of one bulk submission, by its batch key. */
@@ -56,7 +57,7 @@ export function intakeObject(env: ApiEnv, jobId: string): IntakeObject {
 }
 
 function intakeNamed(env: ApiEnv, name: string): IntakeObject {
-  return openObject(() => env.INTAKE.getByName(name)) as IntakeObject;
+  return openObject(() => objectNamed(env, env.INTAKE, name)) as IntakeObject;
 }
 
 /** One job, wherever it is kept. */
@@ -73,7 +74,7 @@ export function jobObject(env: ApiEnv, jobId: string): JobReader {
 
 /** The object of a pool, by the pool's name. */
 export function poolObject(env: ApiEnv, name: string): PoolObject {
-  return openObject(() => env.POOL.getByName(ledgerName("pool", name))) as PoolObject;
+  return openObject(() => objectNamed(env, env.POOL, ledgerName("pool", name))) as PoolObject;
 }
 
 /** Name of the one catalog. */
@@ -81,12 +82,12 @@ const CATALOG_NAME = "catalog";
 
 /** The one catalog of registered DAGs. */
 export function catalogObject(env: ApiEnv): CatalogObject {
-  return openObject(() => env.CATALOG.getByName(CATALOG_NAME)) as CatalogObject;
+  return openObject(() => objectNamed(env, env.CATALOG, CATALOG_NAME)) as CatalogObject;
 }
 
 /** The one object that counts failed logins. */
 export function loginGuardObject(env: ApiEnv): LoginGuardObject {
-  return openObject(() => env.LOGIN_GUARD.getByName("logins")) as LoginGuardObject;
+  return openObject(() => objectNamed(env, env.LOGIN_GUARD, "logins")) as LoginGuardObject;
 }
 
 /**

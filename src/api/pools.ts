@@ -13,8 +13,11 @@ import { HALF_MADE_MS, type PoolName } from "../engine/permits/pool-names.ts";
 import type { ApiEnv } from "./env.ts";
 import { ApiError, notFound, unwrap } from "./errors.ts";
 import { eachAtMost } from "./gather.ts";
+import { KnownNames } from "./known-names.ts";
 import { catalogObject, poolObject } from "./objects.ts";
 import { poolConfig, type PoolBody, type PoolPatchBody } from "./schemas/pool.ts";
+
+const pools = new KnownNames();
 
 /** A pool and its name. */
 export interface NamedPool {
@@ -47,6 +50,7 @@ export async function findPools(
     } else if (entry.added_at < now - HALF_MADE_MS) {
       // Its making or deletion was cut. One that is under way is younger, or puts the name down anew.
       await catalogObject(env).removePool(entry);
+      pools.forget(env.CATALOG, entry.name);
     }
   }
   return { items, total: ordered.length - (answers.length - items.length) };
@@ -59,12 +63,14 @@ async function allEntries(env: ApiEnv): Promise<PoolName[]> {
 }
 
 /**
- * The object of a pool whose name was put down. The catalog is asked first, because to ask an object makes it.
+ * The object of a pool whose name was put down. The catalog is asked first, because to ask an object makes it. A pool that was
+ * deleted elsewhere may be taken for known for 30 s, so its object must be asked: it says not_found.
  *
  * @throws ApiError 404.
  */
 export async function knownPool(env: ApiEnv, name: string): Promise<PoolObject> {
-  if (name !== DEFAULT_POOL && (await catalogObject(env).findPool(name)) === null) {
+  const isInCatalog = async (): Promise<boolean> => (await catalogObject(env).findPool(name)) !== null;
+  if (name !== DEFAULT_POOL && !(await pools.hasLately(env.CATALOG, name, isInCatalog))) {
     throw poolNotFound(name);
   }
   return poolObject(env, name);
@@ -142,6 +148,7 @@ export async function deletePool(env: ApiEnv, name: string): Promise<void> {
   ofPool(name, await pool.describe(true));
   unwrap(await pool.remove());
   await catalog.removePool(entry);
+  pools.forget(env.CATALOG, name);
 }
 
 function poolNotFound(name: string): ApiError {

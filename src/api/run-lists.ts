@@ -8,7 +8,7 @@ import type { Page, RunFilter } from "../engine/objects.ts";
 import type { DagRunView } from "../engine/work.ts";
 import type { ApiEnv, ApiRegistry } from "./env.ts";
 import { compareBy, gather, type SortValue } from "./gather.ts";
-import { ALL, knownDag, knownDagIds } from "./known-dag.ts";
+import { ALL, knownDagIds, requireDag } from "./known-dag.ts";
 import { dagObject } from "./objects.ts";
 import { hasDescendingTies, sortKeys } from "./query.ts";
 import { durationSeconds } from "./time.ts";
@@ -56,7 +56,7 @@ export async function dagIdsOf(
   pattern: string | undefined,
 ): Promise<string[]> {
   if (dagId !== ALL) {
-    await knownDag(registry, env, dagId);
+    await requireDag(registry, env, dagId);
   }
   const ids = dagId === ALL ? await knownDagIds(registry, env) : [dagId];
   return pattern === undefined ? ids : ids.filter((id) => matchesPattern(id, pattern));

@@ -45,7 +45,7 @@ function waitOf(ms: number): number {
 
 /**
  * Decides what becomes of a try. A retryable failure waits for the policy's delay, or longer if the handler asked for
- * it (`retryAfterMs`); a failure that is not retryable or has no try left is final.
+ * it (`retryAfterMs`), or not at all (`isAtOnce`); a failure that is not retryable or has no try left is final.
  */
 export function decideAttempt(facts: AttemptFacts, outcome: Outcome, now: number): AttemptResult {
   switch (outcome.state) {
@@ -58,6 +58,10 @@ export function decideAttempt(facts: AttemptFacts, outcome: Outcome, now: number
     case "failed": {
       if (!outcome.retryable || !isEligibleToRetry(facts.tryNumber, facts.maxTries)) {
         return { state: "failed", error: outcome.error };
+      }
+      if (outcome.isAtOnce === true) {
+        // Ready strictly after that time, which is now.
+        return { state: "up_for_retry", error: outcome.error, nextAt: now - 1 };
       }
       const delayMs = Math.max(retryDelayMs(facts.policy, facts), waitOf(outcome.retryAfterMs ?? 0));
       return { state: "up_for_retry", error: outcome.error, nextAt: now + delayMs };

@@ -8,6 +8,7 @@ import { fullLimit, type FullLimit } from "./admission.ts";
 import type { UnmetDependency } from "./explain-dependencies.ts";
 import { asSentence, code, counted, inSeconds, listed, whenAndIn } from "./explain-words.ts";
 import { livenessDeadline } from "./liveness.ts";
+import { objectLookMs } from "./object-runs.ts";
 import { describeHolder } from "./permits/holders.ts";
 import { waitingReason, type PermitExplanation, type PermitView } from "./permits/ledger-view.ts";
 import { describeLedger, parseLedgerName } from "./permits/names.ts";
@@ -165,6 +166,11 @@ function describeLimiter(limiter: string): string {
   return handler === undefined
     ? `rate limit of queue ${code(queue)}`
     : `rate limit of ${code(handler)} on queue ${code(queue)}`;
+}
+
+/** That an attempt runs in an object of its own, and who finds out if that dies. */
+export function sayInObject(heartrateMs: number): string {
+  return `its job's object runs it, and looks every ${inSeconds(objectLookMs(heartrateMs))} whether its handler is still there`;
 }
 
 /** When something that runs was heard of last (epoch ms), and when it counts as dead. */

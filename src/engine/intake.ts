@@ -13,6 +13,7 @@ import type {
   ClaimedTask,
   JobSubmission,
   JobView,
+  Outcome,
   Progress,
   Report,
   Verdict,
@@ -72,6 +73,8 @@ export interface JobBeat {
   token: number;
   /** The try has a `Job` object by now. */
   is_watched: boolean;
+  /** Where that object runs the try, if it does: the beat is its own. */
+  object_host?: string;
   /** Where it is, for the post-mortem: step and fraction. */
   progress?: Progress;
 }
@@ -112,6 +115,9 @@ export interface IntakeObject {
    * decided whether the worker is lost.
    */
   attemptStanding(jobId: string, token: number, progress: Progress | null): Promise<AttemptStanding>;
+
+  /** The try's handler died with the memory of the `Job` object that ran it. Answers how the try stands after that. Fenced; idempotent. */
+  attemptEnded(jobId: string, token: number, outcome: Outcome): Promise<AttemptStanding>;
 
   /** As `PermitOwner`, for one job. */
   permitsGranted(jobId: string, ledger: string, holders: string[]): Promise<OwnerAnswer>;

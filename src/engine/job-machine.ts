@@ -5,7 +5,9 @@
  * @module
  */
 import { decideAttempt } from "./attempt.ts";
-import { livenessDeadline, postMortem } from "./liveness.ts";
+import type { JobBeat } from "./intake.ts";
+import { FREE_WORKER_LOSSES, livenessDeadline, postMortem } from "./liveness.ts";
+import { objectBeatMs } from "./object-runs.ts";
 import { queueOf } from "./queue-spread.ts";
 import { dropPassedTime, giveBackSlots, nextStep, type PermitWish } from "./permits/wish.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -52,8 +54,14 @@ export interface JobRecord {
   queue?: QueueSpec;
   /** A try of it outlived its first heartbeat: the `Job` object of the same id has its progress, and lines of its log. */
   is_watched?: boolean;
+  /** Where the handler of its tries runs; left out for the consumer. */
+  run_in?: "object";
+  /** Its `Job` object runs the present try. */
+  in_object?: true;
   /** How often the silence of the try's worker was excused since its last beat, as far as it was stored. */
   excuses?: number;
+  /** Times in a row that it lost its worker and ran again at no cost. */
+  worker_losses?: number;
 }
 
 /** Milliseconds after which a message nobody claimed is sent again; doubled each time, up to two minutes. */
@@ -101,6 +109,7 @@ export function submitJob(submission: JobSubmission, spec: TaskSpec, policy: Ret
     error: null,
     late_results: 0,
     ...(spec.queue === undefined ? {} : { queue: spec.queue }),
+    ...(spec.run_in === "object" ? { run_in: spec.run_in } : {}),
   };
 }
 
@@ -174,6 +183,7 @@ export function claimJob(job: JobRecord, worker: WorkerIdentity, now: number): b
   job.unixname = worker.unixname;
   job.progress = null;
   delete job.excuses;
+  delete job.in_object;
   job.next_at = livenessDeadline(now, job.heartrateMs);
   return true;
 }
@@ -187,6 +197,7 @@ export function reportJob(job: JobRecord, token: number, outcome: Outcome, now: 
   if (job.state !== "running") {
     return "duplicate";
   }
+  delete job.worker_losses;
   endAttempt(job, outcome, now);
   return "accepted";
 }
@@ -259,17 +270,68 @@ export function takeUnneeded(job: JobRecord): PermitWish | null {
   return wish;
 }
 
-/** The worker of a running try is lost. Should it still report, its token is no longer the newest. */
+/**
+ * The worker of a running try is lost: the try has failed, and the next one follows. As often in a row as that costs nothing, it follows
+ * at once, and there is one try more. Should the worker still report, its token is no longer the newest.
+ *
+ * @param hasEnded Its process is known to have ended, which needs no silence.
+ */
 export function endLost(
   job: JobRecord,
-  { lastBeat, progress }: { lastBeat: number | null; progress: Progress | null },
+  { lastBeat, progress, hasEnded = false }: { lastBeat: number | null; progress: Progress | null; hasEnded?: boolean },
   now: number,
-): null {
-  const next = "it is retried if it has tries left";
-  const message = postMortem({ lastBeat, heartrateMs: job.heartrateMs, now, progress, next });
+): void {
+  const found = hasEnded
+    ? `The process of its worker ${job.hostname} has ended.`
+    : postMortem({ lastBeat, heartrateMs: leaseRateOf(job), now, progress });
+  loseWorker(job, found, now);
+}
+
+function loseWorker(job: JobRecord, found: string, now: number): void {
+  const losses = job.worker_losses ?? 0;
+  const isFree = losses < FREE_WORKER_LOSSES;
+  const next = isFree ? `try ${job.try_number + 1} follows at once` : "it is retried if it has tries left";
+  const error = { type: "Zombie", message: `${found} Next: ${next}.` };
   job.fence += 1;
-  endAttempt(job, { state: "failed", error: { type: "Zombie", message }, retryable: true }, now);
-  return null;
+  if (isFree) {
+    job.worker_losses = losses + 1;
+    job.max_tries += 1;
+  }
+  endAttempt(job, { state: "failed", error, retryable: true, ...(isFree ? { isAtOnce: true } : {}) }, now);
+}
+
+/** Ends a running try whose worker did not report it. False if it is not the present one. Should it still report, that is late. */
+export function endDead(job: JobRecord, token: number, outcome: Outcome, now: number): boolean {
+  if (job.state !== "running" || job.fence !== token) {
+    return false;
+  }
+  if (outcome.state === "failed" && outcome.isWorkerLost === true) {
+    loseWorker(job, outcome.error.message, now);
+    return true;
+  }
+  job.fence += 1;
+  endAttempt(job, outcome, now);
+  return true;
+}
+
+/** Milliseconds between two beats that the lease of the present try counts on. */
+export function leaseRateOf({ heartrateMs, in_object: isInObject }: JobRecord): number {
+  return isInObject === true ? objectBeatMs(heartrateMs) : heartrateMs;
+}
+
+/** Its `Job` object beats for the present try, which it runs. */
+export function beatFromObject(
+  job: JobRecord,
+  { object_host: host, progress }: Pick<JobBeat, "object_host" | "progress">,
+  now: number,
+): void {
+  job.in_object = true;
+  job.is_watched = true;
+  job.hostname = host ?? job.hostname;
+  job.progress = progress ?? job.progress;
+  job.latest_heartbeat = now;
+  delete job.excuses;
+  job.next_at = livenessDeadline(now, leaseRateOf(job));
 }
 
 function endAttempt(job: JobRecord, outcome: Outcome, now: number): void {

@@ -8,7 +8,7 @@
 import { livenessDeadline } from "./liveness.ts";
 import type { AdoptionRequest } from "./objects.ts";
 import { isJobFinished, type JobState } from "./states.ts";
-import type { AttemptStanding, BeatAnswer, Outcome, Progress, TaskError } from "./work.ts";
+import type { AttemptStanding, BeatAnswer, LogChunk, Outcome, Progress, TaskError } from "./work.ts";
 
 /** The try that is watched. */
 export interface Adoption {
@@ -40,14 +40,21 @@ export interface WatchRecord {
   progress: Progress | null;
   error: TaskError | null;
   adoption: Adoption;
+  /** The try's handler runs in the job's object itself. */
+  in_object?: true;
   /** The owner has ordered the try to stop. */
   stop_reason: string | null;
   /** What the owner must still be notified of. */
   owed: Outcome | null;
 }
 
-const OWED_RETRY_MS = 2000;
+/** Milliseconds after which an owner that could not be reached is called again. */
+export const OWED_RETRY_MS = 2000;
+/** A beat may be late by half of a heartrate. */
+const LATE_BEAT = 1.5;
 const ASK_OWNER_AGAIN_MS = 250;
+/** How often the owner of a try that lives is asked: it says itself how the try ended, but its word may get lost. */
+const ASK_OWNER_EVERY_MS = 600_000;
 
 /** What must be done after the record is stored. */
 export type WatchEffect = "tell_owner" | "ask_owner" | null;
@@ -82,6 +89,34 @@ export function watchTry(id: string, request: AdoptionRequest, now: number): Wat
   };
 }
 
+/** A job whose object runs the try that it watches. It looks at itself, so that nothing is due at a time that must be stored. */
+export function runTry(id: string, request: AdoptionRequest, now: number): WatchRecord {
+  return { ...watchTry(id, request, now), in_object: true, next_at: null };
+}
+
+/** Says whether the try runs in the job's object, or did when its memory was lost. */
+export function runsInObject(job: WatchRecord): boolean {
+  return job.in_object === true && job.state === "running";
+}
+
+/** The handler that runs in the object said how far it is, or logged. False: there is nothing that must be stored. */
+export function keepNews(
+  job: WatchRecord,
+  token: number,
+  progress: Progress | null,
+  logs: LogChunk,
+  now: number,
+): boolean {
+  if (!mayLog(job, token) || (logs.lines.length === 0 && progress === job.progress)) {
+    return false;
+  }
+  if (job.state === "running") {
+    job.progress = progress ?? job.progress;
+    job.latest_heartbeat = now;
+  }
+  return true;
+}
+
 /** Whether a holder of `token` may log to the watched try: also when it has ended meanwhile. */
 export function mayLog({ fence }: WatchRecord, token: number): boolean {
   return token === fence;
@@ -99,13 +134,18 @@ export function beatWatch(
     return { verdict: "stop", reason, effect: null };
   }
   if (job.stop_reason !== null) {
-    const error = { type: "Stopped", message: job.stop_reason };
-    finish(job, "failed", error, now);
-    return { verdict: "stop", reason: error.message, effect: owe(job, error, now) };
+    return { verdict: "stop", reason: job.stop_reason, effect: stopWatch(job, job.stop_reason, now) };
   }
   job.latest_heartbeat = now;
   job.progress = progress ?? job.progress;
   return { verdict: "continue", effect: null };
+}
+
+/** Ends a running try by its owner's order. */
+export function stopWatch(job: WatchRecord, reason: string, now: number): WatchEffect {
+  const error = { type: "Stopped", message: reason };
+  finish(job, "failed", error, now);
+  return owe(job, error, now);
 }
 
 /** Ends the try by a user's word. Its late answer changes nothing; its worker learns of it at the next beat. */
@@ -129,8 +169,9 @@ export function tickWatch(job: WatchRecord, now: number): WatchEffect {
     return null;
   }
   const deadline = livenessDeadline(job.latest_heartbeat ?? job.start_date ?? now, job.heartrateMs);
-  job.next_at = now < deadline ? deadline : now + OWED_RETRY_MS;
-  return now < deadline ? null : "ask_owner";
+  const isHeard = now < deadline && job.stop_reason === null;
+  job.next_at = now + (isHeard ? ASK_OWNER_EVERY_MS : OWED_RETRY_MS);
+  return isHeard ? null : "ask_owner";
 }
 
 /** The watched try is over, and its job with it. */
@@ -146,6 +187,28 @@ export function completeWatch(
   }
 }
 
+/** What is kept of how an attempt ended: of an error of the handler's own, the owner has all. */
+export function endOf(outcome: Outcome): ["success" | "failed" | "skipped", TaskError | null] {
+  switch (outcome.state) {
+    case "failed":
+      return [
+        "failed",
+        outcome.error.type === "Stopped" ? outcome.error : { type: "TaskFailed", message: outcome.error.message },
+      ];
+    case "skipped":
+      return ["skipped", null];
+    default:
+      return ["success", null];
+  }
+}
+
+/** The owner wants the try stopped. A worker that does not obey in time may be gone: then the owner is asked. */
+export function noteStop(job: WatchRecord, reason: string, now: number): void {
+  job.stop_reason = reason;
+  const deadline = livenessDeadline(now, job.heartrateMs);
+  job.next_at = Math.min(job.next_at ?? deadline, deadline);
+}
+
 /** The owner said how the try stands. False: nothing changed that must be stored. */
 export function learnStanding(job: WatchRecord, standing: AttemptStanding, now: number): boolean {
   if (job.state !== "running") {
@@ -153,6 +216,12 @@ export function learnStanding(job: WatchRecord, standing: AttemptStanding, now: 
   }
   if (standing.state === "running") {
     job.latest_heartbeat = Math.max(job.latest_heartbeat ?? 0, standing.latest_heartbeat);
+    const isDue = job.next_at === null || job.next_at - now <= OWED_RETRY_MS;
+    if (isAlive(job, now) && job.stop_reason === null) {
+      // It beats to its owner, which knows this job by now. Asked by a reader, there is nothing to change.
+      job.next_at = isDue ? now + ASK_OWNER_EVERY_MS : job.next_at;
+      return isDue;
+    }
     // If the owner allows a silent worker more, it is asked again soon.
     job.next_at = Math.max(livenessDeadline(job.latest_heartbeat, job.heartrateMs), now + ASK_OWNER_AGAIN_MS);
     return false;
@@ -160,6 +229,11 @@ export function learnStanding(job: WatchRecord, standing: AttemptStanding, now: 
   const { stop_reason: reason } = job;
   finish(job, standing.state, reason === null ? standing.error : { type: "Stopped", message: reason }, now);
   return true;
+}
+
+/** Its owner heard it since the job was made, and hardly more than a heartrate ago. */
+function isAlive({ latest_heartbeat: lastBeat, created_at: madeAt, heartrateMs }: WatchRecord, now: number): boolean {
+  return lastBeat !== null && lastBeat > madeAt && now - lastBeat < heartrateMs * LATE_BEAT;
 }
 
 /** The owner knows a later beat: workers beat to it, and not to each job. */

@@ -6,8 +6,17 @@
 import type { JobState } from "./states.ts";
 import type { Progress } from "./work.ts";
 
+/** A beat that comes within so many heart rates of the one before is in time. */
+export const PUNCTUAL_BEAT = 1.05;
+
 /** How many heart rates a job may be silent before it counts as lost. */
 export const GRACE_MULTIPLIER = 2.1;
+
+/**
+ * How often in a row a task whose worker is lost runs again at once, with one try more than it had. The platform ends workers as it
+ * pleases, a few times a week: that is no failure of a task. One that brings its worker down each time must end all the same.
+ */
+export const FREE_WORKER_LOSSES = 2;
 
 /** What liveness looks at; time in epoch milliseconds. */
 export interface Heartbeating {
@@ -148,19 +157,17 @@ export interface LostJob {
   beats?: readonly number[];
   /** What it last said of its progress. */
   progress: Progress | null;
-  /** What happens now, as the end of a sentence: "try 2 of 3 starts in 30 s". */
-  next: string;
 }
 
 /**
- * Says in a sentence or three how a job was lost: the last beat, the heart rate it promised, gaps before it, its last
- * words, what happens next.
+ * Says in a sentence or two how a job was lost: the last beat, the heart rate it promised, gaps before it, its last
+ * words.
  *
  * @example
- * postMortem({ lastBeat: 0, heartrateMs: 5000, now: 10_500, progress: null, next: "it is failed" });
- * // "No heartbeat for 10.5 s (last at 1970-01-01T00:00:00.000Z; expected every 5 s, allowed 10.5 s). Next: it is failed."
+ * postMortem({ lastBeat: 0, heartrateMs: 5000, now: 10_500, progress: null });
+ * // "No heartbeat for 10.5 s (last at 1970-01-01T00:00:00.000Z; expected every 5 s, allowed 10.5 s)."
  */
-export function postMortem({ lastBeat, heartrateMs, now, beats = [], progress, next }: LostJob): string {
+export function postMortem({ lastBeat, heartrateMs, now, beats = [], progress }: LostJob): string {
   const allowed = `expected every ${inSeconds(heartrateMs)}, allowed ${inSeconds(graceMs(heartrateMs, GRACE_MULTIPLIER))}`;
   const silence =
     lastBeat === null
@@ -169,7 +176,7 @@ export function postMortem({ lastBeat, heartrateMs, now, beats = [], progress, n
   const gap = longestGap(beats);
   const gaps = gap > heartrateMs ? `; the longest gap before was ${inSeconds(gap)}` : "";
   const said = progress === null ? "" : describeProgress(progress);
-  return `${silence}${gaps}.${said === "" ? "" : ` Last progress: ${said}.`} Next: ${next}.`;
+  return `${silence}${gaps}.${said === "" ? "" : ` Last progress: ${said}.`}`;
 }
 
 function longestGap(beats: readonly number[]): number {
@@ -182,7 +189,8 @@ function longestGap(beats: readonly number[]): number {
   return longest;
 }
 
-function describeProgress({ step, fraction }: Progress): string {
+/** A progress in a few words; empty if it says nothing. */
+export function describeProgress({ step, fraction }: Progress): string {
   const parts: string[] = [];
   if (step !== undefined) {
     parts.push(`at step '${step.length > 200 ? `${step.slice(0, 200)}…` : step}'`);

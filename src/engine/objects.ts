@@ -402,6 +402,11 @@ export interface AdoptionRequest {
   logs?: LogChunk;
 }
 
+/** An attempt that its `Job` object is to run. */
+export interface RunRequest extends AdoptionRequest {
+  task: ClaimedTask;
+}
+
 /** The object of one job. */
 export interface JobReader {
   get(waitMs: number): Promise<Result<JobView>>;
@@ -418,8 +423,15 @@ export interface JobObject extends JobReader {
   /** A beat of our own runner, fenced, with the lines logged since the last one; the same lines may come twice. */
   beat(token: number, progress: Progress | null, logs?: LogChunk): Promise<BeatAnswer>;
   adopt(request: AdoptionRequest): Promise<BeatAnswer>;
+  /**
+   * Runs an attempt in this object, and answers before its handler begins. Called again with the same token it changes nothing; `stop`
+   * for a token that is not the newest, or whose handler is over or gone.
+   */
+  run(request: RunRequest): Promise<BeatAnswer>;
   /** The owner wants the adopted attempt stopped: its next beat is answered so. Idempotent. */
   stop(reason: string): Promise<void>;
+  /** The owner has ended the try itself, since nothing was heard of its worker: the job asks how it stands. Idempotent. */
+  ownerEnded(token: number): Promise<void>;
   /** The adopted task instance is over; the job ends with it. */
   complete(token: number, state: "success" | "failed" | "skipped", error: TaskError | null): Promise<void>;
 }

@@ -10,6 +10,7 @@ import type { Json, QueueSpec } from "./spec.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance } from "./task-node.ts";
 import type { WorkerIdentity } from "./work.ts";
+import { textHash } from "./text-hash.ts";
 
 /** A try of a task instance, as far as it decides where it goes. Of a job the run id is its own. */
 export interface Placed {
@@ -97,17 +98,4 @@ export function isForWorker(
   }
   const name = queueOf(queue, placeOf(runId, instance));
   return name === own || roles.get(name) === own;
-}
-
-/** 32 bits of a text: FNV-1a over its code units, with the end mixed as in MurmurHash3, so that the low bits are good. */
-function textHash(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193);
-    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193);
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

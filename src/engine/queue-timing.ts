@@ -40,7 +40,8 @@ export type IsMoving = (instance: NodeInstance) => boolean;
 
 /**
  * Nobody claimed the instance in time: its message is sent again, or, after three queued timeouts, it fails. While its queue
- * moves, the message most likely stands in line: it is sent again every two minutes only, and nothing is stored until then.
+ * moves, the message most likely stands in line: it is sent again every two minutes only, nothing is stored until then, and it does not
+ * fail however long the line is.
  */
 export function resendOrFail(
   state: RunState,
@@ -50,7 +51,7 @@ export function resendOrFail(
   isMoving: IsMoving,
 ): void {
   const queuedAt = instance.queuedWhen ?? now;
-  if (now - queuedAt < stuckAfterMs(timing)) {
+  if (now - queuedAt < stuckAfterMs(timing) || isMoving(instance)) {
     const patience = queuedAt + MAX_RESEND_MS * instance.sends;
     if (now < patience && isMoving(instance)) {
       state.renew(instance, Math.min(now + timing.resendAfterMs, patience));

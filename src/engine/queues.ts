@@ -16,6 +16,9 @@ export function hasRates(queues: Queues): boolean {
 /** Where the messages of tasks go that name no queue. */
 export const DEFAULT_QUEUE = "default";
 
+/** As many as a batch of messages may have. */
+export const MOST_LANES = 100;
+
 const rateSchema = z.strictObject({
   limit: z.number(),
   per_seconds: z.number(),
@@ -30,6 +33,11 @@ const queueSchema = z.strictObject({
   binding: z.string().min(1),
   /** Name of the queue there, by which a consumer knows it. */
   queue: z.string().min(1),
+  /**
+   * Handlers that one consumer invocation runs at a time. Left out: 10 where the invocation stays open while its tasks run, as many as a
+   * batch has on the embedded runtime.
+   */
+  lanes: z.int().min(1).max(MOST_LANES).optional(),
   /** Of all that goes through the queue. */
   rate_limit: rateSchema.optional(),
   /** Of each task that goes through it, by itself. */

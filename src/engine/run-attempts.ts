@@ -4,7 +4,8 @@
  * @module
  */
 import { decideAttempt, retryPolicy, type AttemptResult } from "./attempt.ts";
-import { postMortem } from "./liveness.ts";
+import { FREE_WORKER_LOSSES, postMortem } from "./liveness.ts";
+import { leaseRateMs } from "./object-runs.ts";
 import { parseLedgerName } from "./permits/names.ts";
 import { isEligibleToRetry } from "./retry.ts";
 import { failFast } from "./run-end.ts";
@@ -122,21 +123,32 @@ export function remember(state: RunState, instance: NodeInstance, now: number): 
   state.changes.history.push({ row: { ...row, state: over ? row.state : "failed", end_date: row.end_date ?? now } });
 }
 
-/** The outcome of a try whose worker was not heard any more. */
-export function zombie(instance: NodeInstance, now: number): Outcome {
-  const { hostname, latestHeartbeat, progress, tryNumber, maxTries, node } = instance;
-  const worker = hostname ?? "its worker";
-  if (latestHeartbeat === null) {
-    return failure(
-      "Zombie",
-      `no result and no heartbeat from ${worker} within the grace period of its first heartbeat`,
-    );
+/**
+ * What becomes of a try whose worker is lost: it has failed, and the next one follows. As often in a row as that costs nothing, it
+ * follows at once, and there is one try more. `found` is what was found out, in sentences.
+ */
+export function workerLost(instance: NodeInstance, found: string): { message: string; outcome: Outcome } {
+  const isFree = instance.workerLosses < FREE_WORKER_LOSSES;
+  if (isFree) {
+    instance.workerLosses += 1;
+    instance.maxTries += 1;
   }
-  const next = isEligibleToRetry(tryNumber, maxTries)
-    ? `try ${tryNumber + 1} of ${maxTries + 1} follows`
+  const { tryNumber, maxTries } = instance;
+  const retried = isEligibleToRetry(tryNumber, maxTries)
+    ? `try ${tryNumber + 1} of ${maxTries + 1} follows${isFree ? " at once" : ""}`
     : "no try is left";
-  const heartrateMs = node.task.spec.heartrate * 1000;
-  return failure("Zombie", postMortem({ lastBeat: latestHeartbeat, heartrateMs, now, progress, next }));
+  const message = `${found} Next: ${retried}.`;
+  const outcome: Outcome = { state: "failed", error: { type: "Zombie", message }, retryable: true };
+  return { message, outcome: isFree ? { ...outcome, isAtOnce: true } : outcome };
+}
+
+/** What was found out about a try whose worker is not heard any more. */
+export function lastWords(instance: NodeInstance, now: number): string {
+  const { hostname, latestHeartbeat, progress } = instance;
+  if (latestHeartbeat === null) {
+    return `No result and no heartbeat from ${hostname ?? "its worker"} within the grace period of its first heartbeat.`;
+  }
+  return postMortem({ lastBeat: latestHeartbeat, heartrateMs: leaseRateMs(instance), now, progress });
 }
 
 function failure(type: string, message: string): Outcome {

@@ -4,6 +4,7 @@
  * @module
  */
 import { livenessDeadline } from "./liveness.ts";
+import { leaseRateMs } from "./object-runs.ts";
 import { remember } from "./run-attempts.ts";
 import { forgetPast } from "./run-past.ts";
 import type { RunState } from "./run-state.ts";
@@ -16,7 +17,7 @@ import type { NodeInstance } from "./task-node.ts";
  */
 export function clearInstances(state: RunState, instances: readonly NodeInstance[], now: number): void {
   for (const instance of instances) {
-    const { retries, heartrate } = instance.node.task.spec;
+    const { retries } = instance.node.task.spec;
     if (instance.state === null || instance.state === "restarting" || instance.deleted) {
       continue;
     }
@@ -31,7 +32,7 @@ export function clearInstances(state: RunState, instances: readonly NodeInstance
       state.stop(instance, "the task instance was cleared");
       instance.allowances = 0;
       state.set(instance, "restarting", now);
-      state.setTimer(instance, livenessDeadline(now, heartrate * 1000));
+      state.setTimer(instance, livenessDeadline(now, leaseRateMs(instance)));
     } else {
       resetInstance(state, instance, now);
     }
@@ -46,6 +47,7 @@ export function resetInstance(state: RunState, instance: NodeInstance, now: numb
   instance.startDate = null;
   instance.endDate = null;
   instance.jobId = null;
+  instance.workerLosses = 0;
 }
 
 /** Queues a run again; one that is queued already gets a new date. The caller begins it. */

@@ -26,13 +26,23 @@ import { endAttempt } from "./run-attempts.ts";
 import { clearInstances, forgetInstance, resetInstance, resetRun } from "./run-clearing.ts";
 import { decideEnd, timeOut, timesOutAt } from "./run-end.ts";
 import { expandKnown, grow } from "./run-expansion.ts";
-import { endDead, endLapsed, isLapsed, leaseEnd, resumeLeases, takeBeat } from "./run-leases.ts";
+import {
+  endDead,
+  endLapsed,
+  endLost,
+  endOfEnded,
+  isLapsed,
+  leaseEnd,
+  resumeLeases,
+  takeBeat,
+  type BeatOfAttempt,
+} from "./run-leases.ts";
 import { markInstance, markRun, type MarkedState } from "./run-marking.ts";
 import { settle } from "./run-settling.ts";
 import { RunState, type RunChanges, type RunInfo } from "./run-state.ts";
 import type { TaskInstanceRow } from "./task-instance.ts";
 import type { NodeInstance, TaskNode } from "./task-node.ts";
-import type { AttemptBeat, Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
+import type { Outcome, StoredValue, TaskError, Verdict, WorkerIdentity } from "./work.ts";
 
 const NO_ROLES: ReadonlyMap<string, string> = new Map();
 
@@ -195,6 +205,7 @@ export class RunMachine {
     }
     instance.hostname = worker.hostname;
     instance.unixname = worker.unixname;
+    instance.workerLosses = 0;
     endAttempt(this.state, instance, outcome, now);
     return "accepted";
   }
@@ -213,13 +224,24 @@ export class RunMachine {
   }
 
   /** The worker of a try proves that it lives. False if the try is not the current one: it must stop. */
-  beat(instance: NodeInstance, beat: Pick<AttemptBeat, "token" | "job_id" | "progress">, now: number): boolean {
+  beat(instance: NodeInstance, beat: BeatOfAttempt, now: number): boolean {
     return takeBeat(this.state, instance, beat, now);
+  }
+
+  /** Says whether another job than the one that beats runs the current attempt: its claim was handed out twice. */
+  isRunElsewhere({ state, fence, jobId }: NodeInstance, beat: BeatOfAttempt): boolean {
+    const isCurrent = state === "running" && fence === beat.token && beat.object_host !== undefined;
+    return isCurrent && jobId !== null && jobId !== beat.job_id;
   }
 
   /** Takes up the leases of running tries after a load. `heartbeats`: when workers last beat, by their hostname. */
   resumeLeases(heartbeats: ReadonlyMap<string, number>): void {
     resumeLeases(this.state, heartbeats);
+  }
+
+  /** The processes of some workers have ended: what they ran is lost, and need not wait for its lease. Call `advance` after it. */
+  workersEnded(hasEnded: (hostname: string | null) => boolean, now: number): void {
+    endOfEnded(this.state, hasEnded, now);
   }
 
   /** Ends a running try whose lease has lapsed, before its timer is due; call `advance` after it. `look`: as in `tick`. */
@@ -247,7 +269,11 @@ export class RunMachine {
     if (instance.fence !== token || instance.state !== "running") {
       return "duplicate";
     }
-    endDead(this.state, instance, outcome, now);
+    if (outcome.state === "failed" && outcome.isWorkerLost === true) {
+      endLost(this.state, instance, outcome.error.message, now);
+    } else {
+      endDead(this.state, instance, outcome, now);
+    }
     return "accepted";
   }
 

@@ -71,12 +71,16 @@ export interface RunChanges {
   /** Queued instances whose message must be sent (again). */
   send: NodeInstance[];
   stops: StopOrder[];
+  /** Jobs of tries that ended without their workers. */
+  lost: { job_id: string; token: number }[];
   /** Instances whose wish is to be taken a step further. */
   steps: Set<NodeInstance>;
   /** What is held or asked for no longer. */
   releases: { instance: NodeInstance; wish: PermitWish }[];
   /** Rate limits of keys that a handler asked to slow down, with the time until which. */
   slowDowns: { limiter: string; until: number }[];
+  /** Tries whose worker was lost, with what was found out about it. */
+  losses: { instance: NodeInstance; message: string }[];
   /** There is room for instances of other runs. */
   freed: boolean;
   /** The run's own row changed. */
@@ -337,9 +341,11 @@ function noChanges(): RunChanges {
     history: [],
     send: [],
     stops: [],
+    lost: [],
     steps: new Set(),
     releases: [],
     slowDowns: [],
+    losses: [],
     freed: false,
     run: false,
   };

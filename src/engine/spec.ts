@@ -186,6 +186,8 @@ export const taskSpecSchema = z.strictObject({
   priority_weight: z.number().int().min(-1_000_000).max(1_000_000).default(1),
   weight_rule: z.enum(WEIGHT_RULES).default("downstream"),
   queue: queueSchema.default("default"),
+  /** Where the handler runs: in the consumer that took its message, or in the `Job` object of the attempt, which holds no consumer. */
+  run_in: z.enum(["consumer", "object"]).default("consumer"),
   /** Task instances of this task that may be queued or running at a time, over all runs of the DAG; null for no limit. */
   max_active_tis_per_dag: z.number().int().min(1).max(1_000_000).nullable().default(null),
   /** The same in one run. */

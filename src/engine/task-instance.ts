@@ -37,6 +37,8 @@ export interface TaskInstanceRow {
   skip_record: string | null;
   error: string | null;
   late_results: number;
+  /** Times in a row that it lost its worker and ran again at no cost. */
+  worker_losses: number;
   note: string | null;
   /** 1 if a user deleted it: it is `removed` and nobody sees it. */
   deleted: number;
@@ -71,6 +73,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
   skipRecord: SkipRecord | null = null;
   error: TaskError | null = null;
   lateResults = 0;
+  workerLosses = 0;
   note: string | null = null;
   /** A user deleted it: it is `removed` and nobody sees it, until its task expands anew. */
   deleted = false;
@@ -117,6 +120,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
     this.skipRecord = row.skip_record === null ? null : (JSON.parse(row.skip_record) as SkipRecord);
     this.error = row.error === null ? null : (JSON.parse(row.error) as TaskError);
     this.lateResults = row.late_results;
+    this.workerLosses = row.worker_losses;
     this.note = row.note;
     this.deleted = row.deleted === 1;
     this.wish = row.wish === null ? null : (JSON.parse(row.wish) as PermitWish);
@@ -146,6 +150,7 @@ export class TaskInstance<Owner extends InstanceOwner = InstanceOwner> {
       skip_record: this.skipRecord === null ? null : JSON.stringify(this.skipRecord),
       error: this.error === null ? null : JSON.stringify(this.error),
       late_results: this.lateResults,
+      worker_losses: this.workerLosses,
       note: this.note,
       deleted: this.deleted ? 1 : 0,
       wish: this.wish === null ? null : JSON.stringify(this.wish),

@@ -4,6 +4,21 @@
  *
  * @module
  */
+import { textHash } from "./text-hash.ts";
+
+/** Over how many objects it is dealt who has something to do: each object that wakes says so, and one could not hear all. */
+const WATCH_BOOKS = 16;
+
+/** Names of the objects that keep who has something to do. */
+export const WATCH_BOOK_NAMES: readonly string[] = Array.from(
+  { length: WATCH_BOOKS },
+  (_, index) => `catalog-${String(index).padStart(2, "0")}`,
+);
+
+/** The name of the object that keeps when another one has something to do. Always the same for a name. */
+export function watchBookOf(name: string): string {
+  return WATCH_BOOK_NAMES[textHash(name) % WATCH_BOOKS] ?? "";
+}
 
 /** What is known of one object. */
 export interface Watched {
@@ -17,33 +32,22 @@ export interface Watched {
   told: number;
 }
 
+/** An object to wake, as it was known when it was read, with the time at which it was due. */
+export type Waking = Watched & { due_at: number };
+
 /** Where that is kept. */
 export interface WatchBook {
   watched(): Promise<Watched[]>;
+  /**
+   * The objects to wake, the latest ones first: those that are late, and DAGs of the code whose object has not seen their present
+   * spec, since it may have a new schedule.
+   *
+   * @param specHashes Of the DAGs of the code, by their ids.
+   * @param limit How many at most.
+   */
+  toWake(specHashes: ReadonlyMap<string, string>, now: number, limit: number): Promise<Waking[]>;
   /** Says that an object has something to do at a time, or earlier. */
   expect(name: string, dueAt: number): Promise<void>;
   /** Stores what woken objects answered; `told` as it was read. */
   swept(entries: readonly Watched[]): Promise<void>;
-}
-
-/**
- * The objects to wake: those that are late, and DAGs of the code whose object has not seen their present spec, since it may
- * have a new schedule.
- */
-export function toWake(
-  watched: readonly Watched[],
-  specHashes: ReadonlyMap<string, string>,
-  now: number,
-): Omit<Watched, "due_at">[] {
-  const known = new Map(watched.map((entry) => [entry.name, entry]));
-  const isLate = ({ due_at }: Watched): boolean => due_at !== null && due_at <= now;
-  const names = new Set([
-    ...watched.filter(isLate).map(({ name }) => name),
-    ...[...specHashes].filter(([name, hash]) => known.get(name)?.spec_hash !== hash).map(([name]) => name),
-  ]);
-  return [...names].map((name) => ({
-    name,
-    spec_hash: specHashes.get(name) ?? null,
-    told: known.get(name)?.told ?? 0,
-  }));
 }

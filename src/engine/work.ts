@@ -35,6 +35,8 @@ export interface WorkerIdentity {
   unixname: string;
   /** The queue it takes messages from; left out for the default one. */
   queue?: string;
+  /** It is the `Job` object of the attempt, which takes no messages. */
+  isObject?: true;
 }
 
 /** A value as it is stored: JSON text beside its task instance, or an object in the `PAYLOADS` bucket. */
@@ -67,6 +69,10 @@ export type Outcome =
       error: TaskError;
       retryable: boolean;
       /** Earliest next try, milliseconds from now. */ retryAfterMs?: number;
+      /** Its worker was lost, and the error says what was found out: its owner decides what that costs. */
+      isWorkerLost?: true;
+      /** It may run again at once, with no delay. */
+      isAtOnce?: true;
       /** A branch answered with what is no id: its owner adds to the error which ids would do. */
       isBranchAnswer?: true;
     }
@@ -132,6 +138,8 @@ export interface ClaimedTask {
   executionTimeoutMs: number | null;
   /** Number of the first line it will log, if that is not 0: the try was rescheduled, and its log goes on. */
   log_from?: number;
+  /** Its handler runs in its `Job` object; left out for one that runs in the consumer. */
+  run_in?: "object";
 }
 
 /** One try's result, fenced by its token. */
@@ -178,6 +186,8 @@ export interface AttemptBeat extends TaskInstanceKey {
   token: number;
   /** The job that shows it, once there is one. */
   job_id?: string;
+  /** Where its `Job` object runs it, if the object does: the beat is the object's own. */
+  object_host?: string;
   /** Where it is, for the post-mortem: step and fraction. */
   progress?: Progress;
 }

@@ -20,6 +20,8 @@ export interface Surroundings extends Payloads {
   find: (handler: string) => AnyTaskDefinition | undefined;
   env: unknown;
   now: () => number;
+  /** Lets beats and reports pass before the next handler begins; at once if there is nothing to let pass. */
+  breathe?: () => Promise<void>;
 }
 
 /** How a try ended, with what it left. */

@@ -7,7 +7,7 @@
  */
 import type { BeatAnswer } from "../engine/work.ts";
 import type { Attempt } from "./attempt.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../engine/backoff.ts";
 import { BeatClock } from "./beat-clock.ts";
 import type { Owner } from "./owner.ts";
 import type { Pace } from "./pace.ts";

@@ -12,6 +12,23 @@ import type { Json } from "../engine/spec.ts";
 import type { BeatAnswer, ClaimedTask, LogChunk, Outcome, Progress, Report } from "../engine/work.ts";
 import type { XComRequest } from "../sdk/index.ts";
 
+/** Claimed work. */
+export interface Claims {
+  tasks: ClaimedTask[];
+  /** When it was asked for, epoch milliseconds: its leases began at this time or later. */
+  since: number;
+}
+
+/** Work that an owner has for this invocation, not claimed yet. */
+export interface WorkSource {
+  /** How much may be left of it. */
+  readonly left: number;
+  /** Claims at most so much; less, or nothing, if others were faster or the owner cannot be asked. Never throws. */
+  claim(most: number): Promise<Claims>;
+  /** Gives back what was not claimed: it is for another invocation. */
+  giveBack(): void;
+}
+
 /** One attempt in a call of `beat`. */
 export interface Beat {
   task: ClaimedTask;
@@ -34,10 +51,11 @@ export interface Owner {
   /**
    * Takes results; gives back work for the same runner that is already claimed.
    *
+   * @param limit How much work may come back at most.
    * @throws An error of the platform (`isPlatformError`) if the call may have got lost: it is made again until it is
    * answered. Any other means that the owner cannot take one of these results.
    */
-  report(reports: Report[]): Promise<ClaimedTask[]>;
+  report(reports: Report[], limit: number): Promise<ClaimedTask[]>;
   /**
    * Renews the leases of attempts. Answers in their order: `stop` for one that is no longer the current one. Called every
    * heartrate, also while an earlier call is not answered; an error stops no attempt.
@@ -48,6 +66,13 @@ export interface Owner {
    * the attempt's first beat, and after a beat whenever something changed; few at a time.
    */
   publish(publication: Publication): Promise<BeatAnswer & { jobId: string }>;
+  /**
+   * Has the `Job` object of an attempt run it (`run_in: "object"`), and comes back at once: from then it is the object's, which beats
+   * and reports. `stop`: the object has had it before, or it is no longer the current one.
+   *
+   * @param startDate When the attempt began, epoch milliseconds.
+   */
+  runInObject(task: ClaimedTask, startDate: number): Promise<BeatAnswer>;
   /** An attempt with a job is over, its result reported; or it obeyed a stop, and failed with an error of the type `Stopped`. */
   ended(task: ClaimedTask, jobId: string, outcome: Outcome): Promise<void>;
   /** Where in the bucket this task puts values that are too large for rows, with a slash at the end. */

@@ -4,11 +4,11 @@
  * @module
  */
 import { isPlatformError } from "../engine/platform-errors.ts";
-import type { ClaimedTask, Outcome, Report } from "../engine/work.ts";
+import type { Outcome, Report } from "../engine/work.ts";
 import type { Attempt } from "./attempt.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../engine/backoff.ts";
 import type { Execution } from "./execute.ts";
-import type { Owner } from "./owner.ts";
+import type { Claims, Owner } from "./owner.ts";
 
 /** Times a report is tried that its owner refuses with an error of its own: one alone, and several together. */
 const TRIES_ALONE = 4;
@@ -20,13 +20,6 @@ const LOG_CHARS_PER_CALL = 4 * 1024 * 1024;
 export interface Finished {
   attempt: Attempt;
   execution: Execution & { outcome: Outcome };
-}
-
-/** Work that came back with a report. */
-export interface FollowUp {
-  tasks: ClaimedTask[];
-  /** When the report was sent, epoch milliseconds. */
-  since: number;
 }
 
 /** Reports the results of one session. */
@@ -42,12 +35,14 @@ export class Reporter {
   /**
    * Reports results, in as few calls as will hold them; gives the work that comes back with each. Never throws: what cannot
    * be reported is left to its lease, and run again.
+   *
+   * @param room Says how much work may come back with the next call.
    */
-  async *report(finished: readonly Finished[]): AsyncGenerator<FollowUp> {
+  async *report(finished: readonly Finished[], room: () => number): AsyncGenerator<Claims> {
     for (const together of callsOf(finished)) {
       try {
         // One after the other: what follows from a report is claimed with its answer, and a failed one ends the round.
-        yield* this.#report(together);
+        yield* this.#report(together, room);
       } catch (error) {
         console.error({ event: "report_failed", tasks: together.length, error: String(error) });
         return;
@@ -56,24 +51,24 @@ export class Reporter {
   }
 
   /** Reports together; if the owner cannot take that, one by one, so that one result cannot take the others with it. */
-  async *#report(finished: readonly Finished[]): AsyncGenerator<FollowUp> {
+  async *#report(finished: readonly Finished[], room: () => number): AsyncGenerator<Claims> {
     const [first, ...others] = finished;
     if (first === undefined) {
       return;
     }
     let refusal: unknown;
     try {
-      yield await this.#send(finished);
+      yield await this.#send(finished, room());
       return;
     } catch (error) {
       refusal = error;
     }
     if (others.length === 0) {
-      yield await this.#send([unreported(first, refusal)]);
+      yield await this.#send([unreported(first, refusal)], room());
       return;
     }
     for (const one of finished) {
-      yield* this.#report([one]);
+      yield* this.#report([one], room);
     }
   }
 
@@ -81,13 +76,13 @@ export class Reporter {
    * Makes one call until it is answered: an owner that is away or has too much to do comes back, and the attempts beat
    * meanwhile. What the owner's own code refuses it is unlikely to take later.
    */
-  async #send(finished: readonly Finished[]): Promise<FollowUp> {
+  async #send(finished: readonly Finished[], limit: number): Promise<Claims> {
     const reports = finished.map(reportOf);
     let refusals = 0;
     for (let failures = 1; ; failures += 1) {
       const since = this.#now();
       try {
-        return { tasks: await this.#owner.report(reports), since };
+        return { tasks: await this.#owner.report(reports, limit), since };
       } catch (error) {
         refusals += Number(!isPlatformError(error));
         if (refusals >= (finished.length === 1 ? TRIES_ALONE : TRIES_TOGETHER)) {

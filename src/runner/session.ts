@@ -1,6 +1,6 @@
 /**
- * Runs claimed tasks of one owner until nothing is left, follow-up work included. Results that come together are
- * reported together: one call, one commit.
+ * Claims tasks of one owner as lanes become free and runs them, follow-up work included, until nothing is left or the invocation has
+ * spent its budget. Results that come together are reported together: one call, one commit.
  *
  * @module
  */
@@ -9,42 +9,76 @@ import { Attempt } from "./attempt.ts";
 import { execute, type Execution, type Surroundings } from "./execute.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { handOver, ServerStopping } from "./hand-over.ts";
-import type { Owner } from "./owner.ts";
+import { Budget, countCalls } from "./budget.ts";
+import { Lanes } from "./lanes.ts";
+import type { Claims, Owner, WorkSource } from "./owner.ts";
 import { Pace } from "./pace.ts";
+import { Entrusting } from "./entrust.ts";
 import { Reporter, type Finished } from "./reporter.ts";
 import { Service } from "../isolate/service.ts";
 
-/** How long a result waits for others while more tasks run. Nothing waits when nothing runs. */
-const COALESCE_MS = 2;
+/**
+ * How long a result waits for others while more tasks run, in milliseconds: as long as the report before it took, within these bounds. An
+ * owner that is far away or busy is so called less often. Nothing waits when nothing runs.
+ */
+const COALESCE_AT_LEAST_MS = 2;
+const COALESCE_AT_MOST_MS = 100;
 /** How long a handler whose signal fired may clean up before its session ends without it. */
 const CLEAN_UP_MS = 5000;
 
+/** Work that may come back with one report. */
+const MOST_FOLLOW_UPS = 100;
+/** Lanes of a session that was given none. */
+const LANES = 100;
+
+/** What sessions of one invocation, or of one isolate, share. */
+export interface Shared {
+  /** Of the invocation. */
+  lanes?: Lanes;
+  /** Of the invocation. */
+  budget?: Budget;
+  /** Of the jobs that are made; that of the isolate. */
+  pace?: Pace;
+  /** Says when the isolate stops: handlers then get their signal, and are handed over when the time is up. */
+  service?: Service;
+  /** The session is in the `Job` object of its attempt: there is a job that shows it, from the start. */
+  isInObject?: boolean;
+}
+
 /** One owner's tasks in one invocation of a worker. */
 export class Session {
-  readonly #owner: Owner;
   readonly #around: Surroundings;
+  readonly #owner: Owner;
   readonly #beats: Heartbeats;
   readonly #reporter: Reporter;
+  readonly #entrusting: Entrusting;
+  readonly #lanes: Lanes;
+  readonly #budget: Budget;
   readonly #service: Service;
+  readonly #isInObject: boolean;
   readonly #done = Promise.withResolvers<void>();
   readonly #running = new Set<Attempt>();
+  #source: WorkSource = NO_WORK;
+  #isClaiming = false;
   /** Handlers that clean up, and jobs that are told of their end. */
   #leftovers = 0;
   #finished: Finished[] = [];
   #flushing = false;
+  #coalesceMs = COALESCE_AT_LEAST_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drain: ReturnType<typeof setTimeout> | undefined;
 
-  /**
-   * @param pace Of the jobs that are made; that of the isolate, so that its sessions share it.
-   * @param service Says when the isolate stops: handlers then get their signal, and are handed over when the time is up.
-   */
-  constructor(owner: Owner, around: Surroundings, pace = new Pace(), service = new Service()) {
-    this.#owner = owner;
+  constructor(owner: Owner, around: Surroundings, shared: Shared = {}) {
+    const { pace = new Pace(), service = new Service(), lanes = new Lanes(LANES) } = shared;
+    this.#budget = shared.budget ?? new Budget(around.now);
+    this.#owner = countCalls(owner, this.#budget);
     this.#around = around;
-    this.#beats = new Heartbeats(owner, pace, around.now);
-    this.#reporter = new Reporter(owner, around.now);
+    this.#beats = new Heartbeats(this.#owner, pace, around.now);
+    this.#reporter = new Reporter(this.#owner, around.now);
+    this.#entrusting = new Entrusting(this.#owner, this.#beats, pace, around.now);
+    this.#lanes = lanes;
     this.#service = service;
+    this.#isInObject = shared.isInObject ?? false;
   }
 
   /** The attempts whose handlers run now: to be `cut` if they must not go on. */
@@ -52,20 +86,49 @@ export class Session {
     return this.#running;
   }
 
-  /**
-   * Runs the tasks; resolves when they and all that followed are over and reported.
-   *
-   * @param since When they were claimed or the claim was sent, epoch milliseconds: their leases began no earlier.
-   */
-  async run(tasks: readonly ClaimedTask[], since = this.#around.now()): Promise<void> {
+  /** Runs the work; resolves when all that was claimed, and all that followed, is over and reported. */
+  async run(source: WorkSource): Promise<void> {
     const stop = Promise.withResolvers<void>();
     const forget = this.#service.onStop(stop.resolve);
-    this.#start(tasks, since);
     void stop.promise.then(() => this.#stop());
-    this.#next();
+    this.#source = source;
+    void this.#claim();
     await this.#done.promise;
     clearTimeout(this.#drain);
     forget();
+    source.giveBack();
+  }
+
+  /** Claims as lanes become free. */
+  async #claim(): Promise<void> {
+    this.#isClaiming = true;
+    try {
+      while (this.#mayClaim()) {
+        // One claim after the other: each takes what lanes there are.
+        // oxlint-disable-next-line no-await-in-loop
+        const lanes = await this.#lanes.take(Math.min(this.#source.left, this.#budget.handlersLeft));
+        // oxlint-disable-next-line no-await-in-loop
+        const claims = await this.#claimUpTo(lanes);
+        this.#lanes.leave(lanes - claims.tasks.length);
+        this.#start(claims);
+      }
+    } finally {
+      this.#isClaiming = false;
+      this.#next();
+    }
+  }
+
+  async #claimUpTo(most: number): Promise<Claims> {
+    // The wait for a lane may have lasted until nothing may be claimed any more.
+    if (!this.#mayClaim()) {
+      return { tasks: [], since: 0 };
+    }
+    this.#budget.call();
+    return this.#source.claim(most);
+  }
+
+  #mayClaim(): boolean {
+    return this.#source.left > 0 && !this.#budget.isSpent && !this.#service.isStopping;
   }
 
   /** The isolate stops: every handler learns of it now, and what still runs when the time is up is handed over. */
@@ -85,22 +148,56 @@ export class Session {
     );
   }
 
-  #start(tasks: readonly ClaimedTask[], since: number): void {
+  #start({ tasks, since }: Claims): void {
     // All of them first: a handler that keeps the thread to itself must not keep others from their beats.
-    const attempts = tasks.map((task) => new Attempt(task, since));
+    const attempts = tasks.map((task) => this.#attempt(task, since));
     if (this.#service.isStopping) {
       // Claimed while the isolate began to stop: nothing of it has run.
-      const outcome = handOver(this.#around.now());
-      this.#finished.push(
-        ...attempts.map((attempt) => ({ attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } })),
-      );
+      this.#finished.push(...attempts.map((attempt) => this.#handedOver(attempt)));
+      this.#lanes.leave(attempts.length);
       return;
     }
-    for (const attempt of attempts) {
+    this.#budget.begin(attempts.length);
+    const own = attempts.filter(({ task }) => task.run_in !== "object");
+    for (const attempt of own) {
       this.#running.add(attempt);
       this.#beats.add(attempt);
     }
-    for (const attempt of attempts) {
+    for (const attempt of attempts.filter(({ task }) => task.run_in === "object")) {
+      this.#keep(this.#entrust(attempt));
+    }
+    void this.#begin(own);
+  }
+
+  /** The result of an attempt that has not begun when the isolate stops. */
+  #handedOver(attempt: Attempt): Finished {
+    const outcome = handOver(this.#around.now());
+    return { attempt, execution: { outcome, xcoms: [], payloads: [], cleanUp: null } };
+  }
+
+  #attempt(task: ClaimedTask, since: number): Attempt {
+    const attempt = new Attempt(task, since);
+    attempt.isPublished = this.#isInObject;
+    return attempt;
+  }
+
+  /** Has an object run an attempt; the lane is free once it does. */
+  async #entrust(attempt: Attempt): Promise<void> {
+    const isGiven = await this.#entrusting.give(attempt, () => this.#service.isStopping);
+    this.#lanes.leave(1);
+    if (!isGiven && this.#service.isStopping) {
+      this.#finished.push(this.#handedOver(attempt));
+    }
+  }
+
+  /** Begins handlers one after the other: each has the thread until it waits for something. */
+  async #begin(attempts: readonly Attempt[]): Promise<void> {
+    const { breathe } = this.#around;
+    for (const [index, attempt] of attempts.entries()) {
+      if (index > 0 && breathe !== undefined) {
+        // oxlint-disable-next-line no-await-in-loop
+        await breathe();
+      }
       void this.#one(attempt);
     }
   }
@@ -109,6 +206,7 @@ export class Session {
     const execution = await execute(attempt, this.#owner, this.#around).catch((error: unknown) => failed(error));
     attempt.isOver = true;
     this.#running.delete(attempt);
+    this.#lanes.leave(1);
     const { outcome, cleanUp } = execution;
     // An isolate that stops has given the handler its time already.
     const cleanedUp = cleanUp === null || this.#service.isStopping ? null : within(cleanUp, CLEAN_UP_MS);
@@ -130,7 +228,7 @@ export class Session {
       return;
     }
     if (this.#finished.length === 0) {
-      if (this.#running.size + this.#leftovers === 0) {
+      if (this.#running.size + this.#leftovers === 0 && !this.#isClaiming) {
         this.#beats.end();
         this.#done.resolve();
       }
@@ -139,7 +237,7 @@ export class Session {
     if (this.#running.size === 0) {
       void this.#flush();
     } else {
-      this.#timer ??= setTimeout(() => void this.#flush(), COALESCE_MS);
+      this.#timer ??= setTimeout(() => void this.#flush(), this.#coalesceMs);
     }
   }
 
@@ -152,9 +250,15 @@ export class Session {
     this.#flushing = true;
     const finished = this.#finished;
     this.#finished = [];
-    for await (const { tasks, since } of this.#reporter.report(finished)) {
-      this.#start(tasks, since);
+    let room = this.#room();
+    const sentAt = this.#around.now();
+    for await (const claims of this.#reporter.report(finished, () => room)) {
+      room -= claims.tasks.length;
+      this.#start(claims);
     }
+    this.#lanes.leave(room);
+    const tookMs = this.#around.now() - sentAt;
+    this.#coalesceMs = Math.min(Math.max(tookMs, COALESCE_AT_LEAST_MS), COALESCE_AT_MOST_MS);
     for (const { attempt, execution } of finished) {
       this.#beats.remove(attempt);
       attempt.log.discard();
@@ -164,6 +268,12 @@ export class Session {
     }
     this.#flushing = false;
     this.#next();
+  }
+
+  /** Takes lanes for the work that may come back with a report: none while messages wait, which came first. */
+  #room(): number {
+    const isOver = this.#budget.isSpent || this.#service.isStopping;
+    return isOver || this.#mayClaim() ? 0 : this.#lanes.takeNow(Math.min(MOST_FOLLOW_UPS, this.#budget.handlersLeft));
   }
 
   /** An attempt was told to stop: its job learns of it at once, and what the handler logs while it cleans up goes there, too. */
@@ -202,6 +312,8 @@ export class Session {
     });
   }
 }
+
+const NO_WORK: WorkSource = { left: 0, claim: async () => ({ tasks: [], since: 0 }), giveBack: () => undefined };
 
 /** Waits for something to settle, but no longer than a time. */
 async function within(cleanUp: Promise<unknown>, ms: number): Promise<void> {

@@ -33,6 +33,7 @@ export function taskFields(options: TaskOptions, report: ReportOption): Partial<
     priority_weight: options.priorityWeight,
     weight_rule: options.weightRule,
     queue: queueField(options.queue),
+    run_in: options.runIn,
     max_active_tis_per_dag: options.maxActiveTisPerDag,
     max_active_tis_per_dagrun: options.maxActiveTisPerDagrun,
     depends_on_past: options.dependsOnPast,

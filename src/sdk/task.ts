@@ -36,6 +36,11 @@ export interface TaskOptions {
   weightRule?: WeightRule;
   /** The queue its messages go to, a role that stands for one, or several to spread instances over; `default` unless given. */
   queue?: QueueOption;
+  /**
+   * Where its handler runs. `consumer`, the default: in the invocation that took its message, which it keeps open. `object`: in an
+   * object of its own, for tasks that are long; see `docs/queues.md`.
+   */
+  runIn?: "consumer" | "object";
   /** Instances of this task that may be queued or running at a time over all runs of its DAG. */
   maxActiveTisPerDag?: number | null;
   /** The same in one run. */

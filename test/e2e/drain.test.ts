@@ -155,3 +155,51 @@ describe("a server that is stopped", () => {
     expect(error.message).toContain("ECONNREFUSED");
   });
 });
+
+describe("a server that is killed", () => {
+  test("loses what it ran, which is known at once after the next start and costs no try", async ({ expect }) => {
+    const { gate, server, client, startAgain } = await openStage();
+    const { id } = await client.submitTask("patient", { gate: gate.url });
+    const { dag_run_id: runId } = await client.triggerRun("waiting", { conf: { gate: gate.url } });
+    await Promise.all([gate.arrived("/patient/alone/1"), gate.arrived("/patient/waiting/1")]);
+    await server.crash();
+
+    const again = await startAgain();
+    await Promise.all([again.getJob(id), again.getRun("waiting", runId)]);
+    await Promise.all([gate.arrived("/patient/alone/2"), gate.arrived("/patient/waiting/2")]);
+    gate.open("/patient/alone/2");
+    gate.open("/patient/waiting/2");
+    expect(await again.getJob(id, 30)).toMatchObject({ state: "success", try_number: 2, max_tries: 1 });
+    expect(await again.getRun("waiting", runId, 30)).toMatchObject({ state: "success" });
+    const [instance] = await again.listTaskInstances("waiting", runId);
+    expect(instance).toMatchObject({ state: "success", try_number: 2, max_tries: 1 });
+  });
+});
+
+describe("a task that runs in its object", () => {
+  test("goes on after a stop as the same try", async ({ expect }) => {
+    const { gate, server, client, startAgain } = await openStage();
+    const { id } = await client.submitTask("long", { gate: gate.url });
+    await gate.arrived("/long/1");
+    expect(await server.stop()).toBe(0);
+
+    const again = await startAgain();
+    await gate.arrived("/long/1", 2);
+    gate.open("/long/1");
+    expect(await again.getJob(id, 30)).toMatchObject({ state: "success", try_number: 1, result: { passed: "open" } });
+  });
+
+  test("is found and tried again when its server crashed", async ({ expect }) => {
+    const { gate, server, client, startAgain } = await openStage();
+    const { id } = await client.submitTask("long", { gate: gate.url });
+    await gate.arrived("/long/1");
+    await server.crash();
+
+    const again = await startAgain();
+    await gate.arrived("/long/2");
+    gate.open("/long/2");
+    const job = await again.getJob(id, 30);
+    expect(job).toMatchObject({ state: "success", try_number: 2, late_results: 0, result: { passed: "open" } });
+    expect(gate.count("/long/1")).toBe(1);
+  });
+});

@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import type { LedgerNeed } from "../../src/engine/permits/wish.ts";
 import { failFast } from "../../src/engine/run-end.ts";
 import { World, type Setting } from "./admission-support.ts";
@@ -363,11 +364,16 @@ describe("whatever ends a wait or a try gives back what it held, once", () => {
     const world = new World(pooled(1, 1));
     world.deliverAll();
     world.claim("r1.work[0]");
-    // The lease of its start, then the delay of its retry.
+    // The lease of its start.
+    world.advance(11 * SECOND);
+    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 2, workerLosses: 1 });
+    world.find("r1.work[0]").instance.workerLosses = FREE_WORKER_LOSSES;
+    world.claim("r1.work[0]");
+    // The lease, then the delay of its retry.
     world.advance(11 * SECOND);
     expect(world.in("up_for_retry", "queued")).toEqual(["r1.work[0]"]);
     world.advance(2 * SECOND);
-    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 2 });
+    expect(world.find("r1.work[0]").instance).toMatchObject({ state: "queued", tryNumber: 3 });
     expect(holdersOf(world)).toBe(1);
   });
 

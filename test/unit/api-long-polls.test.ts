@@ -39,6 +39,40 @@ function retryAfter({ headers }: Answer): string | null {
   return headers.get("retry-after");
 }
 
+describe("a request that asks to wait longer than the platform lets it", () => {
+  /** How long the job's object was asked to wait, in milliseconds. */
+  async function waited(path: string, most: string | undefined): Promise<number[]> {
+    const asked: number[] = [];
+    const get = async (waitMs: number) => {
+      asked.push(waitMs);
+      return ok(jobView({ state: "running" }));
+    };
+    const limited = testApi({ job: { get }, env: { JOBBERS_MAX_WAIT_S: most } });
+    const answer = await limited.send("GET", path);
+    return answer.status === 200 && retryAfter(answer) === null ? asked : [];
+  }
+
+  it("is answered with the present state when the longest time is up", async ({ expect }) => {
+    for (const [seconds, most, expected] of [
+      ["60", "25", 25_000],
+      ["25.001", "25", 25_000],
+      ["24.999", "25", 24_999],
+      ["60", "60", 60_000],
+      // Where nothing is configured, or nothing that can be used, it is as on Cloudflare.
+      ["60", undefined, 25_000],
+      ["60", "long", 25_000],
+      ["60", "-1", 25_000],
+      ["60", "3600", 60_000],
+    ] as const) {
+      expect([seconds, most, await waited(`/jobs/${JOB_ID}?wait=${seconds}`, most)]).toEqual([
+        seconds,
+        most,
+        [expected],
+      ]);
+    }
+  });
+});
+
 describe("more requests that wait than may", () => {
   it("are answered at once with what there is, and asked to leave some time", async ({ expect }) => {
     const { send, letGo, asked, fill } = api();

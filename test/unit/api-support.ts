@@ -221,6 +221,7 @@ const EMPTY_CATALOG: CatalogObject = {
   removeRole: async () => undefined,
   watched: async () => [],
   expect: async () => undefined,
+  toWake: async () => [],
   swept: async () => undefined,
 };
 
@@ -244,6 +245,7 @@ export function testApi({
     CATALOG: { getByName: (name: string) => recording(`CATALOG ${name}`, { ...EMPTY_CATALOG, ...catalog }, []) },
     POOL: { getByName: (name: string) => recording(`POOL ${name}`, pool, calls) },
     JOBBERS_API_KEY: API_KEY,
+    JOBBERS_MAX_WAIT_S: "60",
     ...env,
   };
   async function fetch(

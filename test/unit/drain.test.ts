@@ -4,11 +4,11 @@ import { obey, orderText } from "../../src/orders.ts";
 import type { Order } from "../../src/orders.ts";
 import { ServerStopping, threwToStop } from "../../src/runner/hand-over.ts";
 import type { Owner } from "../../src/runner/owner.ts";
-import { Pace } from "../../src/runner/pace.ts";
 import { Service } from "../../src/isolate/service.ts";
 import { Session } from "../../src/runner/session.ts";
 import { NonRetryableError, task } from "../../src/sdk/index.ts";
 import type { TaskContext } from "../../src/sdk/index.ts";
+import { workOf } from "./work-support.ts";
 
 const START = Date.UTC(2026, 10, 21);
 const DRAIN_MS = 30_000;
@@ -48,6 +48,10 @@ class Reported implements Owner {
     return { verdict: "continue", jobId: "job" };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended(): Promise<void> {
     // Nothing watches.
   }
@@ -77,7 +81,7 @@ async function runAndStop(owner: Reported, handlers: Handlers, taskIds = Object.
     };
     const service = new Service();
     setTimeout(() => service.stop(Date.now() + DRAIN_MS), 1000);
-    const done = new Session(owner, around, new Pace(), service).run(taskIds.map(claimed));
+    const done = new Session(owner, around, { service }).run(workOf(taskIds.map(claimed)));
     await vi.runAllTimersAsync();
     await done;
   } finally {

@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import * as jobs from "../../src/engine/job-machine.ts";
 import type { JobRecord } from "../../src/engine/job-machine.ts";
 import { taskSpecSchema } from "../../src/engine/spec.ts";
@@ -104,8 +105,38 @@ describe("a standalone job", () => {
     expect(job).toMatchObject({ state: "queued", try_number: 1 });
   });
 
-  test("whose worker is lost is a zombie, with its last words; its late answer is refused", ({ expect }) => {
+  test("whose worker is lost has one try more, which follows at once, twice in a row", ({ expect }) => {
     const job = running();
+    const { max_tries: tries } = job;
+    for (const losses of [1, 2]) {
+      const token = job.fence;
+      jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
+      expect(job.error?.message).toContain(`Next: try ${losses + 1} follows at once.`);
+      expect(job).toMatchObject({ state: "up_for_retry", max_tries: tries + losses, worker_losses: losses });
+      expect(jobs.reportJob(job, token, SUCCESS, NOW + 21 * SECOND)).toBe("late");
+      expect(jobs.tickJob(job, NOW + 21 * SECOND, needsNothing)).toBe("send");
+      expect(jobs.claimJob(job, WORKER, NOW)).toBe(true);
+      expect(job.try_number).toBe(losses + 1);
+    }
+    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW + 21 * SECOND);
+    expect(job).toMatchObject({ state: "up_for_retry", max_tries: tries + 2, error: { type: "Zombie" } });
+    expect(job.next_at).toBeGreaterThan(NOW + 21 * SECOND);
+  });
+
+  test("that reported between two losses of its worker counts them again from the first", ({ expect }) => {
+    const job = running();
+    jobs.endLost(job, { lastBeat: NOW, progress: null }, NOW);
+    jobs.tickJob(job, NOW, needsNothing);
+    jobs.claimJob(job, WORKER, NOW);
+    jobs.reportJob(job, job.fence, { state: "up_for_reschedule", at: NOW }, NOW);
+    expect(job.worker_losses).toBe(undefined);
+  });
+
+  test("whose worker is lost once too often is a zombie, with its last words; its late answer is refused", ({
+    expect,
+  }) => {
+    const job = running();
+    job.worker_losses = FREE_WORKER_LOSSES;
     const token = job.fence;
     const known = { lastBeat: NOW + 9 * SECOND, progress: { step: "half", fraction: 0.5 } };
     jobs.endLost(job, known, NOW + 30 * SECOND);

@@ -50,17 +50,31 @@ describe("a job that watches a try", () => {
     expect(watches.tickWatch(job, NOW + MINUTE)).toBe(null);
   });
 
-  test("shows the heartbeat that its owner knows, and asks again when the next one is overdue", ({ expect }) => {
+  test("shows the heartbeat that its owner knows, and asks seldom while its worker lives, soon while it is silent", ({
+    expect,
+  }) => {
     const job = watched();
     const now = NOW + 21 * SECOND;
     expect(watches.isStale(job, NOW + 10 * SECOND - 1)).toBe(false);
     expect(watches.isStale(job, NOW + 10 * SECOND)).toBe(true);
     watches.tickWatch(job, now);
-    expect(watches.learnStanding(job, { state: "running", latest_heartbeat: NOW + 18 * SECOND }, now)).toBe(false);
-    expect(job).toMatchObject({ state: "running", latest_heartbeat: NOW + 18 * SECOND, next_at: NOW + 39 * SECOND });
+    expect(watches.learnStanding(job, { state: "running", latest_heartbeat: NOW + 18 * SECOND }, now)).toBe(true);
+    expect(job).toMatchObject({ state: "running", latest_heartbeat: NOW + 18 * SECOND, next_at: now + 10 * MINUTE });
+    // A reader's question changes nothing that is stored.
+    expect(
+      watches.learnStanding(job, { state: "running", latest_heartbeat: NOW + 28 * SECOND }, now + MINUTE / 6),
+    ).toBe(false);
+    expect(job.next_at).toBe(now + 10 * MINUTE);
     // An answer that comes late takes nothing back, and an owner that waits for a worker is asked again soon.
-    watches.learnStanding(job, { state: "running", latest_heartbeat: NOW + 9 * SECOND }, NOW + 40 * SECOND);
-    expect(job).toMatchObject({ latest_heartbeat: NOW + 18 * SECOND, next_at: NOW + 40 * SECOND + 250 });
+    watches.learnStanding(job, { state: "running", latest_heartbeat: NOW + 9 * SECOND }, NOW + 50 * SECOND);
+    expect(job).toMatchObject({ latest_heartbeat: NOW + 28 * SECOND, next_at: NOW + 50 * SECOND + 250 });
+  });
+
+  test("asks its owner by the grace after a stop order, should its worker not obey", ({ expect }) => {
+    const job = { ...watched(), next_at: NOW + 10 * MINUTE, latest_heartbeat: NOW + 30 * SECOND };
+    watches.noteStop(job, "enough", NOW + 31 * SECOND);
+    expect(job).toMatchObject({ stop_reason: "enough", next_at: NOW + 52 * SECOND });
+    expect(watches.tickWatch({ ...job, latest_heartbeat: NOW + 50 * SECOND }, NOW + 52 * SECOND)).toBe("ask_owner");
   });
 
   test("keeps its progress where a beat brings none", ({ expect }) => {

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { allowedUntil, livenessDeadline, MOST_ALLOWANCES, type Look } from "../../src/engine/liveness.ts";
-import { Run, SECOND, START, task } from "./run-machine-support.ts";
+import {
+  allowedUntil,
+  FREE_WORKER_LOSSES,
+  livenessDeadline,
+  MOST_ALLOWANCES,
+  type Look,
+} from "../../src/engine/liveness.ts";
+import { FAILED, Run, SECOND, START, task } from "./run-machine-support.ts";
 
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 
@@ -96,8 +102,73 @@ describe("a machine of a run", () => {
 
   function running(): { run: Run; token: number } {
     const run = new Run([task("a", [], { heartrate: HEARTRATE, retries: 1 })]);
-    return { run, token: run.claim("a") };
+    run.find("a").workerLosses = FREE_WORKER_LOSSES - 1;
+    const token = run.claim("a");
+    return { run, token };
   }
+
+  test("gives an instance whose worker is lost one try more, at once; lost once too often in a row it has failed", ({
+    expect,
+  }) => {
+    const run = new Run([task("a", [], { heartrate: HEARTRATE })]);
+    for (const losses of [1, 2]) {
+      const token = run.claim("a");
+      run.after(21 * SECOND);
+      const again = { state: "queued", tryNumber: losses + 1, maxTries: losses, workerLosses: losses };
+      expect(run.find("a")).toMatchObject({ ...again, error: { type: "Zombie" } });
+      expect(run.report("a", { state: "success" }, token)).toBe("late");
+    }
+    run.claim("a");
+    run.after(21 * SECOND);
+    expect(run.outcome).toBe("failed: task_failure");
+    expect(run.find("a")).toMatchObject({ state: "failed", tryNumber: 3, error: { type: "Zombie" } });
+  });
+
+  test("counts lost workers again from the first after a report and a clear", ({ expect }) => {
+    const lose = (run: Run): void => {
+      run.claim("a");
+      run.after(21 * SECOND);
+    };
+    const rescheduled = new Run([task("a", [], { heartrate: HEARTRATE })]);
+    lose(rescheduled);
+    rescheduled.claim("a");
+    rescheduled.report("a", { state: "up_for_reschedule", at: rescheduled.now });
+    expect(rescheduled.find("a")).toMatchObject({ maxTries: 1, workerLosses: 0 });
+    const cleared = new Run([task("a", [], { heartrate: HEARTRATE })]);
+    lose(cleared);
+    cleared.clear("a");
+    cleared.begin();
+    expect(cleared.find("a")).toMatchObject({ state: "queued", workerLosses: 0 });
+    const retried = new Run([task("a", [], { heartrate: HEARTRATE, retries: 1, retry_delay: 1 })]);
+    lose(retried);
+    retried.claim("a");
+    retried.report("a", FAILED);
+    retried.after(2 * SECOND);
+    expect(retried.find("a")).toMatchObject({ state: "queued", tryNumber: 3, maxTries: 2, workerLosses: 0 });
+  });
+
+  test("whose process is known to have ended is lost at once, and what was to stop may run again", ({ expect }) => {
+    const tasks = [task("a"), task("b"), task("c", [], { retries: 1 })];
+    const run = new Run(tasks);
+    run.claim("a", "b", "c");
+    run.clear("b");
+    run.machine.workersEnded((hostname) => hostname === "another", run.now);
+    expect(run.states).toEqual({ a: "running", b: "restarting", c: "running" });
+    run.find("c").workerLosses = FREE_WORKER_LOSSES;
+    run.machine.workersEnded((hostname) => hostname === "w1", run.now);
+    run.machine.advance(run.now);
+    expect(run.states).toEqual({ a: "queued", b: "queued", c: "up_for_retry" });
+    expect(run.find("a")).toMatchObject({ tryNumber: 2, workerLosses: 1 });
+    expect(run.find("a").stopReason).toBe("The process of its worker w1 has ended. Next: try 2 of 2 follows at once.");
+    expect(run.find("c").error?.message).toBe("The process of its worker w1 has ended. Next: try 2 of 2 follows.");
+  });
+
+  test("keeps count of lost workers when it is stored and read again", ({ expect }) => {
+    const { run } = running();
+    run.after(21 * SECOND);
+    run.evict();
+    expect(run.find("a").workerLosses).toBe(FREE_WORKER_LOSSES);
+  });
 
   test("that looks late gives a beat that waits the time to come", ({ expect }) => {
     const { run, token } = running();
@@ -108,7 +179,7 @@ describe("a machine of a run", () => {
     expect(run.machine.nextDue()).toBe(livenessDeadline(run.now + 1, HEARTRATE * SECOND));
     run.now = run.machine.nextDue() ?? 0;
     run.machine.tick(run.now);
-    expect(run.find("a")).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
+    expect(run.find("a")).toMatchObject({ state: "queued", workerLosses: FREE_WORKER_LOSSES });
   });
 
   test("ends no try whose lease lapsed after it began to listen", ({ expect }) => {
@@ -118,7 +189,7 @@ describe("a machine of a run", () => {
     expect(run.state("a")).toBe("running");
     expect(run.machine.nextDue()).toBe(DEADLINE);
     run.machine.tick(run.now, look(DEADLINE));
-    expect(run.state("a")).toBe("up_for_retry");
+    expect(run.state("a")).toBe("queued");
   });
 
   test("stores nothing for a beat but the job that it names first", ({ expect }) => {
@@ -140,7 +211,7 @@ describe("a machine of a run", () => {
     expect(run.machine.nextDue()).toBe(livenessDeadline(run.now, HEARTRATE * SECOND));
     run.now = run.machine.nextDue() ?? 0;
     run.machine.tick(run.now);
-    expect(run.find("a").error?.message).toContain(`last at ${new Date(START + 15 * SECOND).toISOString()}`);
+    expect(run.find("a").stopReason).toContain(`last at ${new Date(START + 15 * SECOND).toISOString()}`);
   });
 
   test("tells in the post-mortem how far the attempt was, and what follows", ({ expect }) => {
@@ -149,8 +220,14 @@ describe("a machine of a run", () => {
     run.machine.beat(run.find("a"), { token, progress: { step: "third", fraction: 0.75 } }, run.now);
     run.now = run.machine.nextDue() ?? 0;
     run.machine.tick(run.now);
-    expect(run.find("a").error?.message).toBe(
-      "No heartbeat for 21 s (last at 2026-01-01T00:00:15.000Z; expected every 10 s, allowed 21 s). Last progress: at step 'third', 75 %. Next: try 2 of 2 follows.",
-    );
+    const found =
+      "No heartbeat for 21 s (last at 2026-01-01T00:00:15.000Z; expected every 10 s, allowed 21 s). Last progress: at step 'third', 75 %. Next: ";
+    expect(run.find("a").stopReason).toBe(`${found}try 2 of 3 follows at once.`);
+    const next = run.claim("a");
+    run.now = Date.parse("2026-01-01T00:00:15.000Z");
+    run.machine.beat(run.find("a"), { token: next, progress: { step: "third", fraction: 0.75 } }, run.now);
+    run.now = run.machine.nextDue() ?? 0;
+    run.machine.tick(run.now);
+    expect(run.find("a").error?.message).toBe(`${found}try 3 of 3 follows.`);
   });
 });

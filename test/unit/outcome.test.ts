@@ -290,6 +290,7 @@ describe("a try", () => {
       report: () => Promise.resolve([]),
       beat: () => Promise.reject(new Error("expected no beat")),
       publish: () => Promise.reject(new Error("expected no job")),
+      runInObject: () => Promise.reject(new Error("expected no attempt that runs in an object")),
       ended: () => Promise.resolve(),
       payloadPlace: () => Promise.resolve("place/"),
       pullXCom: () => Promise.resolve(null),

@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
 import { FAILED, Run, SECOND, START, WORKER, task } from "./run-machine-support.ts";
 
 const MINUTE = 60 * SECOND;
@@ -54,6 +55,20 @@ describe("a queued message", () => {
     expect(run.now - started).toBeGreaterThanOrEqual(30 * MINUTE);
     expect(run.now - started).toBeLessThanOrEqual(32 * MINUTE);
     expect(run.outcome).toBe("failed: task_failure");
+  });
+
+  test("that stands in a line that moves is not stuck however long it is, but once it stands still", ({ expect }) => {
+    const run = new Run([task("a")]);
+    const started = run.now;
+    const next = (): number => run.machine.nextDue() ?? expect.fail("expected a timer");
+    while (run.now - started < 3 * 60 * MINUTE) {
+      run.now = next();
+      run.machine.tick(run.now, undefined, () => true);
+    }
+    expect(run.state("a")).toBe("queued");
+    run.now = next();
+    run.machine.tick(run.now, undefined, () => false);
+    expect(run.find("a")).toMatchObject({ state: "failed", error: { type: "StuckInQueued" } });
   });
 
   test("can be claimed once; a duplicate and one of another try are refused", ({ expect }) => {
@@ -147,6 +162,7 @@ describe("a worker", () => {
     expect,
   }) => {
     const run = new Run([task("a", [], { heartrate: 10, retries: 1, retry_delay: 60 })]);
+    run.find("a").workerLosses = FREE_WORKER_LOSSES;
     const token = run.claim("a");
     run.after(21 * SECOND - 1);
     expect(run.state("a")).toBe("running");

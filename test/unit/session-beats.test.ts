@@ -3,6 +3,7 @@ import type { BeatAnswer, ClaimedTask, Outcome, Report } from "../../src/engine/
 import type { Beat, Owner, Publication } from "../../src/runner/owner.ts";
 import { Session } from "../../src/runner/session.ts";
 import { task, type TaskContext } from "../../src/sdk/index.ts";
+import { workOf } from "./work-support.ts";
 
 const HEARTRATE_MS = 1000;
 
@@ -58,6 +59,10 @@ class Noting implements Owner {
     return { verdict: "continue", jobId: `job of ${publication.task.task_id}` };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended({ task_id: id }: ClaimedTask, jobId: string, outcome: Outcome): Promise<void> {
     this.ends.push([id, jobId, outcome]);
   }
@@ -97,7 +102,7 @@ function begin(
   const session = new Session(owner, around);
   let over = false;
   const work = async (): Promise<void> => {
-    await session.run(tasks, since);
+    await session.run(workOf(tasks, since));
     over = true;
   };
   return { session, done: work(), isOver: () => over };

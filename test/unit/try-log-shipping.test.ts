@@ -3,6 +3,7 @@ import type { BeatAnswer, ClaimedTask, LogChunk, Report } from "../../src/engine
 import type { Beat, Owner, Publication } from "../../src/runner/owner.ts";
 import { Session } from "../../src/runner/session.ts";
 import { RescheduleError, task, type TaskContext } from "../../src/sdk/index.ts";
+import { workOf } from "./work-support.ts";
 
 const HEARTRATE_MS = 1000;
 
@@ -50,6 +51,10 @@ class Told implements Owner {
     return { verdict: "continue", jobId: "job" };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended(): Promise<void> {
     // Nothing watches.
   }
@@ -79,7 +84,7 @@ async function run(owner: Owner, tasks: readonly ClaimedTask[], handler: (ctx: T
   };
   vi.useFakeTimers();
   try {
-    const done = new Session(owner, around).run(tasks);
+    const done = new Session(owner, around).run(workOf(tasks));
     await vi.runAllTimersAsync();
     await done;
   } finally {

@@ -5,6 +5,7 @@ import type { Owner } from "../../src/runner/owner.ts";
 import { TryPayloads } from "../../src/runner/payloads.ts";
 import { Session } from "../../src/runner/session.ts";
 import { task, type Json, type TaskContext } from "../../src/sdk/index.ts";
+import { workOf } from "./work-support.ts";
 
 /** JSON that is too large for rows. */
 const LARGE = "x".repeat(LIMITS.inlineValueBytes + 1);
@@ -93,6 +94,10 @@ class Recording implements Owner {
     return { verdict: this.verdict, jobId: "job" };
   }
 
+  async runInObject(): Promise<never> {
+    throw new Error("expected no attempt that runs in an object");
+  }
+
   async ended(): Promise<void> {
     // Nothing watches.
   }
@@ -107,7 +112,9 @@ class Recording implements Owner {
 /** Runs a task to its end, with a clock that goes on as soon as nothing else does. */
 async function run(owner: Owner, bucket: Bucket, handler: (ctx: TaskContext) => Json): Promise<void> {
   const definition = task({ id: "large" }, handler);
-  const done = new Session(owner, { ...bucket, find: () => definition, env: {}, now: () => Date.now() }).run([CLAIMED]);
+  const done = new Session(owner, { ...bucket, find: () => definition, env: {}, now: () => Date.now() }).run(
+    workOf([CLAIMED]),
+  );
   await vi.runAllTimersAsync();
   await done;
 }

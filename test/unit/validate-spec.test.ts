@@ -692,6 +692,7 @@ describe("the spec that comes back", () => {
             priority_weight: 1,
             weight_rule: "downstream",
             queue: "default",
+            run_in: "consumer",
             max_active_tis_per_dag: null,
             max_active_tis_per_dagrun: null,
             depends_on_past: false,

@@ -238,8 +238,6 @@ describe("eviction of every object between every two steps", () => {
       await look();
       await elapse();
       await look();
-      await elapse();
-      await look();
       const third = await claim();
       await jobOf(jobId).report(second, success("dead"), NO_LOGS);
       await look();
@@ -260,7 +258,6 @@ describe("eviction of every object between every two steps", () => {
       ["queued", 2, "Error", null, null, 0],
       ["running", 2, "Error", null, null, 0],
       ["running", 2, "Error", null, { step: "half", fraction: 0.5 }, 0],
-      ["up_for_retry", 2, "Zombie", null, { step: "half", fraction: 0.5 }, 0],
       ["queued", 3, "Zombie", null, { step: "half", fraction: 0.5 }, 0],
       ["running", 3, "Zombie", null, null, 1],
       ["up_for_reschedule", 3, null, null, null, 1],

@@ -5,8 +5,8 @@
  */
 import type { DagObject, JobObject } from "../../src/engine/objects.ts";
 
-/** A method of a DAG's object; or `adopt`, of the object of a job that is made for one of its task instances. */
-type Method = keyof DagObject | Extract<keyof JobObject, "adopt">;
+/** A method of a DAG's object; or `adopt` or `run`, of the object of a job that is made for one of its task instances. */
+type Method = keyof DagObject | Extract<keyof JobObject, "adopt" | "run">;
 
 const watched = new Map<string, { called: () => void; fails: boolean }>();
 

@@ -28,15 +28,13 @@ import { addDag, addTask, fresh, step } from "./registry.ts";
 stopClock();
 
 describe("a late report of a dead attempt", () => {
-  it("of a task instance that was declared dead and waits for its retry is refused and recorded", async ({
-    expect,
-  }) => {
+  it("of a task instance that was declared dead and waits to run again is refused and recorded", async ({ expect }) => {
     const dagId = addDag({}, (d) => void d.run(step("a", { retries: 1, retryDelay: "60s", heartrate: "1s" })));
     const runId = await start(dagId);
     const dead = await claimOne(dagId, runId, "a");
     await fireAlarm(stubOf("DAG", dagId));
     const before = await instanceOf(dagId, runId, "a");
-    expect(before).toMatchObject({ state: "up_for_retry", try_number: 1, late_results: 0 });
+    expect(before).toMatchObject({ state: "queued", try_number: 2, late_results: 0 });
 
     expect(await report(dagId, dead, success("too late"))).toBe("late");
 
@@ -51,7 +49,6 @@ describe("a late report of a dead attempt", () => {
     const dagId = addDag({}, (d) => void d.run(step("a", { retries: 1, retryDelay: "1s", heartrate: "1s" })));
     const runId = await start(dagId);
     const dead = await claimOne(dagId, runId, "a");
-    await fireAlarm(stubOf("DAG", dagId));
     await fireAlarm(stubOf("DAG", dagId));
     const alive = await claimOne(dagId, runId, "a");
     expect(alive).toMatchObject({ try_number: 2 });
@@ -83,11 +80,11 @@ describe("a late report of a dead attempt", () => {
     const jobId = ulid();
     expect(await adopt(dagId, jobId, dead)).toBe("continue");
     await fireAlarm(stubOf("JOB", jobId));
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" } });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", error: { type: "Zombie" } });
 
     expect(await report(dagId, dead, success())).toBe("late");
 
-    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "up_for_retry", late_results: 1 });
+    expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", late_results: 1 });
     expect(await jobOf(jobId).beat(dead.token, null)).toMatchObject({ verdict: "stop" });
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "failed", error: { type: "Zombie" } });
   });
@@ -110,12 +107,12 @@ describe("a late report of a dead attempt", () => {
     expect(value(await dagOf(dagId).getXCom(keyOf(again), "return_value"))).toEqual({ json: '"again"' });
   });
 
-  it("of a job that was declared dead and waits for its retry is refused and recorded", async ({ expect }) => {
+  it("of a job that was declared dead and waits to run again is refused and recorded", async ({ expect }) => {
     const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "60s", heartrate: "1s" }));
     const { jobId, token } = await running(id);
     await lost(jobId);
     const before = value(await jobOf(jobId).get(0));
-    expect(before).toMatchObject({ state: "up_for_retry", error: { type: "Zombie" }, late_results: 0 });
+    expect(before).toMatchObject({ state: "queued", error: { type: "Zombie" }, late_results: 0 });
 
     expect(await jobOf(jobId).report(token, success("too late"), NO_LOGS)).toBe("late");
 
@@ -126,7 +123,6 @@ describe("a late report of a dead attempt", () => {
     const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "1s", heartrate: "1s" }));
     const { jobId, token } = await running(id);
     await lost(jobId);
-    await fireAlarm(stubOf("INTAKE", jobId));
     const again = (await jobOf(jobId).claim(WORKER)) ?? expect.fail("expected the job to be queued again");
 
     expect(await jobOf(jobId).report(token, success("dead"), NO_LOGS)).toBe("late");

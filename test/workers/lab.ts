@@ -18,11 +18,12 @@ import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, vi } from "vitest";
 import { queuesHeard } from "../../durable-objects/dag/worker-book.ts";
-import { openDag, openIntake, openJob, type ObjectEnv } from "../../durable-objects/env.ts";
+import { openDag, openIntake, openJob, openWatchBook, type ObjectEnv } from "../../durable-objects/env.ts";
 import { INTAKE_DIGITS, intakeName, type Submitted } from "../../src/engine/intake.ts";
 import type { DagObject, JobObject, JobReader, Result, TriggerRequest } from "../../src/engine/objects.ts";
 import type { Json } from "../../src/engine/spec.ts";
 import { isJobFinished, isRunFinished } from "../../src/engine/states.ts";
+import { watchBookOf, type Watched } from "../../src/engine/watch.ts";
 import type {
   BeatAnswer,
   ClaimedTask,
@@ -292,6 +293,11 @@ export function stubOf(kind: "DAG" | "JOB" | "INTAKE", name: string): DurableObj
   }
 }
 
+/** What is known of an object's next thing to do; undefined if nothing is. */
+export async function watchedOf(name: string): Promise<Watched | undefined> {
+  return (await openWatchBook(objectEnv, watchBookOf(name)).watched()).find((entry) => entry.name === name);
+}
+
 /** When an object's alarm is due, in epoch milliseconds; null if none is set. */
 export async function alarmOf(stub: DurableObjectStub): Promise<number | null> {
   return runInDurableObject(stub, (_object, state) => state.storage.getAlarm());
@@ -316,14 +322,18 @@ export async function rowsOf(stub: DurableObjectStub, query: string): Promise<Re
 let batches = 0;
 
 /** Hands messages to the product's own consumer of a queue, and waits until everything it began is over. */
-export async function deliver(messages: readonly WorkMessage[], queue: QueueName = "default"): Promise<QueueResult> {
+export async function deliver(
+  messages: readonly WorkMessage[],
+  queue: QueueName = "default",
+  bindings: ObjectEnv = objectEnv,
+): Promise<QueueResult> {
   batches += 1;
   const batch = createMessageBatch<WorkMessage>(
     queue === "default" ? "jobbers-tasks" : `jobbers-tasks-${queue}`,
     messages.map((body, index) => ({ id: `${batches}-${index}`, timestamp: new Date(), attempts: 1, body })),
   );
   const ctx = createExecutionContext();
-  await jobbers.handler.queue(batch, objectEnv, ctx);
+  await jobbers.handler.queue(batch, bindings, ctx);
   return getQueueResult(batch, ctx);
 }
 

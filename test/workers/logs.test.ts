@@ -568,10 +568,13 @@ describe("the log of a job", () => {
     await adopt(dagId, jobId, one);
     await watchOf(jobId).complete(one.token, "success", null);
     const lines = JSON.stringify([line("old")]);
+    await rowsOf(stubOf("JOB", jobId), "ALTER TABLE job DROP COLUMN readable_from");
     await rowsOf(stubOf("JOB", jobId), `UPDATE job SET schema_version = 1, logs = '${lines}' RETURNING 1`);
     await evictDurableObject(stubOf("JOB", jobId));
     expect(value(await jobOf(jobId).readLog(1, 0, 0))).toMatchObject({ lines: [{ event: "old" }], isOver: true });
-    expect(await rowsOf(stubOf("JOB", jobId), "SELECT schema_version FROM job")).toEqual([{ schema_version: 2 }]);
+    expect(await rowsOf(stubOf("JOB", jobId), "SELECT schema_version, readable_from FROM job")).toEqual([
+      { schema_version: 3, readable_from: 3 },
+    ]);
   });
 });
 

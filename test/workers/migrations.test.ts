@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, it } from "vitest";
 import { DAG_MIGRATIONS } from "../../durable-objects/dag/migrations.ts";
+import { JOB_MIGRATIONS } from "../../durable-objects/job-storage.ts";
 import { migrate, TABLE_LEDGER, type Migration } from "../../durable-objects/migrate.ts";
 import {
   adopt,
@@ -129,7 +130,13 @@ describe("migrations", () => {
     const jobId = newJobId();
     await adopt(dagId, jobId, await claimOne(dagId, runId, "a"));
     const [version] = await rowsOf(stubOf("JOB", jobId), "SELECT schema_version FROM job");
-    await newer(stubOf("JOB", jobId), "UPDATE job SET schema_version = 1000");
+    const columns = await rowsOf(stubOf("JOB", jobId), "SELECT name FROM pragma_table_info('job') ORDER BY name");
+    const migrated = await inEmptyObject((storage) => {
+      JOB_MIGRATIONS.flatMap(({ statements }) => statements).forEach((statement) => storage.sql.exec(statement));
+      return storage.sql.exec("SELECT name FROM pragma_table_info('job') ORDER BY name").toArray();
+    });
+    expect(columns).toEqual(migrated);
+    await newer(stubOf("JOB", jobId), "UPDATE job SET schema_version = 1000, readable_from = 1000");
     expect(await failureOf(() => jobOf(jobId).get(0))).toContain("this Worker is older than its data");
     await newer(stubOf("JOB", jobId), `UPDATE job SET schema_version = ${Number(version?.["schema_version"])}`);
     expect(value(await jobOf(jobId).get(0))).toMatchObject({ state: "running" });

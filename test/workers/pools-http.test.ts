@@ -76,8 +76,9 @@ describe("a pool over HTTP", () => {
       } else {
         expect(answer.body).toMatchObject(body as object);
       }
-      // Not every request reaches the pool, and only what is awake can be evicted.
+      // Not every request reaches the pool and the catalog, and only what is awake can be evicted.
       await poolOf(ledger).describe();
+      await catalog().listPools();
       await evictDurableObject(poolStub(ledger));
       await evictDurableObject(catalog());
     }

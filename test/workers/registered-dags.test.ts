@@ -257,6 +257,26 @@ describe("a DAG that is deleted", () => {
     expect(await tablesOf(stub)).toEqual([]);
   });
 
+  it("elsewhere, is unknown at once too, although this isolate takes it for known for half a minute", async ({
+    expect,
+  }) => {
+    const dagId = await registered();
+    expect((await call("GET", `/api/v2/dags/${dagId}`)).status).toBe(200);
+    value(await dagOf(dagId).deleteDag());
+    await env.CATALOG.getByName("catalog").remove(dagId);
+    const paths = ["", "/details", "/tasks", "/dagVersions", "/dagRuns", "/dagRuns/one", "/dagRuns/~/taskInstances"];
+    for (const path of paths) {
+      expect([path, (await call("GET", `/api/v2/dags/${dagId}${path}`)).status]).toEqual([path, 404]);
+    }
+    const trigger = { logical_date: null, dag_run_id: "one" };
+    expect((await call("POST", `/api/v2/dags/${dagId}/dagRuns`, trigger)).status).toBe(404);
+    expect((await call("PATCH", `/api/v2/dags/${dagId}`, { is_paused: true })).status).toBe(404);
+    expect((await call("DELETE", `/api/v2/dags/${dagId}`)).status).toBe(404);
+    expect(await tablesOf(stubOf("DAG", dagId))).toEqual([]);
+    expect((await put(dagId)).status).toBe(201);
+    expect((await call("GET", `/api/v2/dags/${dagId}`)).status).toBe(200);
+  });
+
   it("stays deleted whatever comes late, and nothing of that throws", async ({ expect }) => {
     const dagId = await registered();
     const runId = await start(dagId, { run_id: "one" });

@@ -137,7 +137,11 @@ describe("a bulk submission", () => {
     const later = clock.now() + 60_000;
     const entries = [null, later].map((runAt) => ({ name: ECHO, payload: null, runAt }));
     value(await dagOf(batchName(id)).submitBatch(id, entries));
-    expect(await claimQueued(batchName(id), "bulk")).toMatchObject([{ map_index: 0 }]);
+    const claimed = await claimQueued(batchName(id), "bulk");
+    expect(claimed).toMatchObject([{ map_index: 0 }]);
+    for (const one of claimed) {
+      await report(batchName(id), one, success());
+    }
     expect(value(await dagOf(batchName(id)).getMember(1, 0))).toMatchObject({ state: "queued", run_at: later });
 
     while ((await claimQueued(batchName(id), "bulk")).length === 0) {

@@ -3,7 +3,8 @@ import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { specHash } from "../../src/engine/canonical-hash.ts";
 import { dagSpecSchema } from "../../src/engine/spec.ts";
-import { openCatalog } from "../../durable-objects/env.ts";
+import { WATCH_BOOK_NAMES, watchBookOf } from "../../src/engine/watch.ts";
+import { openCatalog, openWatchBook } from "../../durable-objects/env.ts";
 import { wakeLate } from "../../durable-objects/wake.ts";
 import {
   alarmOf,
@@ -20,6 +21,7 @@ import {
   stubOf,
   success,
   value,
+  watchedOf,
 } from "./lab.ts";
 import { addDag, deploy, fresh, inOrder, registry } from "./registry.ts";
 import { touched } from "./touched.ts";
@@ -61,7 +63,7 @@ describe("a DAG that was deleted while it had something to do", () => {
     await sweep();
     value(await dagOf(id).deleteDag());
     await sweep();
-    expect((await openCatalog(objectEnv).watched()).map(({ name }) => name)).not.toContain(id);
+    expect(await watchedOf(id)).toBeUndefined();
   });
 });
 
@@ -132,6 +134,53 @@ describe("an alarm that was lost", () => {
   });
 });
 
+describe("a sweep over more than it may wake", () => {
+  /** DAGs with a run each that is due a second after that of the one before, and no alarm. */
+  async function lateDags(count: number): Promise<string[]> {
+    const dagIds: string[] = [];
+    for (let made = 0; made < count; made += 1) {
+      const dagId = addDag({}, (d) => void inOrder(d, "a"));
+      dagIds.push(dagId);
+      await start(dagId, { run_after: clock.now() + 1000 * (made + 1) });
+      await loseAlarm(dagId);
+    }
+    clock.advance(60_000);
+    return dagIds;
+  }
+
+  async function sweepUpTo(most: number, dagIds: readonly string[]): Promise<string[]> {
+    touched.length = 0;
+    await wakeLate(objectEnv, new Map(), most);
+    return touched
+      .filter((name) => dagIds.includes(name))
+      .toSorted((one, other) => dagIds.indexOf(one) - dagIds.indexOf(other));
+  }
+
+  it("wakes the latest first, and the others in the next ones", async () => {
+    await wakeLate(objectEnv, new Map());
+    const dagIds = await lateDags(5);
+    expect(await sweepUpTo(3, dagIds)).toEqual(dagIds.slice(0, 3));
+    // Those have something to do, and said so while they were woken: the next sweep asks them once more.
+    expect(await sweepUpTo(3, dagIds)).toEqual([]);
+    expect(await sweepUpTo(3, dagIds)).toEqual(dagIds.slice(3));
+  });
+
+  it("is not held up by those that cannot answer", async () => {
+    await wakeLate(objectEnv, new Map());
+    const dagIds = await lateDags(3);
+    const [broken = ""] = dagIds;
+    await runInDurableObject(stubOf("DAG", broken), (_dag, state) => {
+      state.storage.sql.exec("INSERT INTO schema_migrations (version) VALUES (9999)");
+    });
+    await evictAll(broken);
+    expect(await sweepUpTo(1, dagIds)).toEqual([broken]);
+    expect(await sweepUpTo(1, dagIds)).toEqual(dagIds.slice(1, 2));
+    expect(await sweepUpTo(1, dagIds)).toEqual([]);
+    expect(await sweepUpTo(1, dagIds)).toEqual(dagIds.slice(2));
+    expect((await watchedOf(broken))?.due_at).toBe(clock.now() + 60_000);
+  });
+});
+
 describe("what is known of who has something to do", () => {
   it("keeps what an object says while it is being swept", async () => {
     const catalog = openCatalog(objectEnv);
@@ -147,9 +196,66 @@ describe("what is known of who has something to do", () => {
   it("is told once while a DAG is at work, not at every step", async () => {
     const dagId = addDag({}, (d) => void inOrder(d, "a", "b", "c"));
     await drive(dagId, await start(dagId), () => success());
-    const entry = (await env.CATALOG.getByName("catalog").watched()).find(({ name }) => name === dagId);
-    expect(entry).toMatchObject({ told: 1 });
+    expect(await watchedOf(dagId)).toMatchObject({ told: 1 });
     await fireAlarm(stubOf("DAG", dagId)).catch(() => 0);
+  });
+});
+
+describe("who has something to do", () => {
+  it("is dealt over sixteen objects, evenly, and the one catalog hears of none", async () => {
+    const before = (await openCatalog(objectEnv).watched()).length;
+    const dagIds = Array.from({ length: 10 }, () => addDag({}, (d) => void inOrder(d, "a")));
+    for (const dagId of dagIds) {
+      await start(dagId);
+      expect(await watchedOf(dagId)).toMatchObject({ told: 1 });
+    }
+    expect(await openCatalog(objectEnv).watched()).toHaveLength(before);
+    const counts = new Map(WATCH_BOOK_NAMES.map((name) => [name, 0]));
+    for (let index = 0; index < 16_000; index += 1) {
+      const book = watchBookOf(`dag_${index}`);
+      counts.set(book, (counts.get(book) ?? Number.NaN) + 1);
+    }
+    expect(counts.size).toBe(16);
+    expect(Math.min(...counts.values())).toBeGreaterThan(850);
+    expect(Math.max(...counts.values())).toBeLessThan(1150);
+  });
+
+  it("that the one catalog knows from before is woken, and moves to where it belongs", async () => {
+    const dagId = addDag({}, (d) => void inOrder(d, "a"));
+    await start(dagId, { run_after: clock.now() + 5000 });
+    await loseAlarm(dagId);
+    const [catalog, book] = [openCatalog(objectEnv), openWatchBook(objectEnv, watchBookOf(dagId))];
+    await book.swept([{ name: dagId, due_at: null, spec_hash: null, told: (await watchedOf(dagId))?.told ?? 0 }]);
+    expect(await watchedOf(dagId)).toBeUndefined();
+    await catalog.expect(dagId, clock.now() + 5000);
+    clock.advance(60_000);
+    touched.length = 0;
+    await wakeLate(objectEnv, new Map());
+    expect(touched).toContain(dagId);
+    expect((await catalog.watched()).map(({ name }) => name)).not.toContain(dagId);
+    expect((await watchedOf(dagId))?.due_at).toBeLessThanOrEqual(clock.now());
+  });
+
+  it("is woken although one of the objects that know it cannot be asked, and the sweep says so", async () => {
+    const dagIds = Array.from({ length: 4 }, () => addDag({}, (d) => void inOrder(d, "a")));
+    const [lost = ""] = dagIds;
+    const others = dagIds.filter((dagId) => watchBookOf(dagId) !== watchBookOf(lost));
+    const broken = new Proxy(env.CATALOG, {
+      get: (target, key): unknown =>
+        key === "getByName"
+          ? (name: string) => {
+              if (name === watchBookOf(lost)) {
+                throw new Error("that one is away");
+              }
+              return target.getByName(name);
+            }
+          : Reflect.get(target, key),
+    });
+    const hashes = new Map(dagIds.map((dagId) => [dagId, specHash(registry.dags.get(dagId)?.spec ?? fail(dagId))]));
+    touched.length = 0;
+    await expect(wakeLate({ ...objectEnv, CATALOG: broken }, hashes)).rejects.toThrow("that one is away");
+    expect(others.length).toBeGreaterThan(0);
+    expect(touched.filter((name) => dagIds.includes(name)).toSorted()).toEqual(others.toSorted());
   });
 });
 

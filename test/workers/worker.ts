@@ -6,7 +6,7 @@
  */
 import type { ObjectEnv } from "../../durable-objects/env.ts";
 import type { WorkBatch } from "../../queues/tasks.ts";
-import type { AdoptionRequest } from "../../src/engine/objects.ts";
+import type { AdoptionRequest, RunRequest } from "../../src/engine/objects.ts";
 import type {
   AttemptBeat,
   BeatAnswer,
@@ -24,6 +24,7 @@ import { onCall } from "./faults.ts";
 import { mailbox } from "./mailbox.ts";
 import { permitCalls } from "./permit-calls.ts";
 import { permitOwners } from "./permit-owners.ts";
+import { platformMeter } from "./platform-counts.ts";
 import { registry } from "./registry.ts";
 import { adopters, touched } from "./touched.ts";
 
@@ -31,8 +32,9 @@ export const jobbers = createJobbers(registry);
 
 export default jobbers.handler;
 
-/** Notes calls that concern permits, and lets a test break the bucket. */
-function noting<Env extends ObjectEnv>(env: Env): Env {
+/** Notes calls that concern permits, counts all, and lets a test break the bucket. */
+function noting<Env extends ObjectEnv>(bindings: Env): Env {
+  const env = platformMeter.over(bindings);
   return {
     ...env,
     POOL: permitCalls.over(env.POOL),
@@ -80,8 +82,9 @@ export class Intake extends jobbers.Intake {
 export class Catalog extends jobbers.Catalog {}
 
 export class Pool extends jobbers.Pool {
-  constructor(ctx: DurableObjectState, env: ObjectEnv) {
+  constructor(ctx: DurableObjectState, bindings: ObjectEnv) {
     touched.push(ctx.id.name ?? "");
+    const env = platformMeter.over(bindings);
     super(ctx, { ...env, DAG: permitOwners.over(permitCalls.over(env.DAG)), INTAKE: permitCalls.over(env.INTAKE) });
   }
 }
@@ -107,5 +110,10 @@ export class Job extends jobbers.Job {
     adopters.set(`${request.dag_id} ${request.task_id}`, this.ctx.id.name ?? "");
     onCall(request.dag_id ?? undefined, "adopt");
     return super.adopt(request);
+  }
+
+  override async run(request: RunRequest): Promise<BeatAnswer> {
+    onCall(request.dag_id ?? undefined, "run");
+    return super.run(request);
   }
 }

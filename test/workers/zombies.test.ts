@@ -1,14 +1,17 @@
 import { ulid } from "ulid";
 import { describe, it } from "vitest";
-import type { TaskInstanceState } from "../../src/engine/states.ts";
+import { FREE_WORKER_LOSSES } from "../../src/engine/liveness.ts";
+import type { JobState, TaskInstanceState } from "../../src/engine/states.ts";
+import type { Progress } from "../../src/engine/work.ts";
 import {
   adopt,
   alarmOf,
-  beat,
   claimOne,
+  dagOf,
   clock,
   fireAlarm,
   instanceOf,
+  keyOf,
   jobOf,
   newJobId,
   report,
@@ -35,33 +38,35 @@ function boundMs(heartrate: number): number {
 
 describe("a silent worker", () => {
   for (const heartrate of HEARTRATES) {
-    it(`with a heartrate of ${heartrate} s is a zombie before any job watches it, and its task is retried`, async ({
+    it(`with a heartrate of ${heartrate} s is lost before any job watches it: twice its task runs again at once, then it is retried`, async ({
       expect,
     }) => {
       const options = { retries: 1, retryDelay: "30s", heartrate } as const;
       const dagId = addDag({}, (d) => void d.run(step("a", options)));
       const runId = await start(dagId);
-      const begun = clock.now();
-      await claimOne(dagId, runId, "a");
-
-      await whileIn("running", dagId, runId);
-      expect(clock.now()).toBeGreaterThan(begun + heartrate * 1000);
-      expect(clock.now()).toBeLessThanOrEqual(begun + boundMs(heartrate));
+      for (let losses = 0; losses <= FREE_WORKER_LOSSES; losses += 1) {
+        expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "queued", try_number: losses + 1 });
+        const begun = clock.now();
+        await claimOne(dagId, runId, "a");
+        await whileIn("running", dagId, runId);
+        expect(clock.now()).toBeGreaterThan(begun + heartrate * 1000);
+        expect(clock.now()).toBeLessThanOrEqual(begun + boundMs(heartrate));
+      }
       const lost = {
         state: "up_for_retry",
-        try_number: 1,
+        try_number: 3,
         error: { type: "Zombie", message: expect.stringContaining("test-host") },
       };
       expect(await instanceOf(dagId, runId, "a")).toMatchObject(lost);
 
       await whileIn("up_for_retry", dagId, runId);
       const again = await claimOne(dagId, runId, "a");
-      expect(again.try_number).toBe(2);
+      expect(again.try_number).toBe(4);
       await report(dagId, again, success());
       expect(await runOf(dagId, runId)).toMatchObject({ state: "success" });
     });
 
-    it(`with a heartrate of ${heartrate} s is a zombie while a job watches it, and its task is retried`, async ({
+    it(`with a heartrate of ${heartrate} s is lost while a job watches it, which says why, and its task runs again`, async ({
       expect,
     }) => {
       const options = { retries: 1, retryDelay: "30s", heartrate } as const;
@@ -71,11 +76,12 @@ describe("a silent worker", () => {
       const jobId = ulid();
       clock.advance(heartrate * 1000);
       await adopt(dagId, jobId, claimed);
-      const lastBeat = await beatFor(jobId, claimed.token, heartrate, async () => {
-        expect(await beat(dagId, claimed)).toBe("continue");
+      const one = { ...keyOf(claimed), token: claimed.token, job_id: jobId };
+      const lastBeat = await beatFor(jobId, claimed.token, heartrate, async (progress) => {
+        expect(await dagOf(dagId).beat([{ ...one, progress }], WORKER)).toEqual([{ verdict: "continue" }]);
       });
 
-      await silence("JOB", jobId);
+      await whileIn("running", dagId, runId);
 
       expect(clock.now()).toBeLessThanOrEqual(lastBeat + boundMs(heartrate));
       const job = value(await jobOf(jobId).get(0));
@@ -83,51 +89,57 @@ describe("a silent worker", () => {
       expect(job.error?.message).toContain(`last at ${new Date(lastBeat).toISOString()}`);
       expect(job.error?.message).toContain("Last progress: at step 'third', 75 %.");
       expect(await instanceOf(dagId, runId, "a")).toMatchObject({
-        state: "up_for_retry",
+        state: "queued",
         error: { type: "Zombie", message: job.error?.message },
       });
-
-      await whileIn("up_for_retry", dagId, runId);
       expect(await claimOne(dagId, runId, "a")).toMatchObject({ try_number: 2 });
     });
 
-    it(`with a heartrate of ${heartrate} s is a zombie when it ran a standalone job, and the job is retried`, async ({
+    it(`with a heartrate of ${heartrate} s is lost when it ran a standalone job: twice the job runs again at once, then it is retried`, async ({
       expect,
     }) => {
       const { id } = addTask(step(fresh("job"), { retries: 1, retryDelay: "30s", heartrate }));
       const jobId = newJobId();
       value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
+      for (let losses = 0; losses < FREE_WORKER_LOSSES; losses += 1) {
+        expect(await jobOf(jobId).claim(WORKER)).toMatchObject({ try_number: losses + 1 });
+        await silence(jobId);
+        await whileJobIs("up_for_retry", jobId);
+      }
       const token = (await jobOf(jobId).claim(WORKER))?.token ?? expect.fail("expected the job to be claimed");
       const lastBeat = await beatFor(jobId, token, heartrate);
 
-      await silence("INTAKE", jobId);
+      await silence(jobId);
 
       expect(clock.now()).toBeLessThanOrEqual(lastBeat + boundMs(heartrate));
       const job = value(await jobOf(jobId).get(0));
-      expect(job).toMatchObject({ state: "up_for_retry", try_number: 1, error: { type: "Zombie" } });
+      expect(job).toMatchObject({ state: "up_for_retry", try_number: 3, error: { type: "Zombie" } });
       expect(job.error?.message).toContain("Last progress: at step 'third', 75 %.");
-      while (value(await jobOf(jobId).get(0)).state === "up_for_retry") {
-        await fireAlarm(stubOf("INTAKE", jobId));
-      }
-      expect(await jobOf(jobId).claim(WORKER)).toMatchObject({ try_number: 2 });
+      await whileJobIs("up_for_retry", jobId);
+      expect(await jobOf(jobId).claim(WORKER)).toMatchObject({ try_number: 4 });
     });
   }
 
-  it("without tries left fails its task instance and the run", async ({ expect }) => {
+  it("without tries left fails its task instance and the run at the third loss in a row", async ({ expect }) => {
     const dagId = addDag({}, (d) => void d.run(step("a")));
     const runId = await start(dagId);
-    await claimOne(dagId, runId, "a");
-    await whileIn("running", dagId, runId);
+    for (let losses = 0; losses <= FREE_WORKER_LOSSES; losses += 1) {
+      await claimOne(dagId, runId, "a");
+      await whileIn("running", dagId, runId);
+    }
     expect(await instanceOf(dagId, runId, "a")).toMatchObject({ state: "failed", error: { type: "Zombie" } });
     expect(await runOf(dagId, runId)).toMatchObject({ state: "failed", reason: "task_failure" });
   });
 
-  it("without tries left fails its job", async ({ expect }) => {
+  it("without tries left fails its job at the third loss in a row", async ({ expect }) => {
     const { id } = addTask(step(fresh("job")));
     const jobId = newJobId();
     value(await jobOf(jobId).submit({ job_id: jobId, name: id, payload: null, runAt: null }));
-    await jobOf(jobId).claim(WORKER);
-    await silence("INTAKE", jobId);
+    for (let losses = 0; losses <= FREE_WORKER_LOSSES; losses += 1) {
+      await jobOf(jobId).claim(WORKER);
+      await silence(jobId);
+      await whileJobIs("up_for_retry", jobId);
+    }
     expect(value(await jobOf(jobId).get(0))).toMatchObject({
       state: "failed",
       error: { type: "Zombie" },
@@ -158,20 +170,28 @@ async function beatFor(
   jobId: string,
   token: number,
   heartrate: number,
-  alsoTo: () => Promise<void> = async () => undefined,
+  alsoTo: (progress: Progress) => Promise<void> = async () => undefined,
 ): Promise<number> {
   for (const [index, said] of ["first", "second", "third"].entries()) {
     clock.advance(heartrate * 1000);
-    await alsoTo();
-    await jobOf(jobId).beat(token, { step: said, fraction: (index + 1) / 4 });
+    const progress = { step: said, fraction: (index + 1) / 4 };
+    await alsoTo(progress);
+    await jobOf(jobId).beat(token, progress);
   }
   return clock.now();
 }
 
-/** Lets nothing happen but the alarms of a job's watch or of its intake object, until it no longer counts as running. */
-async function silence(kind: "JOB" | "INTAKE", jobId: string): Promise<void> {
+/** Lets nothing happen but the alarms of a job's intake object, until it no longer counts as running. */
+async function silence(jobId: string): Promise<void> {
   while (value(await jobOf(jobId).get(0)).state === "running") {
-    await fireAlarm(stubOf(kind, jobId));
+    await fireAlarm(stubOf("INTAKE", jobId));
+  }
+}
+
+/** Lets nothing happen but the alarms of a job's intake object, as long as the job is in a state. */
+async function whileJobIs(state: JobState, jobId: string): Promise<void> {
+  while (value(await jobOf(jobId).get(0)).state === state) {
+    await fireAlarm(stubOf("INTAKE", jobId));
   }
 }
 

@@ -9,6 +9,7 @@ import type { AppEnv } from "../env.ts";
 import { notFound, unwrap } from "../errors.ts";
 import { ulidInput } from "../ids.ts";
 import { findBatch } from "../objects.ts";
+import { allowedWait } from "../long-polls.ts";
 import { waitQuery } from "../query.ts";
 import { json, refusals } from "../responses.ts";
 import { batchJson, batchSchema } from "../schemas/batch.ts";
@@ -30,6 +31,6 @@ export function batchRoutes() {
     if (batch === null) {
       throw notFound(`expected the id of a bulk submission, got ${JSON.stringify(batchId)}, of which there is none`);
     }
-    return c.json(batchJson(unwrap(await batch.getBatch(c.req.valid("query").wait))), 200);
+    return c.json(batchJson(unwrap(await batch.getBatch(allowedWait(c.env, c.req.valid("query").wait)))), 200);
   });
 }

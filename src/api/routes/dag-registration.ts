@@ -7,7 +7,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { readDagSpec, type RawSpec } from "../dag-spec.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { ApiError, unwrap } from "../errors.ts";
-import { isRegistered, knownDag } from "../known-dag.ts";
+import { isRegistered, knownDag, unregister } from "../known-dag.ts";
 import { catalogObject, dagObject } from "../objects.ts";
 import { refuseUnknownQueues } from "../queue-names.ts";
 import { body, json, refusals } from "../responses.ts";
@@ -99,11 +99,10 @@ export function dagRegistrationRoutes({ registry }: ApiDeps) {
       const dag = await knownDag(registry, c.env, dagId);
       const deleted = await dag.deleteDag();
       if (!registry.dags.has(dagId) && (deleted.ok || deleted.refusal.code === "not_found")) {
-        const catalog = catalogObject(c.env);
-        await catalog.remove(dagId);
+        await unregister(c.env, dagId);
         // Should it have been registered again meanwhile, it must not be lost.
         if ((await dag.describe()).ok) {
-          await catalog.add(dagId);
+          await catalogObject(c.env).add(dagId);
         }
       }
       unwrap(deleted);

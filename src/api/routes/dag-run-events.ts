@@ -7,7 +7,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { ApiDeps, ApiEnv, ApiRegistry, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
-import { ALL, knownDag } from "../known-dag.ts";
+import { ALL, knownDag, requireDag } from "../known-dag.ts";
 import { json, refusals } from "../responses.ts";
 
 const params = z.object({ dag_id: z.string(), dag_run_id: z.string() });
@@ -49,7 +49,7 @@ export function dagRunEventRoutes({ registry }: ApiDeps) {
     .openapi(hitlRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
       if (dagId !== ALL && runId === ALL) {
-        await knownDag(registry, c.env, dagId);
+        await requireDag(registry, c.env, dagId);
       } else if (dagId !== ALL) {
         await requireRun(registry, c.env, dagId, runId);
       }

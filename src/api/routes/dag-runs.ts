@@ -7,6 +7,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
 import { knownDag } from "../known-dag.ts";
+import { allowedWait } from "../long-polls.ts";
 import { repeated, waitQuery } from "../query.ts";
 import { body, json, refusals } from "../responses.ts";
 import { dagRunJson, dagRunSchema } from "../schemas/dag-run.ts";
@@ -77,7 +78,7 @@ export function dagRunRoutes({ registry }: ApiDeps) {
     .openapi(getRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");
       const dag = await knownDag(registry, c.env, dagId);
-      return c.json(dagRunJson(unwrap(await dag.getRun(runId, c.req.valid("query").wait))), 200);
+      return c.json(dagRunJson(unwrap(await dag.getRun(runId, allowedWait(c.env, c.req.valid("query").wait)))), 200);
     })
     .openapi(patchRoute, async (c) => {
       const { dag_id: dagId, dag_run_id: runId } = c.req.valid("param");

@@ -10,7 +10,7 @@ import { dagSpecSchema } from "../../engine/spec.ts";
 import type { ApiDeps, AppEnv } from "../env.ts";
 import { unwrap } from "../errors.ts";
 import { compareBy, gather, type Part } from "../gather.ts";
-import { ALL, knownDag, knownDagIds } from "../known-dag.ts";
+import { ALL, knownDag, knownDagIds, requireDag } from "../known-dag.ts";
 import { dagObject } from "../objects.ts";
 import { integerQuery, pageQuery, refuseUnservedFilters, repeated, sortKeys } from "../query.ts";
 import { json, refusals } from "../responses.ts";
@@ -92,11 +92,11 @@ export function dagVersionRoutes({ registry }: ApiDeps) {
       // Ids grow with the time a version was made, and in one DAG its number does too.
       const keys = sortKeys(orderBy, ["id", "version_number"]);
       const isDescending = keys[0]?.startsWith("-") === true;
-      const dags =
-        dagId === ALL
-          ? (await knownDagIds(registry, c.env)).map((id) => ({ id, dag: dagObject(c.env, id) }))
-          : [{ id: dagId, dag: await knownDag(registry, c.env, dagId) }];
-      const parts = dags.map(({ id, dag }) => partOf(id, dag, wanted, isDescending));
+      if (dagId !== ALL) {
+        await requireDag(registry, c.env, dagId);
+      }
+      const ids = dagId === ALL ? await knownDagIds(registry, c.env) : [dagId];
+      const parts = ids.map((id) => partOf(id, dagObject(c.env, id), wanted, isDescending));
       const unavailable = dagId === ALL ? new Unavailable() : undefined;
       const [key = "id"] = keys;
       const compare = compareBy([key, isDescending ? "-dag_id" : "dag_id"], sortValue);

@@ -13,6 +13,7 @@ import { ApiError, unwrap } from "../errors.ts";
 import { ulidInput } from "../ids.ts";
 import { exceedsBytes, PROGRESS_BYTES } from "../limits.ts";
 import { findBatch, jobObject } from "../objects.ts";
+import { allowedWait } from "../long-polls.ts";
 import { waitQuery } from "../query.ts";
 import { readPayload } from "../payloads.ts";
 import { optionalBody } from "../optional-body.ts";
@@ -78,7 +79,7 @@ const heartbeatRoute = createRoute({
 export function jobRoutes({ now }: ApiDeps) {
   return new OpenAPIHono<AppEnv>()
     .openapi(getRoute, async (c) => {
-      const { wait } = c.req.valid("query");
+      const wait = allowedWait(c.env, c.req.valid("query").wait);
       const job = await askJob(c.env, c.req.valid("param").job_id, {
         member: (batch, index) => batch.getMember(index, wait),
         alone: (object) => object.get(wait),

@@ -9,7 +9,7 @@ import type { DagObject, Result } from "../../engine/objects.ts";
 import type { TaskInstanceKey } from "../../engine/work.ts";
 import type { ApiDeps, ApiEnv, AppEnv } from "../env.ts";
 import { ApiError, notFound, unwrap } from "../errors.ts";
-import { knownDag } from "../known-dag.ts";
+import { knownDag, requireDag } from "../known-dag.ts";
 import { json, refusals } from "../responses.ts";
 import { whySchema } from "../schemas/why.ts";
 import { instanceNotFound, mapIndexQuery, mappedParams, targetOf, taskParams } from "../task-instance-address.ts";
@@ -138,7 +138,7 @@ export function taskInstanceDetailRoutes({ registry }: ApiDeps) {
       return c.json({ extra_links: {}, total_entries: 0 }, 200);
     })
     .openapi(externalLogRoute, async (c) => {
-      await knownDag(registry, c.env, c.req.valid("param").dag_id);
+      await requireDag(registry, c.env, c.req.valid("param").dag_id);
       throw new ApiError(400, "Task log handler does not support external logs.");
     });
 }

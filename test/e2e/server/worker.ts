@@ -23,6 +23,12 @@ const ignore = task({ id: "ignore" }, async (ctx, { gate }: Gated) => {
   return { passed: await response.text() };
 });
 
+/** Stands at the gate, and beats so seldom that silence says nothing within a test. */
+const patient = task({ id: "patient", heartrate: "1h" }, async (ctx, { gate }: Gated) => {
+  const response = await fetch(`${gate}/patient/${ctx.dag?.dagId ?? "alone"}/${ctx.ti.tryNumber}`);
+  return { passed: await response.text() };
+});
+
 /** Stands at the gate, and when its signal fires goes through another one and ends well. */
 const finish = task({ id: "finish" }, async (ctx, { gate }: Gated) => {
   try {
@@ -33,6 +39,15 @@ const finish = task({ id: "finish" }, async (ctx, { gate }: Gated) => {
     return { finished: "in time" };
   }
 });
+
+/** Stands at the gate in an object of its own, and leaves it when its signal fires. */
+const long = task(
+  { id: "long", runIn: "object", heartrate: "1s", retries: 1, retryDelay: 0 },
+  async (ctx, { gate }: Gated) => {
+    const response = await fetch(`${gate}/long/${ctx.ti.tryNumber}`, { signal: ctx.signal });
+    return { passed: await response.text() };
+  },
+);
 
 /** Takes memory until the runtime has none left. */
 const exhaust = task({ id: "exhaust" }, () => {
@@ -49,7 +64,12 @@ const gated = dag({ id: "gated", params: { gate: "" } }, (d) => {
   d.after(first, second);
 });
 
-const jobbers = createJobbers(createRegistry({ dags: [gated], tasks: [obey, ignore, finish, exhaust] }));
+/** One patient task. */
+const waiting = dag({ id: "waiting", params: { gate: "" } }, (d) => void d.run(patient, { gate: d.params.gate }));
+
+const jobbers = createJobbers(
+  createRegistry({ dags: [gated, waiting], tasks: [obey, ignore, patient, finish, long, exhaust] }),
+);
 
 export default jobbers.handler;
 export class Dag extends jobbers.Dag {}

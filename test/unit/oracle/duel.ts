@@ -316,12 +316,21 @@ function storedPart(row: TaskInstanceRow): TaskInstanceRow {
   return row.state === "running" ? { ...row, next_at: null } : row;
 }
 
-function describeInstance({ node, mapIndex, state, tryNumber, maxTries, fence, nextAt }: NodeInstance): string {
-  return `${node.task.id}[${mapIndex}] ${state} try ${tryNumber}/${maxTries} token ${fence} due ${nextAt}`;
+function describeInstance({
+  node,
+  mapIndex,
+  state,
+  tryNumber,
+  maxTries,
+  fence,
+  nextAt,
+  workerLosses,
+}: NodeInstance): string {
+  return `${node.task.id}[${mapIndex}] ${state} try ${tryNumber}/${maxTries} token ${fence} due ${nextAt} losses ${workerLosses}`;
 }
 
-function describeCell({ task, index, state, tries, maxTries, token, due }: Cell): string {
-  return `${task.task_id}[${index}] ${state} try ${tries}/${maxTries} token ${token} due ${due}`;
+function describeCell({ task, index, state, tries, maxTries, token, due, losses }: Cell): string {
+  return `${task.task_id}[${index}] ${state} try ${tries}/${maxTries} token ${token} due ${due} losses ${losses}`;
 }
 
 function named(instances: readonly NodeInstance[]): string {

@@ -70,6 +70,11 @@ export function wake(world: World, lastBeat: number): void {
   }
 }
 
+function reset(cell: Cell): void {
+  put(cell, null);
+  cell.losses = 0;
+}
+
 function heard(cell: Cell, now: number): void {
   cell.excused = 0;
   cell.due = now + Math.round(cell.task.heartrate * 1000 * 2.1) + (cell.hasJob ? 250 : 0);
@@ -93,6 +98,7 @@ export function report(world: World, cell: Cell, token: number, outcome: Outcome
   if (cell.state !== "running") {
     return "duplicate";
   }
+  cell.losses = 0;
   end(world, cell, outcome, now);
   return "accepted";
 }
@@ -100,7 +106,7 @@ export function report(world: World, cell: Cell, token: number, outcome: Outcome
 /** The worker of a try is known to be gone: the try fails, or a cleared cell may run again. */
 export function workerGone(world: World, cell: Cell, token: number, outcome: Outcome, now: number): Answer {
   if (cell.state === "restarting" && cell.token === token + 1) {
-    put(cell, null);
+    reset(cell);
   } else if (cell.state === "running" && cell.token === token) {
     cell.token += 1;
     end(world, cell, outcome, now);
@@ -131,9 +137,9 @@ export function tick(world: World, now: number): void {
     }
     if (cell.state === "running") {
       cell.token += 1;
-      end(world, cell, failure(), now);
+      lose(world, cell, now);
     } else if (cell.state === "restarting") {
-      put(cell, null);
+      reset(cell);
     } else if (cell.state === "queued" && now - cell.queuedAt >= 3 * TIMING.queuedTimeoutMs) {
       fail(world, cell);
       cell.token += 1;
@@ -155,7 +161,7 @@ export function clear(world: World, cells: readonly Cell[], now: number, resetRu
     if (cell.state === "running") {
       put(cell, "restarting", now + Math.round(cell.task.heartrate * 1000 * 2.1));
     } else {
-      put(cell, null);
+      reset(cell);
     }
   }
   if (world.run.state === "success" || world.run.state === "failed") {
@@ -328,6 +334,17 @@ function send(world: World, cell: Cell, now: number): void {
   cell.due = now + Math.min(TIMING.resendAfterMs * 2 ** cell.sends, 120_000);
   cell.sends += 1;
   world.sent.push({ task: cell.task.task_id, index: cell.index, tries: cell.tries });
+}
+
+/** Twice in a row one that lost its worker has one try more, which follows at once; then the try counts. */
+function lose(world: World, cell: Cell, now: number): void {
+  if (cell.losses === 2) {
+    end(world, cell, failure(), now);
+    return;
+  }
+  cell.losses += 1;
+  cell.maxTries += 1;
+  put(cell, "up_for_retry", now - 1);
 }
 
 function end(world: World, cell: Cell, reported: Outcome, now: number): void {

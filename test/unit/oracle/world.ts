@@ -29,6 +29,8 @@ export interface Cell {
   startedAt: number;
   hasJob: boolean;
   excused: number;
+  /** Workers that its try lost in a row at no cost. */
+  losses: number;
   sends: number;
   gaveValue: boolean;
   length: number | null;
@@ -94,6 +96,7 @@ export function newCell(task: TaskSpec, index: number): Cell {
     startedAt: 0,
     hasJob: false,
     excused: 0,
+    losses: 0,
     sends: 0,
     gaveValue: false,
     length: null,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isOverloaded } from "../engine/platform-errors.ts";
+import { isOverloaded } from "./platform-errors.ts";
 
 const FIRST_MS = 100;
 /** An object that has too much to do is left alone for longer. */
