@@ -22,6 +22,9 @@ import { newWorld, type Cell, type World } from "./world.ts";
 const WORKER = { hostname: "here", unixname: "tester" };
 const START = Date.UTC(2026, 0, 1);
 
+/** Task instances of a run from which it is not played on. */
+const MOST_CELLS = 200;
+
 /** A try that some worker has, or once had. */
 export interface Held {
   task: string;
@@ -59,6 +62,11 @@ export class Duel {
     this.#watch();
     this.#compare("create");
     this.begin();
+  }
+
+  /** Expansions over each other's results grow fast, and everything is compared after every event: hours, in one run of a million. */
+  get isTooLarge(): boolean {
+    return this.world.cells.length > MOST_CELLS;
   }
 
   get isOver(): boolean {
