@@ -34,7 +34,7 @@ export class Outbox {
   readonly #queues: Queues;
   /** By the name of the queue or role they go to. */
   #messages = new Map<string, Parcel[]>();
-  /** Jobs to be told that their tries ended. Not stored: should that get lost, they ask by themselves. */
+  /** Jobs that must be notified that their tries ended. Not stored: one whose notification is lost asks by itself. */
   #lost: { job_id: string; token: number }[] = [];
   /** Whether stop orders are stored; null until it was looked up. */
   #hasStops: boolean | null = null;

@@ -5,6 +5,7 @@
  * @module
  */
 import { PUNCTUAL_BEAT } from "../../src/engine/liveness.ts";
+import { leaseRateMs } from "../../src/engine/object-runs.ts";
 import { leaseEnd } from "../../src/engine/run-leases.ts";
 import { isRunFinished } from "../../src/engine/states.ts";
 import type { NodeInstance } from "../../src/engine/task-node.ts";
@@ -124,13 +125,12 @@ export class WorkDesk {
 
   /** Milliseconds until these attempts will have beaten again, or can be taken for late. */
   #untilNextBeat(beats: readonly AttemptBeat[]): number {
-    const heartrates = beats.map(
-      ({ run_id: runId, task_id: taskId, map_index: mapIndex }) =>
-        this.#core.runs.peek(runId)?.machine.find(taskId, mapIndex)?.node.task.spec.heartrate ??
-        Number.POSITIVE_INFINITY,
-    );
-    const heartrate = Math.min(...heartrates);
-    return Number.isFinite(heartrate) ? heartrate * 1000 * PUNCTUAL_BEAT : 0;
+    const rates = beats.map(({ run_id: runId, task_id: taskId, map_index: mapIndex }) => {
+      const instance = this.#core.runs.peek(runId)?.machine.find(taskId, mapIndex);
+      return instance === undefined ? Number.POSITIVE_INFINITY : leaseRateMs(instance);
+    });
+    const rateMs = Math.min(...rates);
+    return Number.isFinite(rateMs) ? rateMs * PUNCTUAL_BEAT : 0;
   }
 
   /** How an attempt stands, for its job, which brings its progress. Ends it if its worker is lost. */

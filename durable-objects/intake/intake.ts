@@ -202,7 +202,10 @@ export function createIntakeClass(registry: Registry) {
         stored.job.progress = this.#core.leases.seen(stored.job).progress;
         if (endDead(stored.job, token, outcome, now)) {
           this.#core.save(stored, null, now);
-          const { state, error } = stored.job;
+          const { state, error, hostname } = stored.job;
+          if (outcome.state === "failed" && outcome.isWorkerLost === true) {
+            console.warn({ event: "worker_lost", job_id: jobId, worker: hostname, error: error?.message });
+          }
           return { state: state === "success" || state === "skipped" ? state : "failed", error };
         }
       }

@@ -49,11 +49,12 @@ export class Leases {
   }
 
   /** A try runs: its lease begins, or is taken up after the object was evicted. */
-  start({ id, fence, heartrateMs, is_watched: isWatched = false }: JobRecord, lastBeat: number): Lease {
+  start(job: JobRecord, lastBeat: number): Lease {
+    const { id, fence, is_watched: isWatched = false } = job;
     const before = this.#leases.get(id);
     const lease: Lease = {
       token: fence,
-      heartrateMs,
+      heartrateMs: leaseRateOf(job),
       lastBeat,
       excusedUntil: null,
       listensSince: null,

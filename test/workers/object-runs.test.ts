@@ -462,6 +462,17 @@ describe("handing an attempt to its object", () => {
   });
 });
 
+describe("the owner of an attempt that its object runs", () => {
+  it("has no alarm before the object's next beat", async ({ expect }) => {
+    const stage = new Stage();
+    const jobId = await begin(stage.waiting({ heartrate: 5 }).id, 1);
+    await stage.hasBegun();
+    expect(((await alarmOf(stubOf("INTAKE", jobId))) ?? 0) - clock.now()).toBeGreaterThan(60_000);
+    const { dagId } = await beginInDag(new Stage());
+    expect(((await alarmOf(stubOf("DAG", dagId))) ?? 0) - clock.now()).toBeGreaterThan(60_000);
+  });
+});
+
 describe("the death of an object that runs a task", () => {
   for (const heartrate of [0.05, 0.3, 5]) {
     it(`with a heartrate of ${heartrate} s is found by its alarm, and a standalone task is tried again`, async ({
